@@ -1,0 +1,80 @@
+/**
+ * The one table of coded errors: what each code means for the exit status, for HTTP, and the hint a user gets when
+ * the place that raises it has none better. Exit codes: 1 failed, 2 wrong usage, 3 not found, 4 not authorised,
+ * 5 verification failed, 6 busy, 130 interrupted.
+ */
+export interface ErrorRow {
+  readonly exit: 1 | 2 | 3 | 4 | 5 | 6 | 130;
+  readonly http: number;
+  readonly hint: string;
+}
+
+const row = (exit: ErrorRow["exit"], http: number, hint: string): ErrorRow => ({ exit, http, hint });
+
+export const ERROR_TABLE = {
+  // usage and values
+  USAGE: row(2, 400, "see varve --help"),
+  REFERENCE_INVALID: row(2, 400, "write it as [docker://]HOST[:PORT]/NAME[:TAG][@DIGEST], in lower case"),
+  DIGEST_INVALID: row(2, 400, "write it as sha256:<64 hex digits> or sha512:<128 hex digits>"),
+  PLATFORM_INVALID: row(2, 400, "write it as OS/ARCH[/VARIANT], for example linux/arm64"),
+  // documents from outside
+  MANIFEST_INVALID: row(1, 502, "the image is broken; ask whoever pushed it to push it again"),
+  MANIFEST_TOO_LARGE: row(1, 502, "manifests and configs may have 4 MiB at most"),
+  MANIFEST_UNSUPPORTED: row(1, 415, "push the image again with a current tool, as OCI or Docker schema 2"),
+  CONFIG_INVALID: row(1, 502, "the image is broken; ask whoever pushed it to push it again"),
+  MEDIA_TYPE_UNSUPPORTED: row(1, 415, "this kind of layer or artifact is not one that varve reads"),
+  // found or not
+  IMAGE_NOT_FOUND: row(3, 404, "varve images lists what the store holds; varve pull gets more"),
+  MANIFEST_UNKNOWN: row(3, 404, "check the name and the tag"),
+  BLOB_UNKNOWN: row(3, 404, "the registry lacks a part of the image; ask whoever pushed it to push it again"),
+  PLATFORM_NOT_FOUND: row(3, 404, "choose one of them with --platform"),
+  FILE_NOT_FOUND: row(3, 404, "check the path"),
+  // authorisation
+  UNAUTHORIZED: row(4, 401, "log in with: varve login HOST"),
+  DENIED: row(4, 403, "the account may not read this; check its rights, or log in with another: varve login HOST"),
+  CREDENTIALS_INVALID: row(4, 401, "check the file or the helper program it names"),
+  CREDENTIAL_HELPER_FAILED: row(
+    4,
+    401,
+    "run the credential helper by hand to see why, or log in with: varve login HOST",
+  ),
+  // verification
+  DIGEST_MISMATCH: row(5, 502, "the bytes are not what the digest says; try again, or try another mirror"),
+  SIZE_MISMATCH: row(5, 502, "the bytes are not as many as the manifest says; try again, or try another mirror"),
+  DIFFID_MISMATCH: row(5, 502, "the layer's content is not what the image's config says; the image is broken"),
+  // registry and network
+  REGISTRY_UNREACHABLE: row(1, 502, "check the host, the network and the proxy settings"),
+  REGISTRY_TLS: row(1, 502, "name the authority with --ca-file, or use --insecure if you accept the risk"),
+  REGISTRY_TIMEOUT: row(1, 504, "the registry did not answer in time; try again"),
+  REGISTRY_UNAVAILABLE: row(1, 503, "the registry failed or refused for now; try again later"),
+  REGISTRY_RATE_LIMITED: row(1, 429, "wait, log in for a higher limit, or use a mirror"),
+  REGISTRY_PROTOCOL: row(1, 502, "the registry does not keep to the distribution specification"),
+  REGISTRY_BLOCKED: row(1, 403, "registries.conf blocks this registry"),
+  RANGE_UNSUPPORTED: row(1, 502, "the registry cannot resume; the blob must be fetched from its start"),
+  CONFIGURATION_INVALID: row(2, 400, "correct the file that is named"),
+  // layers
+  LAYER_INVALID: row(1, 502, "the layer is not a tar that can be applied; the image is broken"),
+  LAYER_LIMIT: row(1, 502, "the layer passes a safety limit; raise it if you trust the image"),
+  LAYER_ESCAPES: row(1, 502, "the layer tries to reach outside its root; do not trust the image"),
+  COMPRESSION_INVALID: row(1, 502, "the compressed data is broken; the image is broken"),
+  TAR_SPLIT_INVALID: row(1, 500, "the layer's metadata is damaged; pull the image again"),
+  TAR_SPLIT_REFUSED: row(1, 500, "this tar cannot be rebuilt from its tree; its bytes are kept instead"),
+  ARCHIVE_INVALID: row(1, 400, "the archive is not an image archive, or is damaged"),
+  // store and file system
+  STORE_NEWER: row(1, 500, "update varve, or use another store with --root"),
+  STORE_CORRUPT: row(1, 500, "the store's metadata is damaged; move it away and pull again, blobs are kept"),
+  STORE_BUSY: row(6, 409, "another process is at work on it; try again, or leave out --no-wait"),
+  STORE_READ_ONLY: row(1, 500, "choose a place that can be written with --root"),
+  INGEST_LIMIT: row(1, 500, "more bytes came than were announced"),
+  NO_SPACE: row(1, 507, "free some space, or choose another place with --root"),
+  PERMISSION: row(1, 500, "check who owns the path, or run as another user"),
+  TARGET_NOT_EMPTY: row(2, 409, "choose a directory that is empty or does not exist"),
+  PATH_INVALID: row(2, 400, "check the path"),
+  IO: row(1, 500, "check the disk and the path"),
+  FFI_UNAVAILABLE: row(1, 500, "this system or file system lacks what is needed"),
+  // run
+  INTERRUPTED: row(130, 499, "run the same command again: it goes on where it stopped"),
+  INTERNAL: row(1, 500, "this is a bug in varve; please report it with the output of --debug"),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;

@@ -1,0 +1,50 @@
+/**
+ * The one idea: a stream of known digest is made of pieces that come from different places. A planner writes the
+ * recipe; the assembler carries it out.
+ */
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+
+/** Bytes `[start, start + length)` of a blob in a registry. */
+export interface RemoteSegment {
+  readonly kind: "remote";
+  readonly blob: Descriptor;
+  readonly start: number;
+  readonly length: number;
+  /** The digest of just these bytes, where it is known. */
+  readonly digest?: Digest;
+}
+
+/** Bytes `[start, start + length)` of a file that this machine holds. */
+export interface LocalSegment {
+  readonly kind: "local";
+  readonly path: string;
+  readonly start: number;
+  readonly length: number;
+  readonly digest?: Digest;
+}
+
+/** Literal bytes that came with the recipe. */
+export interface DataSegment {
+  readonly kind: "data";
+  readonly bytes: Uint8Array;
+}
+
+/** A run of zeros: a hole where the sink can keep one. */
+export interface ZeroSegment {
+  readonly kind: "zero";
+  readonly length: number;
+}
+
+export type Segment = RemoteSegment | LocalSegment | DataSegment | ZeroSegment;
+export type SegmentKind = Segment["kind"];
+
+export interface Recipe {
+  readonly target: { readonly digest: Digest; readonly size: number };
+  /** In the order of the target's bytes, without gaps. A remote or local segment may be cut by the assembler. */
+  readonly segments: Iterable<Segment> | AsyncIterable<Segment>;
+}
+
+export function segmentLength(segment: Segment): number {
+  return segment.kind === "data" ? segment.bytes.length : segment.length;
+}

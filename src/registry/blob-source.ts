@@ -1,0 +1,41 @@
+/** What the recipe engine needs of a registry, so that it can be fed by a client, a mirror chain or a test. */
+import type { Descriptor } from "../oci/descriptor.ts";
+
+export interface BlobRange {
+  readonly start: number;
+  /** Exclusive. */
+  readonly end: number;
+}
+
+export interface BlobRequest {
+  /** Bytes wanted; the whole blob, asked for without a Range header, when left out. */
+  readonly range?: BlobRange;
+  readonly signal?: AbortSignal;
+  /** Told of what happens on the way, for progress and accounting. */
+  readonly onEvent?: (event: TransportEvent) => void;
+}
+
+export type TransportEvent =
+  | { readonly type: "request"; readonly host: string }
+  /** Body bytes that came over the network, also those that had to be thrown away. */
+  | { readonly type: "received"; readonly bytes: number }
+  | {
+      readonly type: "retry";
+      readonly host: string;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: string;
+    }
+  | { readonly type: "failover"; readonly from: string; readonly to: string; readonly reason: string }
+  | { readonly type: "range-ignored"; readonly host: string };
+
+export interface BlobSource {
+  /**
+   * Exactly the bytes asked for, in order. Connection errors, 408, 429, 5xx and truncated bodies are retried inside, from
+   * the byte where the stream broke. Chunks belong to the consumer.
+   *
+   * @throws VarveError `RANGE_UNSUPPORTED` when a range beyond the blob's start cannot be had from any host; `BLOB_UNKNOWN`,
+   * `UNAUTHORIZED`, `DENIED`, `REGISTRY_*` otherwise.
+   */
+  readBlob(blob: Descriptor, request?: BlobRequest): AsyncIterable<Uint8Array>;
+}
