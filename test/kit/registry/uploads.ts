@@ -1,0 +1,136 @@
+/** Pushing blobs, distribution-spec "Pushing blobs": POST alone, POST and PUT, chunks, streams, mounts, status, cancel. */
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { digestAlgorithm, digestHex, type Digest } from "../../../src/oci/digest.ts";
+import { allowMethods, answer, type Exchange, type Headers } from "./exchange.ts";
+import { RegistryError } from "./registry-error.ts";
+import { asDigest } from "./routes.ts";
+
+/** POST of a repository's `blobs/uploads/`. */
+export async function handleUploads(exchange: Exchange, name: string): Promise<void> {
+  allowMethods(exchange, "POST");
+  const { disk, query, quirks } = exchange;
+  refusePush(exchange);
+  const mount = query.get("mount");
+  if (mount !== null && (await mountBlob(exchange, name, asDigest(mount)))) return;
+  const digest = query.get("digest");
+  const wanted = digest === null ? undefined : asDigest(digest);
+  const id = await disk.newUpload(name);
+  if (wanted !== undefined && quirks.monolithicPost !== false) {
+    await append(exchange, name, id);
+    return finish(exchange, name, id, wanted);
+  }
+  exchange.request.resume();
+  const chunk = quirks.chunkMinLength === undefined ? {} : { "oci-chunk-min-length": quirks.chunkMinLength };
+  answer(exchange, 202, { ...uploadHeaders(exchange, name, id, 0), ...chunk });
+}
+
+/** PATCH, PUT, GET and DELETE of one upload. */
+export async function handleUpload(exchange: Exchange, name: string, id: string): Promise<void> {
+  allowMethods(exchange, "PATCH", "PUT", "GET", "DELETE");
+  const { disk, method, query, quirks } = exchange;
+  refusePush(exchange);
+  const size = await disk.uploadSize(name, id);
+  const stateLost = quirks.uploadLocation === "query" && query.get("_state") !== stateOf(id);
+  if (size === undefined || stateLost) throw new RegistryError(404, "BLOB_UPLOAD_UNKNOWN", `no such upload: ${id}`);
+  switch (method) {
+    case "GET":
+      return answer(exchange, 204, uploadHeaders(exchange, name, id, size));
+    case "DELETE":
+      await disk.deleteUpload(name, id);
+      return answer(exchange, 204);
+    case "PATCH": {
+      const now = await append(exchange, name, id);
+      return answer(exchange, quirks.patchStatus ?? 202, uploadHeaders(exchange, name, id, now));
+    }
+    default: {
+      const digest = asDigest(query.get("digest") ?? "");
+      await append(exchange, name, id);
+      return finish(exchange, name, id, digest);
+    }
+  }
+}
+
+function refusePush({ quirks }: Exchange): void {
+  if (quirks.push === false) throw new RegistryError(405, "UNSUPPORTED", "this registry is read-only");
+}
+
+/** True when the blob was mounted and the answer sent; otherwise the upload goes on as if no mount was asked for. */
+async function mountBlob(exchange: Exchange, name: string, digest: Digest): Promise<boolean> {
+  const { disk, query, quirks } = exchange;
+  const from = query.get("from") ?? undefined;
+  if (quirks.mount === false || (from !== undefined && !exchange.mayPull(from))) return false;
+  if ((await disk.statBlob(from, digest)) === undefined) return false;
+  await disk.linkBlob(name, digest);
+  answer(exchange, 201, { location: `/v2/${name}/blobs/${digest}`, "docker-content-digest": digest });
+  return true;
+}
+
+/** Bytes of the last chunk of uploads that go on, for registries that demand a least length of all but the last. */
+const lastChunk = new Map<string, number>();
+
+/** Appends the request's body, of which whatever arrived stays when the client goes away. Returns the new size. */
+async function append(exchange: Exchange, name: string, id: string): Promise<number> {
+  const { disk, request, quirks } = exchange;
+  const before = (await disk.uploadSize(name, id)) ?? 0;
+  checkContentRange(exchange, name, id, before);
+  const least = quirks.chunkMinLength ?? 0;
+  if (exchange.method === "PATCH" && (lastChunk.get(id) ?? least) < least) {
+    throw new RegistryError(416, "BLOB_UPLOAD_INVALID", `the chunk before was smaller than ${least} bytes`);
+  }
+  await pipeline(request, createWriteStream(disk.uploadPath(name, id), { flags: "r+", start: before }));
+  const after = (await disk.uploadSize(name, id)) ?? 0;
+  if (least > 0) lastChunk.set(id, after - before);
+  return after;
+}
+
+/** A chunk says where it goes (`first-last`); it has to be the next one. */
+function checkContentRange(exchange: Exchange, name: string, id: string, size: number): void {
+  const { request } = exchange;
+  const header = request.headers["content-range"];
+  if (header === undefined) return;
+  const match = /^(\d+)-(\d+)$/.exec(header);
+  if (match === null) throw new RegistryError(400, "BLOB_UPLOAD_INVALID", `not a Content-Range: ${header}`);
+  const [first, last] = [Number(match[1]), Number(match[2])];
+  if (first !== size) {
+    const headers = uploadHeaders(exchange, name, id, size) as Record<string, string>;
+    throw new RegistryError(416, "BLOB_UPLOAD_INVALID", `expected a chunk from ${size}, not ${first}`, headers);
+  }
+  const length = request.headers["content-length"];
+  if (last < first || (length !== undefined && Number(length) !== last - first + 1)) {
+    throw new RegistryError(400, "SIZE_INVALID", `Content-Range ${header} does not fit Content-Length ${length}`);
+  }
+}
+
+async function finish(exchange: Exchange, name: string, id: string, digest: Digest): Promise<void> {
+  const { disk, quirks } = exchange;
+  const path = disk.uploadPath(name, id);
+  lastChunk.delete(id);
+  if (quirks.credulous !== true) {
+    const hash = createHash(digestAlgorithm(digest));
+    await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
+    const actual = hash.digest("hex");
+    if (actual !== digestHex(digest)) {
+      await disk.deleteUpload(name, id);
+      throw new RegistryError(400, "DIGEST_INVALID", `the bytes have digest ${actual}, not ${digest}`);
+    }
+  }
+  await disk.adoptBlob(name, digest, path);
+  const digestHeader: Headers = quirks.digestHeader === false ? {} : { "docker-content-digest": digest };
+  answer(exchange, 201, { location: `/v2/${name}/blobs/${digest}`, ...digestHeader });
+}
+
+function uploadHeaders(exchange: Exchange, name: string, id: string, size: number): Headers {
+  const path = `/v2/${name}/blobs/uploads/${id}`;
+  const form = exchange.quirks.uploadLocation ?? "path";
+  const location = { path, absolute: `${exchange.origin}${path}`, query: `${path}?_state=${stateOf(id)}&x=a%2Fb` }[
+    form
+  ];
+  return { location, range: `0-${Math.max(0, size - 1)}`, "docker-upload-uuid": id };
+}
+
+/** Stands for the signed state that distribution keeps in the Location; the client must send it back unchanged. */
+function stateOf(id: string): string {
+  return Buffer.from(id).toString("base64url");
+}
