@@ -49,6 +49,10 @@ export function parseReference(text: string, options: ParseReferenceOptions = {}
   if (scheme !== undefined) return refuse("a reference has no scheme", `leave out ${scheme}`);
 
   const [named, digest] = cut(bare, "@");
+  if (digest?.includes("/")) {
+    // Whoever writes USER:PASSWORD@HOST must not find it in a log.
+    throw new VarveError("REFERENCE_INVALID", "a name holds no user and password", { hint: "give them with --creds" });
+  }
   if (digest !== undefined && !isDigest(digest)) {
     return refuse("not a digest after @", "write it as NAME@sha256:<64 hex digits>");
   }
