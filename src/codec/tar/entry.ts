@@ -54,6 +54,10 @@ export interface TarHandler {
   data(bytes: Uint8Array): void;
   /** The current member's payload is complete (called for every member, also those without payload). */
   endEntry(): void;
+  /** A PAX global header, after its bytes were given to `raw`. It applies to nothing here, as in Go's engines. */
+  globalHeader?(name: string): void;
+  /** The end blocks were given to `raw`, or the archive ended without them; what `raw` gets after it is no tar. */
+  endOfArchive?(): void;
 }
 
 /** Bounds on what a hostile archive may cost. */
