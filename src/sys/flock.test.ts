@@ -111,7 +111,7 @@ describe("the lock file", () => {
     const program = `import { tryLock } from ${JSON.stringify(join(import.meta.dirname, "flock.ts"))};
       globalThis.held = tryLock(process.argv[1]); console.log(globalThis.held !== undefined); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ["--input-type=module", "-e", program, path], {
-      stdio: ["ignore", "pipe", 2],
+      stdio: ["ignore", "pipe", "inherit"],
     });
     const [said] = (await once(child.stdout, "data")) as [Buffer];
     expect(said.toString().trim()).toBe("true");

@@ -64,6 +64,16 @@ export function bind(prototype: string): Foreign {
   }
 }
 
+/** As `bind`, for calls that take long: they run on a thread of the pool. Their errno cannot be read. */
+export function bindAsync(prototype: string): (...args: unknown[]) => Promise<number> {
+  const { handle } = opened(prototype);
+  const started = handle.func(prototype).async as (...args: unknown[]) => void;
+  return (...args) =>
+    new Promise((resolve, reject) => {
+      started(...args, (error: unknown, value: number) => (error === null ? resolve(value) : reject(error)));
+    });
+}
+
 function opened(what: string): Library {
   const found = open();
   if (found !== undefined) return found;
