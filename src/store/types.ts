@@ -44,6 +44,11 @@ export interface Ingest extends AsyncDisposable {
   write(position: number, bytes: Uint8Array): Promise<void>;
   /** Makes a run of zeros, as a hole where the file system can. */
   writeZeros(position: number, length: number): Promise<void>;
+  /**
+   * Takes back bytes that turned out to be wrong: they are missing again, and the front is before them. Readers that have
+   * passed them are not told. A journal that vouches for them is not rewritten; the whole's digest finds that out.
+   */
+  forget(position: number, length: number): void;
   /** Reads back bytes that are done. */
   read(position: number, length: number): Promise<Uint8Array>;
   /** Settles when `front` is above `position`, or the ingest is complete, failed or closed. */

@@ -1,0 +1,155 @@
+/**
+ * Keeps the progress of one ingest: sums what is written, and now and then makes it durable and claims it in the journal, in
+ * this order and never the other way round. A claim is thus true after any crash.
+ */
+import type { FileHandle } from "node:fs/promises";
+import { toVarveError } from "../errors/from-system.ts";
+import type { VarveError } from "../errors/varve-error.ts";
+import type { IngestFolder } from "./ingest-folder.ts";
+import { MAX_PIECE_BYTES, type Piece } from "./journal-format.ts";
+import { Journal } from "./journal.ts";
+import { PendingPieces } from "./pending-pieces.ts";
+import type { Resumed } from "./resume.ts";
+import type { ByteRange } from "./types.ts";
+import { sumOf } from "./verify-claims.ts";
+
+/** A checkpoint starts by itself at this many unrecorded bytes ... */
+const CHECKPOINT_BYTES = 64 * 1024 * 1024;
+/** ... and, so that a slow or stalled transfer is kept too, this long after the first unrecorded byte. */
+const CHECKPOINT_MS = 1000;
+
+export interface CheckpointerOptions {
+  readonly folder: IngestFolder;
+  readonly size: number;
+  readonly sync: boolean;
+}
+
+export class Checkpointer implements AsyncDisposable {
+  readonly #options: CheckpointerOptions;
+  readonly #file: FileHandle;
+  readonly #key: Uint8Array;
+  readonly #pending: PendingPieces;
+  #journal: Journal | undefined;
+  #namesDurable = false;
+  #broken: VarveError | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #queued = false;
+  #stopped = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: CheckpointerOptions, resumed: Resumed) {
+    this.#options = options;
+    this.#file = resumed.file;
+    this.#key = resumed.key;
+    this.#journal = resumed.journal;
+    this.#pending = new PendingPieces(resumed.key);
+  }
+
+  /** Set when an fdatasync failed: the kernel may since call lost pages clean, so the data cannot be trusted any more. */
+  get broken(): VarveError | undefined {
+    return this.#broken;
+  }
+
+  /** As {@link PendingPieces.wrote}. */
+  wrote(position: number, bytes: Uint8Array, again: boolean): void {
+    this.#pending.wrote(position, bytes, again);
+    this.#schedule();
+  }
+
+  /** As {@link PendingPieces.zeros}. */
+  zeros(position: number, length: number): void {
+    this.#pending.zeros(position, length);
+    this.#schedule();
+  }
+
+  /** Records what has been written before the call. Calls queue up. */
+  checkpoint(): Promise<void> {
+    const mine = this.#running.then(() => this.#checkpointNow());
+    this.#running = mine.catch(() => {});
+    return mine;
+  }
+
+  /** Lets no checkpoint start by itself any more, and waits for those that have. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    await this.#running;
+  }
+
+  /** After {@link stop}, when the ingest goes on after all. */
+  restart(): void {
+    this.#stopped = false;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    await this.#journal?.[Symbol.asyncDispose]();
+    this.#journal = undefined;
+  }
+
+  #schedule(): void {
+    if (this.#stopped) return;
+    if (this.#pending.bytes >= CHECKPOINT_BYTES) this.#checkpointSoon();
+    else this.#timer ??= setTimeout(() => this.#checkpointSoon(), CHECKPOINT_MS).unref();
+  }
+
+  #checkpointSoon(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#queued) return;
+    this.#queued = true;
+    // Failing to record is no reason to stop the transfer; what is one is kept in #broken.
+    void this.checkpoint()
+      .catch(() => {})
+      .finally(() => {
+        this.#queued = false;
+      });
+  }
+
+  async #checkpointNow(): Promise<void> {
+    if (this.#broken !== undefined) throw this.#broken;
+    const taken = this.#pending.take();
+    if (taken.pieces.length === 0 && taken.unsummed.length === 0) return;
+    try {
+      if (this.#options.sync) await this.#syncData();
+      await this.#record([...taken.pieces, ...(await this.#sumRanges(taken.unsummed))]);
+    } catch (error) {
+      this.#pending.restore(taken);
+      throw toVarveError(error, `recording the progress of ${this.#options.folder.digest}`);
+    }
+  }
+
+  async #syncData(): Promise<void> {
+    try {
+      await this.#file.datasync();
+    } catch (error) {
+      this.#broken = toVarveError(error, `writing ${this.#options.folder.digest} to the disk`);
+      throw this.#broken;
+    }
+  }
+
+  async #sumRanges(ranges: readonly ByteRange[]): Promise<Piece[]> {
+    const pieces: Piece[] = [];
+    for (const range of ranges) {
+      for (let start = range.start; start < range.end; start += MAX_PIECE_BYTES) {
+        const piece = { start, end: Math.min(range.end, start + MAX_PIECE_BYTES) };
+        const sum = await sumOf(this.#file, piece, this.#key);
+        if (sum !== undefined) pieces.push({ ...piece, sum });
+      }
+    }
+    return pieces;
+  }
+
+  async #record(pieces: readonly Piece[]): Promise<void> {
+    const { folder, size, sync } = this.#options;
+    if (this.#journal === undefined) {
+      const header = { digest: folder.digest, size, key: this.#key };
+      this.#journal = await Journal.create(folder.journal, header, pieces, sync);
+    } else {
+      await this.#journal.append(pieces);
+    }
+    if (sync && !this.#namesDurable) await folder.syncNames();
+    this.#namesDurable = true;
+  }
+}

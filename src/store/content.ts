@@ -1,0 +1,180 @@
+/**
+ * The content store: whole, verified blobs under their digests, and the one way in (see types.ts for the life of a blob).
+ * A digest's lock is held while its blob is made or removed, so any number of processes may work on one store.
+ */
+import { readdir, unlink } from "node:fs/promises";
+import { toVarveError } from "../errors/from-system.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import { digestAlgorithm, digestOf, isDigest, type Digest } from "../oci/digest.ts";
+import type { FileLock } from "../sys/flock.ts";
+import { hashBlob, readBlob, statBlob } from "./blob-file.ts";
+import { IngestFolder, type StepHook } from "./ingest-folder.ts";
+import { ALGORITHMS, type StoreLayout } from "./layout.ts";
+import type { LockWaitOptions, StoreLocks } from "./locks.ts";
+import { PartialBlob } from "./partial-blob.ts";
+import type { ContentInfo, Ingest, ReadOptions } from "./types.ts";
+
+export interface ContentStoreOptions {
+  readonly layout: StoreLayout;
+  readonly locks: StoreLocks;
+  readonly readOnly: boolean;
+  /** Whether data is made durable before it is called stored. */
+  readonly sync: boolean;
+  readonly isLeased: (digest: Digest) => Promise<boolean>;
+  readonly step: StepHook;
+}
+
+export type IngestOptions = LockWaitOptions;
+
+export class ContentStore {
+  readonly #options: ContentStoreOptions;
+  readonly #layout: StoreLayout;
+
+  constructor(options: ContentStoreOptions) {
+    this.#options = options;
+    this.#layout = options.layout;
+  }
+
+  /** @returns undefined when the store lacks the blob */
+  stat(digest: Digest): Promise<ContentInfo | undefined> {
+    return statBlob(this.#layout.blob(digest), digest);
+  }
+
+  /**
+   * The blob's bytes, or a range of them, in chunks of at most 1 MiB that belong to the consumer.
+   * @throws VarveError `BLOB_UNKNOWN`, `SIZE_MISMATCH` (range beyond the blob), `STORE_CORRUPT`, `INTERRUPTED`
+   */
+  read(digest: Digest, options: ReadOptions = {}): AsyncIterable<Uint8Array> {
+    return readBlob(this.#layout.blob(digest), digest, options);
+  }
+
+  /**
+   * A small blob as a whole, checked against its digest.
+   * @throws VarveError `BLOB_UNKNOWN`, `MANIFEST_TOO_LARGE` above `limit` bytes, `DIGEST_MISMATCH` when the file went bad
+   */
+  async readBytes(digest: Digest, limit: number): Promise<Uint8Array> {
+    const info = await this.stat(digest);
+    if (info !== undefined && info.size > limit) {
+      throw new VarveError("MANIFEST_TOO_LARGE", `blob ${digest} has ${info.size} bytes; at most ${limit} are read`);
+    }
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of this.read(digest)) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    if (digestOf(bytes, digestAlgorithm(digest)) === digest) return bytes;
+    throw new VarveError("DIGEST_MISMATCH", `the store's blob ${digest} is damaged`, { hint: "pull the image again" });
+  }
+
+  /**
+   * Locks the digest and opens its partial data, new or resumed. When the blob is there already, perhaps because the process
+   * that was waited for finished it, the answer is its {@link ContentInfo}.
+   *
+   * @throws VarveError `STORE_BUSY` with `wait: false`; `STORE_READ_ONLY`, `NO_SPACE`, `PERMISSION`, `IO`, `INTERRUPTED`;
+   * `SIZE_MISMATCH` when the whole blob is here and the descriptor's size is wrong
+   */
+  async ingest(
+    descriptor: { readonly digest: Digest; readonly size: number },
+    options: IngestOptions = {},
+  ): Promise<Ingest | ContentInfo> {
+    const { digest, size } = descriptor;
+    this.#mustBeWritable();
+    const lock = await this.#options.locks.digest(digest, options);
+    let kept = false;
+    try {
+      const folder = new IngestFolder(this.#layout, digest);
+      const present = await this.#present(digest, size, options.signal);
+      if (present !== undefined) {
+        await folder.remove();
+        return present;
+      }
+      const partial = await this.#open(folder, size, lock, options.signal);
+      kept = true;
+      return partial;
+    } finally {
+      if (!kept) lock.unlock({ remove: true });
+    }
+  }
+
+  /**
+   * Stores a small document that is in memory, durably; a damaged one in its place is replaced.
+   * @throws VarveError `DIGEST_MISMATCH` when the bytes are not the digest's, otherwise as {@link ingest}
+   */
+  async writeBytes(digest: Digest, bytes: Uint8Array): Promise<ContentInfo> {
+    const computed = { digest: digestOf(bytes, digestAlgorithm(digest)), size: bytes.length };
+    if (computed.digest !== digest) {
+      throw new VarveError("DIGEST_MISMATCH", `the bytes for ${digest} have the digest ${computed.digest}`);
+    }
+    this.#mustBeWritable();
+    const lock = await this.#options.locks.digest(digest);
+    let kept = false;
+    try {
+      const present = await this.stat(digest);
+      if (present?.size === bytes.length && (await hashBlob(present.path, digest)) === digest) return present;
+      await using partial = await this.#open(new IngestFolder(this.#layout, digest), bytes.length, lock);
+      kept = true;
+      await partial.write(0, bytes);
+      return await partial.commit(computed);
+    } finally {
+      if (!kept) lock.unlock({ remove: true });
+    }
+  }
+
+  /**
+   * Removes a blob unless someone is at work on it or holds a lease. Who needs to know that no image wants it asks
+   * the store to do this instead.
+   * @returns whether it was removed
+   */
+  async remove(digest: Digest): Promise<boolean> {
+    this.#mustBeWritable();
+    const lock = this.#options.locks.tryDigest(digest);
+    if (lock === undefined) return false;
+    try {
+      // Asked under the lock: who leases a digest and then locks it either sees the blob gone or has it kept.
+      if (await this.#options.isLeased(digest)) return false;
+      await unlink(this.#layout.blob(digest));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      throw toVarveError(error, `removing ${digest}`);
+    } finally {
+      lock.unlock({ remove: true });
+    }
+  }
+
+  /** All whole blobs, in no order. */
+  async *list(): AsyncGenerator<ContentInfo> {
+    for (const algorithm of ALGORITHMS) {
+      for (const name of await namesIn(this.#layout.blobDirectory(algorithm))) {
+        const digest = `${algorithm}:${name}`;
+        const info = isDigest(digest) ? await this.stat(digest) : undefined;
+        if (info !== undefined) yield info;
+      }
+    }
+  }
+
+  async #open(folder: IngestFolder, size: number, lock: FileLock, signal?: AbortSignal): Promise<PartialBlob> {
+    const { sync, step } = this.#options;
+    return PartialBlob.open({ folder, size, lock, sync, step, ...(signal !== undefined && { signal }) });
+  }
+
+  /** The blob if it is whole. One of another size is either damaged, and then made anew, or the descriptor is wrong. */
+  async #present(digest: Digest, size: number, signal: AbortSignal | undefined): Promise<ContentInfo | undefined> {
+    const info = await this.stat(digest);
+    if (info === undefined || info.size === size) return info;
+    if ((await hashBlob(info.path, digest, signal)) !== digest) return undefined;
+    throw new VarveError("SIZE_MISMATCH", `blob ${digest} has ${info.size} bytes, but its descriptor says ${size}`);
+  }
+
+  #mustBeWritable(): void {
+    if (this.#options.readOnly)
+      throw new VarveError("STORE_READ_ONLY", `the store at ${this.#layout.root} is open for reading only`);
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw toVarveError(error, "listing the store's content");
+  }
+}

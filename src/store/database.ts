@@ -1,0 +1,117 @@
+/**
+ * The metadata database: SQLite in WAL mode, opened at the first use so that commands that need none pay nothing. A store
+ * made by a newer varve is refused untouched.
+ */
+import { existsSync } from "node:fs";
+import { VarveError } from "../errors/varve-error.ts";
+import { Connection } from "./connection.ts";
+import { databaseError } from "./database-error.ts";
+import type { StoreLayout } from "./layout.ts";
+import type { StoreLocks } from "./locks.ts";
+import { MIGRATIONS, SCHEMA_VERSION } from "./migrations.ts";
+import { openForReading } from "./read-only-database.ts";
+
+/** How long one statement waits for another process's transaction; transactions are a few rows. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+export interface MetadataOptions {
+  readonly layout: StoreLayout;
+  readonly locks: StoreLocks;
+  readonly readOnly: boolean;
+  readonly sync: boolean;
+}
+
+export class Metadata {
+  readonly #options: MetadataOptions;
+  #opening: Promise<Connection | undefined> | undefined;
+  #closed = false;
+
+  constructor(options: MetadataOptions) {
+    this.#options = options;
+  }
+
+  /** For changes. @throws VarveError `STORE_READ_ONLY`, `STORE_NEWER`, `STORE_CORRUPT`, `STORE_BUSY` */
+  async writable(): Promise<Connection> {
+    const { readOnly, layout } = this.#options;
+    if (readOnly) throw new VarveError("STORE_READ_ONLY", `the store at ${layout.root} is open for reading only`);
+    return (await this.#open())!;
+  }
+
+  /** For queries; undefined when the store is open for reading only and has no database yet. */
+  readable(): Promise<Connection | undefined> {
+    return this.#open();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const opening = this.#opening;
+    this.#opening = undefined;
+    (await opening?.catch(() => undefined))?.[Symbol.dispose]();
+  }
+
+  async #open(): Promise<Connection | undefined> {
+    if (this.#closed)
+      throw new VarveError("INTERNAL", `the store at ${this.#options.layout.root} was used after it was closed`);
+    this.#opening ??= this.#options.readOnly ? this.#openReadOnly() : this.#openWritable();
+    try {
+      return await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  async #openReadOnly(): Promise<Connection | undefined> {
+    const { database } = this.#options.layout;
+    if (!existsSync(database)) return undefined;
+    const connection = await openForReading(database);
+    try {
+      const version = schemaVersion(connection);
+      if (version === 0) return undefined;
+      refuseNewer(version, database);
+      return connection;
+    } catch (error) {
+      connection[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #openWritable(): Promise<Connection> {
+    const { DatabaseSync } = await import("node:sqlite");
+    const { layout, locks, sync } = this.#options;
+    // Under the lock, because the change to WAL mode and a migration do not wait for each other as transactions do.
+    using _lock = await locks.named("store");
+    let connection: Connection | undefined;
+    try {
+      connection = new Connection(new DatabaseSync(layout.database, { timeout: BUSY_TIMEOUT_MS }), layout.database);
+      refuseNewer(schemaVersion(connection), layout.database);
+      connection.exec("PRAGMA journal_mode = WAL");
+      connection.exec(`PRAGMA synchronous = ${sync ? "FULL" : "OFF"}`);
+      migrate(connection);
+      return connection;
+    } catch (error) {
+      connection?.[Symbol.dispose]();
+      throw databaseError(error, layout.database);
+    }
+  }
+}
+
+function migrate(connection: Connection): void {
+  if (schemaVersion(connection) === SCHEMA_VERSION) return;
+  connection.transaction(() => {
+    for (const step of MIGRATIONS.slice(schemaVersion(connection))) connection.exec(step);
+    connection.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
+  });
+}
+
+function schemaVersion(connection: Connection): number {
+  return Number(connection.get("PRAGMA user_version")?.["user_version"]);
+}
+
+function refuseNewer(version: number, path: string): void {
+  if (version <= SCHEMA_VERSION) return;
+  throw new VarveError(
+    "STORE_NEWER",
+    `${path} was made by a newer varve (schema ${version}; this one knows ${SCHEMA_VERSION})`,
+  );
+}

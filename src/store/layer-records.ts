@@ -1,0 +1,65 @@
+/** What was learnt of layer blobs when they were verified, so that it need not be learnt again. */
+import type { Digest } from "../oci/digest.ts";
+import type { Row } from "./connection.ts";
+import type { Metadata } from "./database.ts";
+
+export interface LayerRecord {
+  /** Of the blob, as in the manifest. */
+  readonly digest: Digest;
+  /** Of the uncompressed tar. Several blobs may have the same one. */
+  readonly diffId: Digest;
+  readonly mediaType: string;
+  /** Of the blob, bytes. */
+  readonly size: number;
+  /** Of the tar, bytes. */
+  readonly uncompressedSize: number;
+  /** Entries of the tar. */
+  readonly entries: number;
+  readonly verifiedAt: Date;
+}
+
+export class LayerRecords {
+  readonly #metadata: Metadata;
+
+  constructor(metadata: Metadata) {
+    this.#metadata = metadata;
+  }
+
+  /** Records a layer, in the place of what was known of the same blob. */
+  async put(record: LayerRecord): Promise<void> {
+    const { digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt } = record;
+    const connection = await this.#metadata.writable();
+    const values = [digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt.getTime()];
+    connection.run("INSERT OR REPLACE INTO layers VALUES (?, ?, ?, ?, ?, ?, ?)", ...values);
+  }
+
+  async get(digest: Digest): Promise<LayerRecord | undefined> {
+    const row = (await this.#metadata.readable())?.get(`${SELECT} WHERE digest = ?`, digest);
+    return row && toRecord(row);
+  }
+
+  /** All blobs that hold the same layer, however compressed. */
+  async findByDiffId(diffId: Digest): Promise<LayerRecord[]> {
+    const connection = await this.#metadata.readable();
+    return (connection?.all(`${SELECT} WHERE diff_id = ? ORDER BY digest`, diffId) ?? []).map(toRecord);
+  }
+
+  /** @returns whether there was one */
+  async delete(digest: Digest): Promise<boolean> {
+    return (await this.#metadata.writable()).run("DELETE FROM layers WHERE digest = ?", digest) > 0;
+  }
+}
+
+const SELECT = "SELECT digest, diff_id, media_type, size, uncompressed_size, entries, verified_at FROM layers";
+
+function toRecord(row: Row): LayerRecord {
+  return {
+    digest: row["digest"] as Digest,
+    diffId: row["diff_id"] as Digest,
+    mediaType: row["media_type"] as string,
+    size: row["size"] as number,
+    uncompressedSize: row["uncompressed_size"] as number,
+    entries: row["entries"] as number,
+    verifiedAt: new Date(row["verified_at"] as number),
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * Where things lie in a store (OCI image-spec "Image Layout" plus varve's own folders beside it). Names are made from
+ * validated digests only, so no path can leave the root.
+ */
+import { join } from "node:path";
+import { digestAlgorithm, digestHex, isDigest, type Digest, type DigestAlgorithm } from "../oci/digest.ts";
+
+export const ALGORITHMS: readonly DigestAlgorithm[] = ["sha256", "sha512"];
+
+export class StoreLayout {
+  readonly root: string;
+  readonly ociLayout: string;
+  readonly indexJson: string;
+  readonly blobs: string;
+  readonly ingests: string;
+  readonly locks: string;
+  readonly database: string;
+
+  constructor(root: string) {
+    this.root = root;
+    this.ociLayout = join(root, "oci-layout");
+    this.indexJson = join(root, "index.json");
+    this.blobs = join(root, "blobs");
+    this.ingests = join(root, "ingest");
+    this.locks = join(root, "locks");
+    this.database = join(root, "meta.db");
+  }
+
+  blobDirectory(algorithm: DigestAlgorithm): string {
+    return join(this.blobs, algorithm);
+  }
+
+  blob(digest: Digest): string {
+    return join(this.blobs, digestAlgorithm(digest), digestHex(digest));
+  }
+
+  /** The folder of a partial blob. */
+  ingest(digest: Digest): string {
+    return join(this.ingests, fileKey(digest));
+  }
+}
+
+/** A digest as one file name: `sha256-<hex>`. */
+export function fileKey(digest: Digest): string {
+  return `${digestAlgorithm(digest)}-${digestHex(digest)}`;
+}
+
+/** The digest that {@link fileKey} made a name of; undefined for any other name. */
+export function digestOfKey(key: string): Digest | undefined {
+  const text = key.replace("-", ":");
+  return isDigest(text) ? text : undefined;
+}

@@ -1,0 +1,53 @@
+/**
+ * The schema of meta.db, one step for each version; `PRAGMA user_version` says how many were taken. Steps are only ever
+ * added. Times are milliseconds since 1970.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE images (
+    name          TEXT PRIMARY KEY,
+    -- the descriptor of the root manifest or index, as pulled
+    digest        TEXT NOT NULL,
+    media_type    TEXT NOT NULL,
+    size          INTEGER NOT NULL,
+    -- the descriptor (JSON) of the manifest that was chosen for a platform; the root itself when that is a manifest
+    manifest      TEXT NOT NULL,
+    config_digest TEXT,
+    created_at    INTEGER NOT NULL,
+    updated_at    INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- what is known of layer blobs that were verified once
+  CREATE TABLE layers (
+    digest            TEXT PRIMARY KEY,
+    diff_id           TEXT NOT NULL,
+    media_type        TEXT NOT NULL,
+    size              INTEGER NOT NULL,
+    uncompressed_size INTEGER NOT NULL,
+    entries           INTEGER NOT NULL,
+    verified_at       INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX layers_by_diff_id ON layers (diff_id);
+
+  CREATE TABLE leases (
+    id         TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE lease_resources (
+    digest   TEXT NOT NULL,
+    lease_id TEXT NOT NULL REFERENCES leases (id) ON DELETE CASCADE,
+    PRIMARY KEY (digest, lease_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX lease_resources_by_lease ON lease_resources (lease_id);
+
+  -- index_wanted counts changes of images; index_written is the count that index.json shows
+  CREATE TABLE state (
+    key   TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO state VALUES ('index_wanted', 0), ('index_written', 0);
+  `,
+];
+
+export const SCHEMA_VERSION: number = MIGRATIONS.length;

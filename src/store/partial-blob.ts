@@ -1,0 +1,276 @@
+/** A partial blob that this process has locked: the implementation of {@link Ingest}. */
+import type { FileHandle } from "node:fs/promises";
+import { toVarveError } from "../errors/from-system.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { FileLock } from "../sys/flock.ts";
+import { Checkpointer } from "./checkpointer.ts";
+import { FrontWaiters } from "./front-waiters.ts";
+import type { IngestFolder, StepHook } from "./ingest-folder.ts";
+import { writeFully } from "./journal.ts";
+import { RangeSet } from "./range-set.ts";
+import { resume, type Resumed } from "./resume.ts";
+import type { ByteRange, ContentInfo, Ingest } from "./types.ts";
+
+const ZEROS = new Uint8Array(1024 * 1024);
+
+export interface PartialBlobOptions {
+  readonly folder: IngestFolder;
+  readonly size: number;
+  /** Held until the ingest is committed, discarded or closed. */
+  readonly lock: FileLock;
+  readonly sync: boolean;
+  readonly step: StepHook;
+  readonly signal?: AbortSignal;
+}
+
+/** `ending` while a commit or discard is at work. */
+type State = "open" | "ending" | "committed" | "discarded" | "closed";
+
+export class PartialBlob implements Ingest {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly resumed: readonly ByteRange[];
+  readonly #options: PartialBlobOptions;
+  readonly #folder: IngestFolder;
+  readonly #file: FileHandle;
+  readonly #done: RangeSet;
+  /** Where the file may hold something else than the zeros that it was made of. */
+  readonly #touched: RangeSet;
+  readonly #checkpointer: Checkpointer;
+  readonly #waiters = new FrontWaiters();
+  #state: State = "open";
+  #ended: Promise<void> = Promise.resolve();
+  #front: number;
+  #failure: Error | undefined;
+  #writes = 0;
+  #onQuiet: (() => void) | undefined;
+
+  private constructor(options: PartialBlobOptions, resumed: Resumed) {
+    this.digest = options.folder.digest;
+    this.size = options.size;
+    this.#options = options;
+    this.#folder = options.folder;
+    this.#file = resumed.file;
+    this.#done = new RangeSet(resumed.pieces);
+    this.#touched = new RangeSet([{ start: 0, end: resumed.touchedEnd }]);
+    this.#checkpointer = new Checkpointer(options, resumed);
+    this.#front = this.#done.contiguousEnd();
+    this.resumed = this.#done.toArray();
+  }
+
+  /** Opens the folder's data, new or as far as an earlier process got. The lock stays the caller's when this throws. */
+  static async open(options: PartialBlobOptions): Promise<PartialBlob> {
+    try {
+      return new PartialBlob(options, await resume(options));
+    } catch (error) {
+      throw toVarveError(error, `opening the partial blob ${options.folder.digest} of ${options.size} bytes`);
+    }
+  }
+
+  get path(): string {
+    return this.#state === "committed" ? this.#folder.blob : this.#folder.data;
+  }
+
+  get done(): readonly ByteRange[] {
+    return this.#done.toArray();
+  }
+
+  get front(): number {
+    return this.#front;
+  }
+
+  async write(position: number, bytes: Uint8Array): Promise<void> {
+    await this.#change(position, bytes.length, async () => {
+      await writeFully(this.#file, bytes, position);
+      this.#checkpointer.wrote(position, bytes, this.#done.overlaps(position, position + bytes.length));
+    });
+  }
+
+  async writeZeros(position: number, length: number): Promise<void> {
+    const stale = this.#touched.within(position, position + length);
+    await this.#change(position, length, async () => {
+      for (const range of stale) {
+        for (let start = range.start; start < range.end; start += ZEROS.length) {
+          await writeFully(this.#file, ZEROS.subarray(0, Math.min(ZEROS.length, range.end - start)), start);
+        }
+      }
+      this.#checkpointer.zeros(position, length);
+    });
+  }
+
+  forget(position: number, length: number): void {
+    this.#done.delete(position, position + length);
+    this.#front = this.#done.contiguousEnd();
+  }
+
+  async read(position: number, length: number): Promise<Uint8Array> {
+    if (this.#state === "closed") throw closedError(this.digest);
+    if (!this.#done.has(position, position + length)) {
+      throw new VarveError(
+        "INTERNAL",
+        `bytes ${position}+${length} of ${this.digest} were read before they were written`,
+      );
+    }
+    const bytes = new Uint8Array(length);
+    for (let filled = 0; filled < length;) {
+      const { bytesRead } = await this.#file
+        .read(bytes, filled, length - filled, position + filled)
+        .catch((error: unknown) => this.#rethrow(error, "reading"));
+      if (bytesRead === 0) throw new VarveError("IO", `someone else cut short the partial file of ${this.digest}`);
+      filled += bytesRead;
+    }
+    return bytes;
+  }
+
+  async waitFront(position: number, signal?: AbortSignal): Promise<void> {
+    if (this.#front > position || this.#front >= this.size) return;
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#state === "closed" || this.#state === "discarded") throw closedError(this.digest);
+    await this.#waiters.wait(position, signal);
+  }
+
+  async checkpoint(): Promise<void> {
+    if (this.#state === "open") await this.#checkpointer.checkpoint();
+  }
+
+  async commit(computed: { digest: Digest; size: number }): Promise<ContentInfo> {
+    this.#mustBeOpen();
+    const mismatch = this.#mismatch(computed);
+    if (mismatch !== undefined) {
+      this.fail(mismatch);
+      await this.discard();
+      throw mismatch;
+    }
+    if (!this.#done.has(0, this.size)) {
+      const [gap] = this.#done.missing(0, this.size);
+      throw new VarveError("INTERNAL", `blob ${this.digest} was committed without its bytes ${gap?.start}-${gap?.end}`);
+    }
+    await this.#conclude("committed", async () => {
+      if (this.#checkpointer.broken !== undefined) throw this.#checkpointer.broken;
+      await this.#file.chmod(0o444);
+      if (this.#options.sync) await this.#file.sync();
+      this.#options.step("synced");
+      await this.#folder.publish(this.#options.sync, this.#options.step);
+    });
+    return { digest: this.digest, size: this.size, path: this.#folder.blob };
+  }
+
+  async discard(): Promise<void> {
+    if (this.#state !== "open") return;
+    await this.#conclude("discarded", () => this.#folder.discard(this.#options.step));
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= error instanceof Error ? error : toVarveError(error);
+    this.#waiters.fail(this.#failure);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#ended;
+    if (this.#state === "closed") return;
+    if (this.#state === "open") await this.#keep();
+    this.#state = "closed";
+    this.#waiters.fail(this.#failure ?? closedError(this.digest));
+    this.#options.lock.unlock({ remove: true });
+    await this.#checkpointer[Symbol.asyncDispose]();
+    await this.#file.close();
+  }
+
+  /** Leaves what is done for the next process. */
+  async #keep(): Promise<void> {
+    this.#state = "ending";
+    await this.#settle();
+    // What cannot be recorded will be fetched again; the reason why the transfer stopped is told elsewhere.
+    if (this.#done.isEmpty) await this.#folder.remove().catch(() => {});
+    else await this.#checkpointer.checkpoint().catch(() => {});
+  }
+
+  /** Ends the ingest by `work`; when that fails the ingest is open as before. */
+  async #conclude(end: "committed" | "discarded", work: () => Promise<void>): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#state = "ending";
+    this.#ended = promise;
+    try {
+      await this.#settle();
+      await work();
+      this.#state = end;
+      if (end === "discarded") this.#waiters.fail(this.#failure ?? closedError(this.digest));
+      this.#options.lock.unlock({ remove: true });
+    } catch (error) {
+      this.#state = "open";
+      this.#checkpointer.restart();
+      this.#rethrow(error, "storing");
+    } finally {
+      resolve();
+    }
+  }
+
+  /** Runs one change of `[position, position + length)` and accounts for it. */
+  async #change(position: number, length: number, work: () => Promise<void>): Promise<void> {
+    this.#mustBeOpen();
+    this.#mustFit(position, length);
+    if (length === 0) return;
+    this.#writes++;
+    this.#touched.add(position, position + length);
+    try {
+      await work();
+      this.#done.add(position, position + length);
+      this.#moveFront();
+    } catch (error) {
+      this.#rethrow(error, "writing");
+    } finally {
+      if (--this.#writes === 0) this.#onQuiet?.();
+    }
+  }
+
+  #moveFront(): void {
+    const front = this.#done.contiguousEnd();
+    if (front === this.#front) return;
+    this.#front = front;
+    if (front >= this.size) this.#waiters.release();
+    else this.#waiters.advance(front);
+  }
+
+  /** Waits until no write and no checkpoint is under way. */
+  async #settle(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    if (this.#writes === 0) resolve();
+    else this.#onQuiet = resolve;
+    await promise;
+    await this.#checkpointer.stop();
+  }
+
+  #mismatch(computed: { digest: Digest; size: number }): VarveError | undefined {
+    if (computed.size !== this.size) {
+      return new VarveError("SIZE_MISMATCH", `blob ${this.digest}: ${computed.size} bytes came, expected ${this.size}`);
+    }
+    if (computed.digest === this.digest) return undefined;
+    return new VarveError(
+      "DIGEST_MISMATCH",
+      `blob ${this.digest}: the bytes that came have the digest ${computed.digest}`,
+    );
+  }
+
+  #mustFit(position: number, length: number): void {
+    const whole = Number.isSafeInteger(position) && Number.isSafeInteger(length) && position >= 0 && length >= 0;
+    if (whole && position + length <= this.size) return;
+    throw new VarveError(
+      "INGEST_LIMIT",
+      `blob ${this.digest} has ${this.size} bytes, but bytes ${position}+${length} came`,
+    );
+  }
+
+  #mustBeOpen(): void {
+    if (this.#checkpointer.broken !== undefined) throw this.#checkpointer.broken;
+    if (this.#state !== "open") throw closedError(this.digest);
+  }
+
+  #rethrow(error: unknown, doing: string): never {
+    throw toVarveError(error, `${doing} the blob ${this.digest}`);
+  }
+}
+
+function closedError(digest: Digest): VarveError {
+  return new VarveError("INTERRUPTED", `the transfer of ${digest} was ended before it was complete`);
+}

@@ -1,0 +1,71 @@
+/** A store as a whole: one directory that is an OCI image layout, with the metadata and the locks that belong to it. */
+import { resolve } from "node:path";
+import type { Digest } from "../oci/digest.ts";
+import { ContentStore } from "./content.ts";
+import { checkStore, createStore } from "./create-store.ts";
+import { Metadata } from "./database.ts";
+import { ImageStore } from "./images.ts";
+import type { StepHook } from "./ingest-folder.ts";
+import { LayerRecords } from "./layer-records.ts";
+import { StoreLayout } from "./layout.ts";
+import { Leases } from "./leases.ts";
+import { StoreLocks } from "./locks.ts";
+import { removeUnreferenced, type Removal } from "./unreferenced.ts";
+
+export interface StoreOptions {
+  /** Only read, and make nothing, so that it works on a read-only file system. A root that is missing reads as empty. Default false. */
+  readonly readOnly?: boolean;
+  /** Whether content and metadata survive a power cut once they are called stored. Default true. */
+  readonly sync?: boolean;
+  /** Milliseconds since 1970, for timestamps and the expiry of leases. Default `Date.now`. */
+  readonly clock?: () => number;
+  /** For tests: called after each step of a commit or discard. */
+  readonly onStep?: StepHook;
+}
+
+export interface Store extends AsyncDisposable {
+  /** Absolute. */
+  readonly root: string;
+  readonly content: ContentStore;
+  readonly images: ImageStore;
+  readonly layers: LayerRecords;
+  readonly leases: Leases;
+  readonly locks: StoreLocks;
+  /** Removes those of the digests that no image, lease or process needs. Take the image's name out first. */
+  removeUnreferenced(digests: Iterable<Digest>): Promise<Removal>;
+  /** Closes the database. Ingests are closed by who opened them. Also done when the store is disposed. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store at `root`; makes it, or makes one of an OCI image layout that is there.
+ *
+ * @throws VarveError `STORE_NEWER` (and leaves it as it is), `STORE_READ_ONLY`, `TARGET_NOT_EMPTY`, `PATH_INVALID`,
+ * `PERMISSION`, `NO_SPACE`, `IO`
+ */
+export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
+  const { readOnly = false, sync = true, clock = Date.now, onStep = () => {} } = options;
+  const layout = new StoreLayout(resolve(root));
+  const locks = new StoreLocks(layout.locks);
+  if (readOnly) await checkStore(layout);
+  else await createStore(layout, locks, sync);
+
+  const metadata = new Metadata({ layout, locks, readOnly, sync });
+  const leases = new Leases(metadata, clock);
+  const isLeased = (digest: Digest): Promise<boolean> => leases.isLeased(digest);
+  const content = new ContentStore({ layout, locks, readOnly, sync, isLeased, step: onStep });
+  const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
+  const layers = new LayerRecords(metadata);
+  const close = (): Promise<void> => metadata.close();
+  return {
+    root: layout.root,
+    content,
+    images,
+    layers,
+    leases,
+    locks,
+    removeUnreferenced: (digests) => removeUnreferenced({ layout, locks, content, images, layers }, digests),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
