@@ -1,0 +1,88 @@
+/** Images out of a directory that is an image layout, OCI image-spec "image-layout.md". Nothing in it is believed unhashed. */
+import { join } from "node:path";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { digestAlgorithm, digestHex, type Digest } from "../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";
+import { checkLayoutVersion, chooseImage, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
+import { openToRead, readRange, readSmallFile } from "./plain-file.ts";
+import type { ImageSource } from "./types.ts";
+import { verified } from "./verified.ts";
+
+export class OciLayoutSource implements ImageSource {
+  readonly #directory: string;
+  readonly #root: Descriptor;
+
+  private constructor(directory: string, root: Descriptor) {
+    this.#directory = directory;
+    this.#root = root;
+  }
+
+  /**
+   * @throws VarveError `FILE_NOT_FOUND`, `ARCHIVE_INVALID`, `MANIFEST_UNKNOWN`, or `REFERENCE_INVALID` when it has several
+   * images and none was chosen
+   */
+  static async open(directory: string, choice: ImageChoice = {}): Promise<OciLayoutSource> {
+    await checkVersion(directory);
+    const index = await readIndex(directory);
+    return new OciLayoutSource(directory, chooseImage(index, choice, directory));
+  }
+
+  root(): Promise<Manifest | Index> {
+    return this.document(this.#root);
+  }
+
+  async document(descriptor: Descriptor): Promise<Manifest | Index> {
+    const { digest, size, mediaType } = descriptor;
+    if (size > MAX_DOCUMENT_BYTES) throw new VarveError("MANIFEST_TOO_LARGE", `manifest ${digest} has ${size} bytes`);
+    const bytes = await this.#found(digest, () => readSmallFile(blobPath(this.#directory, digest), MAX_DOCUMENT_BYTES));
+    return parseManifest(bytes, { contentType: mediaType, expected: { digest, size } });
+  }
+
+  async *blob(descriptor: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    const { digest, size } = descriptor;
+    await using file = await this.#found(digest, () => openToRead(blobPath(this.#directory, digest)));
+    const stat = await file.stat();
+    if (!stat.isFile()) throw new VarveError("ARCHIVE_INVALID", `blob ${digest} is not a regular file`);
+    yield* verified(readRange(file, 0, Number.MAX_SAFE_INTEGER, signal), { digest, size }, { signal });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #found<T>(digest: Digest, read: () => Promise<T>): Promise<T> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isVarveError(error, "FILE_NOT_FOUND")) throw error;
+      throw new VarveError("BLOB_UNKNOWN", `${this.#directory} lacks blob ${digest}`, {
+        hint: "the layout is not complete; copy the image into it again",
+        cause: error,
+      });
+    }
+  }
+}
+
+export function blobPath(directory: string, digest: Digest): string {
+  return join(directory, "blobs", digestAlgorithm(digest), digestHex(digest));
+}
+
+/** The file is required, but tools read layouts without it. */
+async function checkVersion(directory: string): Promise<void> {
+  try {
+    checkLayoutVersion(await readSmallFile(join(directory, "oci-layout"), 4096), directory);
+  } catch (error) {
+    if (!isVarveError(error, "FILE_NOT_FOUND")) throw error;
+  }
+}
+
+async function readIndex(directory: string): Promise<Buffer> {
+  try {
+    return await readSmallFile(join(directory, "index.json"), MAX_INDEX_BYTES);
+  } catch (error) {
+    if (!isVarveError(error, "FILE_NOT_FOUND")) throw error;
+    throw new VarveError("FILE_NOT_FOUND", `${directory} is not an image layout: it has no index.json`, {
+      hint: "check the path; a file is read with oci-archive: or docker-archive:",
+      cause: error,
+    });
+  }
+}
