@@ -42,6 +42,9 @@ export const ERROR_TABLE = {
   DIGEST_MISMATCH: row(5, 502, "the bytes are not what the digest says; try again, or try another mirror"),
   SIZE_MISMATCH: row(5, 502, "the bytes are not as many as the manifest says; try again, or try another mirror"),
   DIFFID_MISMATCH: row(5, 502, "the layer's content is not what the image's config says; the image is broken"),
+  // recipes
+  RECIPE_INVALID: row(1, 502, "the image's index or delta is broken; the image can still be pulled whole"),
+  SOURCE_CHANGED: row(1, 500, "a local file changed while it was in use; try again, it will be left aside"),
   // registry and network
   REGISTRY_UNREACHABLE: row(1, 502, "check the host, the network and the proxy settings"),
   REGISTRY_TLS: row(1, 502, "name the authority with --ca-file, or use --insecure if you accept the risk"),

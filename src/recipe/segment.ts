@@ -36,12 +36,22 @@ export interface ZeroSegment {
   readonly length: number;
 }
 
-export type Segment = RemoteSegment | LocalSegment | DataSegment | ZeroSegment;
+/** Bytes that the ingest holds already, from an earlier try. They are part of the whole and cost nothing. */
+export interface HeldSegment {
+  readonly kind: "held";
+  readonly length: number;
+}
+
+export type Segment = RemoteSegment | LocalSegment | DataSegment | ZeroSegment | HeldSegment;
 export type SegmentKind = Segment["kind"];
 
 export interface Recipe {
   readonly target: { readonly digest: Digest; readonly size: number };
-  /** In the order of the target's bytes, without gaps. A remote or local segment may be cut by the assembler. */
+  /**
+   * In the order of the target's bytes, without gaps. A remote or local segment without a digest may be cut by the
+   * assembler. Best an object that can be iterated again: falling back starts over, skipping what is done. A generator
+   * object is good for one try only.
+   */
   readonly segments: Iterable<Segment> | AsyncIterable<Segment>;
 }
 

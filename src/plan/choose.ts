@@ -1,0 +1,56 @@
+/** Ranks plans for the same target by what they would cost, and says why the winner wins. */
+import { VarveError } from "../errors/varve-error.ts";
+import type { Cost, Plan } from "./plan.ts";
+
+/**
+ * Rates to weigh bytes of different kinds against each other. The defaults are a fair connection and a common SSD. They
+ * need to be right only in order: a byte from the network is dear, one from the disk is cheap, one in memory is next to
+ * free, and a zero costs its hash.
+ */
+export interface Rates {
+  /** Bytes per second from the registry. Default 25 MB/s. */
+  readonly network?: number;
+  /** Bytes per second read from local files. Default 1 GB/s. */
+  readonly local?: number;
+  /** Default 4 GB/s. */
+  readonly data?: number;
+  /** Default 8 GB/s. */
+  readonly zero?: number;
+  /** Seconds that each request adds. Default 0.01: some 50 ms of latency, several requests at once. */
+  readonly request?: number;
+}
+
+export interface Choice {
+  readonly plan: Plan;
+  /** All plans, cheapest first. */
+  readonly ranked: readonly Plan[];
+  readonly why: string;
+}
+
+/** Seconds that carrying out a plan would take, at these rates. For comparing, not for promising. */
+export function estimate(cost: Cost, rates: Rates = {}): number {
+  const { network = 25e6, local = 1e9, data = 4e9, zero = 8e9, request = 0.01 } = rates;
+  return cost.network / network + cost.local / local + cost.data / data + cost.zero / zero + cost.requests * request;
+}
+
+/** The cheapest plan; of equal ones that with fewer network bytes, then fewer requests, then the one named first. */
+export function choose(plans: readonly Plan[], rates: Rates = {}): Choice {
+  const ranked = [...plans].sort(
+    (a, b) =>
+      estimate(a.cost, rates) - estimate(b.cost, rates) ||
+      a.cost.network - b.cost.network ||
+      a.cost.requests - b.cost.requests,
+  );
+  const [plan, next] = ranked;
+  if (plan === undefined) throw new VarveError("INTERNAL", "there is no plan to choose from");
+  return { plan, ranked, why: explain(plan, next) };
+}
+
+function explain(plan: Plan, next: Plan | undefined): string {
+  const own = `${plan.how}: ${plan.why}`;
+  if (next === undefined) return own;
+  const saved = next.cost.network - plan.cost.network;
+  if (saved > 0) return `${own}; ${saved} bytes less from the network than ${next.how}`;
+  if (saved < 0) return `${own}; ${-saved} bytes more from the network than ${next.how}, but less work`;
+  return `${own}; as many bytes from the network as ${next.how}`;
+}

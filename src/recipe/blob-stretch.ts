@@ -1,0 +1,96 @@
+/** Stretches of blobs as the tasks read them: a range of its own each, or, where ranges are not served, cut from one stream. */
+import { VarveError } from "../errors/varve-error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { BlobSource, TransportEvent } from "../registry/blob-source.ts";
+import { ChunkReader } from "./chunk-reader.ts";
+
+export interface BlobStretch {
+  /** At least one and at most `limit` bytes, valid until the next call. @throws VarveError `SIZE_MISMATCH` at the end */
+  read(limit: number): Promise<Uint8Array>;
+  /** All bytes were read: lets the source end properly, so that its connection can be used again. */
+  finish(): Promise<void>;
+  close(): void;
+}
+
+/** Opens bytes `[start, end)` of a blob. */
+export type OpenStretch = (blob: Descriptor, start: number, end: number) => Promise<BlobStretch>;
+
+export interface StretchOptions {
+  readonly blobs: BlobSource;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: TransportEvent) => void;
+}
+
+/** Every stretch is a request of its own; without a Range header when it is the whole blob. */
+export function separateStretches({ blobs, signal, onEvent }: StretchOptions): OpenStretch {
+  return async (blob, start, end) => {
+    const range = start === 0 && end === blob.size ? {} : { range: { start, end } };
+    const chunks = new ChunkReader(blobs.readBlob(blob, { ...range, signal, onEvent }), signal);
+    return {
+      read: (limit) => readSome(chunks, limit, blob),
+      finish: () => expectEnd(chunks, blob),
+      close: () => chunks.close(),
+    };
+  };
+}
+
+/**
+ * Stretches of the blobs in `streamed` are cut from one request for the whole blob, which must be asked for in the order of
+ * the blob; those of others are as with {@link separateStretches}.
+ */
+export class StreamedStretches implements Disposable {
+  readonly #options: StretchOptions;
+  readonly #streamed: ReadonlySet<Digest>;
+  readonly #separate: OpenStretch;
+  readonly #open = new Map<Digest, { readonly chunks: ChunkReader; offset: number }>();
+
+  constructor(options: StretchOptions, streamed: ReadonlySet<Digest>) {
+    this.#options = options;
+    this.#streamed = streamed;
+    this.#separate = separateStretches(options);
+  }
+
+  readonly open: OpenStretch = async (blob, start, end) => {
+    if (!this.#streamed.has(blob.digest)) return this.#separate(blob, start, end);
+    const { blobs, signal, onEvent } = this.#options;
+    let whole = this.#open.get(blob.digest);
+    if (whole === undefined) {
+      whole = { chunks: new ChunkReader(blobs.readBlob(blob, { signal, onEvent }), signal), offset: 0 };
+      this.#open.set(blob.digest, whole);
+    }
+    const { chunks } = whole;
+    if (start < whole.offset) {
+      throw new VarveError("RANGE_UNSUPPORTED", `${blob.digest} is wanted out of order, and its host serves no ranges`);
+    }
+    const read = async (limit: number): Promise<Uint8Array> => {
+      const chunk = await readSome(chunks, limit, blob);
+      whole.offset += chunk.length;
+      return chunk;
+    };
+    while (whole.offset < start) await read(start - whole.offset);
+    return {
+      read,
+      finish: async () => {
+        if (whole.offset === blob.size) await expectEnd(chunks, blob);
+      },
+      close: () => {},
+    };
+  };
+
+  [Symbol.dispose](): void {
+    for (const { chunks } of this.#open.values()) chunks.close();
+    this.#open.clear();
+  }
+}
+
+async function readSome(chunks: ChunkReader, limit: number, blob: Descriptor): Promise<Uint8Array> {
+  const chunk = await chunks.read(limit);
+  if (chunk !== undefined) return chunk;
+  throw new VarveError("SIZE_MISMATCH", `the source of ${blob.digest} ended before the bytes it was asked for`);
+}
+
+async function expectEnd(chunks: ChunkReader, blob: Descriptor): Promise<void> {
+  if ((await chunks.read(1)) === undefined) return;
+  throw new VarveError("SIZE_MISMATCH", `the source of ${blob.digest} gave more bytes than it was asked for`);
+}

@@ -1,0 +1,201 @@
+/**
+ * Writes one contiguous stretch of the target: joins small chunks into writes of a buffer each, verifies pieces whose
+ * digest is known, and keeps one write going while the next buffer fills.
+ *
+ * A piece becomes part of the contiguous front only when it is verified. One that fits a buffer waits there for its end.
+ * Of a longer one everything but its first buffer is written at once; the first follows when the digest is right. So
+ * whatever a crash leaves of an unverified piece has a gap at its start, readers of the front never see it, and nothing
+ * needs to be taken back.
+ */
+import { VarveError } from "../errors/varve-error.ts";
+import { digestAlgorithm, Digester, type Digest } from "../oci/digest.ts";
+import type { ByteCounts } from "./bytes.ts";
+
+/** Where the bytes of a write came from; `held` ones were there before and are written again. */
+export type WrittenCounts = Omit<ByteCounts, "network"> & { remote: number; held: number };
+
+/** Takes whole buffers at their position. A rejection is the end of the assembly. */
+export interface PieceSink {
+  write(position: number, bytes: Uint8Array, counts: Readonly<WrittenCounts>): Promise<void>;
+  writeZeros(position: number, length: number): Promise<void>;
+}
+
+/** Shorter runs of zeros cannot be holes on common file systems and are cheaper as bytes. */
+const MIN_HOLE = 4096;
+const NOTHING = new Uint8Array(MIN_HOLE);
+
+interface Filled {
+  readonly buffer: Uint8Array;
+  readonly position: number;
+  length: number;
+  counts: WrittenCounts;
+}
+
+interface OpenPiece {
+  readonly digester: Digester;
+  readonly expected: Digest;
+  /** Of a long piece: its first buffer goes last. `undefined` for a piece that fits the current buffer. */
+  readonly first?: { filled?: Filled };
+  readonly keep: { length: number; counts: WrittenCounts };
+}
+
+export class PieceWriter {
+  readonly #sink: PieceSink;
+  readonly #free: Uint8Array[];
+  readonly #writing = new Set<Promise<void>>();
+  #position: number;
+  #current: Filled | undefined;
+  #kind: keyof WrittenCounts = "data";
+  #piece: OpenPiece | undefined;
+  #failure: { error: unknown } | undefined;
+
+  /** @param buffers at least three of one size; they belong to the writer until `flush` or `salvage` has settled */
+  constructor(sink: PieceSink, buffers: readonly Uint8Array[], position: number) {
+    this.#sink = sink;
+    this.#free = [...buffers];
+    this.#position = position;
+  }
+
+  /** Where the next byte goes. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** What the bytes that follow are counted as. */
+  kind(kind: keyof WrittenCounts): void {
+    this.#kind = kind;
+  }
+
+  /** The bytes that follow, `length` of them, are a piece of this digest. */
+  async beginPiece(expected: Digest, length: number): Promise<void> {
+    const { buffer, length: used } = await this.#buffer();
+    const fits = used + length <= buffer.length;
+    if (!fits) this.#submit();
+    const current = await this.#buffer();
+    const keep = { length: current.length, counts: { ...current.counts } };
+    const digester = new Digester(digestAlgorithm(expected));
+    this.#piece = { digester, expected, keep, ...(length > buffer.length ? { first: {} } : {}) };
+  }
+
+  /** @throws VarveError `DIGEST_MISMATCH`; the piece is then not part of the target, and the writer is of no more use */
+  async endPiece(): Promise<void> {
+    const piece = this.#piece;
+    if (piece === undefined) return;
+    const computed = piece.digester.digest();
+    if (computed !== piece.expected) {
+      this.#dropPiece();
+      throw new VarveError("DIGEST_MISMATCH", `a piece of digest ${piece.expected} came out as ${computed}`, {
+        detail: { expected: piece.expected, computed },
+      });
+    }
+    this.#piece = undefined;
+    if (piece.first?.filled !== undefined) {
+      await this.flush();
+      this.#start(piece.first.filled);
+    } else if (this.#current?.length === this.#current?.buffer.length) {
+      this.#submit();
+    }
+  }
+
+  /** Free space of at least one byte for the next bytes; fill some of it and say so with `advance`. */
+  async room(): Promise<Uint8Array> {
+    const { buffer, length } = this.#current ?? (await this.#buffer());
+    return buffer.subarray(length);
+  }
+
+  /** The first `count` bytes of the last `room` are filled. */
+  advance(count: number): void {
+    const current = this.#current;
+    if (current === undefined) throw new VarveError("INTERNAL", "advance without room");
+    const end = current.length + count;
+    this.#piece?.digester.update(current.buffer.subarray(current.length, end));
+    current.length = end;
+    current.counts[this.#kind] += count;
+    this.#position += count;
+    if (end < current.buffer.length) return;
+    if (this.#piece === undefined) {
+      this.#submit();
+    } else if (this.#piece.first !== undefined) {
+      if (this.#piece.first.filled !== undefined) return this.#submit();
+      this.#piece.first.filled = current;
+      this.#current = undefined;
+    }
+  }
+
+  async put(bytes: Uint8Array): Promise<void> {
+    let rest = bytes;
+    while (rest.length > 0) {
+      const room = await this.room();
+      const count = Math.min(room.length, rest.length);
+      room.set(count === rest.length ? rest : rest.subarray(0, count));
+      this.advance(count);
+      rest = rest.subarray(count);
+    }
+  }
+
+  /** A run of zeros, as a hole when it is long enough. Not inside a piece. */
+  async zeros(length: number): Promise<void> {
+    this.#kind = "zero";
+    if (length < MIN_HOLE) return this.put(NOTHING.subarray(0, length));
+    this.#submit();
+    await this.#sink.writeZeros(this.#position, length);
+    this.#position += length;
+  }
+
+  /** Everything so far is written when this settles. */
+  async flush(): Promise<void> {
+    this.#submit();
+    await Promise.all(this.#writing);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** After a failure: writes what is good of what is here, and settles when nothing is under way. Never throws. */
+  async salvage(): Promise<void> {
+    if (this.#piece !== undefined) this.#dropPiece();
+    if (this.#failure === undefined) this.#submit();
+    await Promise.all(this.#writing);
+  }
+
+  #dropPiece(): void {
+    const piece = this.#piece;
+    this.#piece = undefined;
+    if (piece === undefined || this.#current === undefined) return;
+    if (piece.first === undefined) {
+      this.#current.length = piece.keep.length;
+      this.#current.counts = piece.keep.counts;
+    } else {
+      // Its first buffer has not been written, and the last is not worth it: the piece will be fetched again.
+      this.#current = undefined;
+    }
+  }
+
+  async #buffer(): Promise<Filled> {
+    while (this.#current === undefined) {
+      if (this.#failure !== undefined) throw this.#failure.error;
+      const buffer = this.#free.pop();
+      if (buffer === undefined) await Promise.race(this.#writing);
+      else this.#current = { buffer, position: this.#position, length: 0, counts: nothingWritten() };
+    }
+    return this.#current;
+  }
+
+  #submit(): void {
+    const current = this.#current;
+    if (current === undefined || current.length === 0) return;
+    this.#current = undefined;
+    this.#start(current);
+  }
+
+  #start({ buffer, position, length, counts }: Filled): void {
+    const writing = this.#sink.write(position, buffer.subarray(0, length), counts).then(
+      () => void this.#free.push(buffer),
+      (error: unknown) => void (this.#failure ??= { error }),
+    );
+    this.#writing.add(writing);
+    void writing.then(() => this.#writing.delete(writing));
+  }
+}
+
+function nothingWritten(): WrittenCounts {
+  return { remote: 0, local: 0, data: 0, zero: 0, held: 0 };
+}

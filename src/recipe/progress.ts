@@ -1,0 +1,59 @@
+/** What a transfer tells while it runs; `--progress json` prints these events as they are, one a line. */
+import type { Digest } from "../oci/digest.ts";
+import type { ByteCounts } from "./bytes.ts";
+
+/** How far one blob has come. `done` of `total` bytes of the target are here; the byte kinds say where they came from. */
+export interface BytesProgress extends Readonly<ByteCounts> {
+  readonly type: "progress";
+  readonly digest: Digest;
+  readonly done: number;
+  readonly total: number;
+  /** Smoothed over a few seconds; bytes of the target, resumed ones not counted. */
+  readonly bytesPerSecond: number;
+  /** `null` while nothing moves. */
+  readonly etaSeconds: number | null;
+}
+
+/** How far unpacking has come: uncompressed bytes, and entries of the tar. `total` is `null` where nobody knows it. */
+export interface UnpackProgress {
+  readonly type: "unpack";
+  readonly digest: Digest;
+  readonly done: number;
+  readonly total: number | null;
+  readonly entries: number;
+}
+
+export type ProgressEvent =
+  | { readonly type: "resolve"; readonly reference: string; readonly digest?: Digest; readonly platform?: string }
+  | { readonly type: "layer-start"; readonly digest: Digest; readonly total: number; readonly resumed: number }
+  | BytesProgress
+  | UnpackProgress
+  | {
+      readonly type: "retry";
+      readonly digest?: Digest;
+      readonly host: string;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: string;
+    }
+  | {
+      readonly type: "failover";
+      readonly digest?: Digest;
+      readonly from: string;
+      readonly to: string;
+      readonly reason: string;
+    }
+  /** The plan `from` did not hold; another one goes on with what is missing. */
+  | { readonly type: "fallback"; readonly digest: Digest; readonly from: string; readonly reason: string }
+  /** Another process is getting the same blob. */
+  | { readonly type: "wait"; readonly digest: Digest }
+  /** All bytes are here and the digest is right. */
+  | { readonly type: "layer-verified"; readonly digest: Digest; readonly total: number }
+  /** Nothing to do: the store has it. */
+  | { readonly type: "layer-present"; readonly digest: Digest; readonly total: number }
+  /** Fetched, verified and, where that was asked for, unpacked. */
+  | { readonly type: "layer-done"; readonly digest: Digest; readonly total: number; readonly diffId?: Digest }
+  | { readonly type: "image-done"; readonly reference: string; readonly digest: Digest }
+  | { readonly type: "warning"; readonly message: string; readonly code?: string; readonly digest?: Digest };
+
+export type ProgressSink = (event: ProgressEvent) => void;
