@@ -9,10 +9,11 @@ import { digestAlgorithm, digestOf, isDigest, type Digest } from "../oci/digest.
 import type { FileLock } from "../sys/flock.ts";
 import { hashBlob, readBlob, statBlob } from "./blob-file.ts";
 import { IngestFolder, type StepHook } from "./ingest-folder.ts";
+import { claimedRanges, listIngests, type IngestInfo } from "./ingests.ts";
 import { ALGORITHMS, type StoreLayout } from "./layout.ts";
 import type { LockWaitOptions, StoreLocks } from "./locks.ts";
 import { PartialBlob } from "./partial-blob.ts";
-import type { ContentInfo, Ingest, ReadOptions } from "./types.ts";
+import type { ByteRange, ContentInfo, Ingest, ReadOptions } from "./types.ts";
 
 export interface ContentStoreOptions {
   readonly layout: StoreLayout;
@@ -124,20 +125,7 @@ export class ContentStore {
    * @returns whether it was removed
    */
   async remove(digest: Digest): Promise<boolean> {
-    this.#mustBeWritable();
-    const lock = this.#options.locks.tryDigest(digest);
-    if (lock === undefined) return false;
-    try {
-      // Asked under the lock: who leases a digest and then locks it either sees the blob gone or has it kept.
-      if (await this.#options.isLeased(digest)) return false;
-      await unlink(this.#layout.blob(digest));
-      return true;
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
-      throw toVarveError(error, `removing ${digest}`);
-    } finally {
-      lock.unlock({ remove: true });
-    }
+    return this.#removing(digest, () => unlink(this.#layout.blob(digest)));
   }
 
   /** All whole blobs, in no order. */
@@ -148,6 +136,41 @@ export class ContentStore {
         const info = isDigest(digest) ? await this.stat(digest) : undefined;
         if (info !== undefined) yield info;
       }
+    }
+  }
+
+  /** What the store has of a blob that is not whole, as far as its journal says; for plans. */
+  partial(digest: Digest): Promise<ByteRange[]> {
+    return claimedRanges(this.#layout, digest);
+  }
+
+  /** All partial blobs, in no order. */
+  ingests(): AsyncIterable<IngestInfo> {
+    return listIngests(this.#layout);
+  }
+
+  /**
+   * Drops the partial data of a blob unless someone is at work on it or holds a lease.
+   * @returns whether it was dropped
+   */
+  async removeIngest(digest: Digest): Promise<boolean> {
+    return this.#removing(digest, () => new IngestFolder(this.#layout, digest).discard(this.#options.step));
+  }
+
+  async #removing(digest: Digest, work: () => Promise<void>): Promise<boolean> {
+    this.#mustBeWritable();
+    const lock = this.#options.locks.tryDigest(digest);
+    if (lock === undefined) return false;
+    try {
+      // Asked under the lock: who leases a digest and then locks it either sees the blob gone or has it kept.
+      if (await this.#options.isLeased(digest)) return false;
+      await work();
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+      throw toVarveError(error, `removing ${digest}`);
+    } finally {
+      lock.unlock({ remove: true });
     }
   }
 

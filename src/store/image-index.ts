@@ -20,7 +20,7 @@ import { isDigest } from "../oci/digest.ts";
 import { MEDIA_TYPES } from "../oci/media-types.ts";
 import { parseJson, type JsonObject, type JsonValue } from "../oci/strict-json.ts";
 import { replaceFile } from "./durable.ts";
-import type { ImageRecord } from "./images.ts";
+import type { ImageRecord } from "./image-record.ts";
 import type { StoreLayout } from "./layout.ts";
 
 const REF_NAME = "org.opencontainers.image.ref.name";

@@ -84,3 +84,8 @@ export class IngestFolder {
     await rm(this.#path + TRASH, { recursive: true, force: true });
   }
 }
+
+/** The key that a folder of trash was once named by; undefined for any other name. */
+export function trashedKey(name: string): string | undefined {
+  return name.endsWith(TRASH) ? name.slice(0, -TRASH.length) : undefined;
+}

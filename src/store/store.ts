@@ -6,6 +6,7 @@ import { checkStore, createStore } from "./create-store.ts";
 import { Metadata } from "./database.ts";
 import { ImageStore } from "./images.ts";
 import type { StepHook } from "./ingest-folder.ts";
+import { sweepIngests } from "./ingests.ts";
 import { LayerRecords } from "./layer-records.ts";
 import { StoreLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
@@ -49,6 +50,8 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   const locks = new StoreLocks(layout.locks);
   if (readOnly) await checkStore(layout);
   else await createStore(layout, locks, sync);
+  // Tidying up can wait when it fails; what really is wrong shows at work.
+  if (!readOnly) await sweepIngests(layout, locks).catch(() => {});
 
   const metadata = new Metadata({ layout, locks, readOnly, sync });
   const leases = new Leases(metadata, clock);
