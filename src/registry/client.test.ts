@@ -1,0 +1,99 @@
+import { describe, expect, it } from "vitest";
+import { buildImage } from "../../test/kit/images/build-image.ts";
+import { pushImage } from "../../test/kit/images/push-image.ts";
+import { startDockerRegistry } from "../../test/kit/peers/docker-registry.ts";
+import { findPeer } from "../../test/kit/peers.ts";
+import { startRegistry } from "../../test/kit/registry/registry.ts";
+import { startTokenServer } from "../../test/kit/registry/token-server.ts";
+import { digestOf } from "../oci/digest.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { TransportEvent } from "./blob-source.ts";
+import { RegistryClient } from "./client.ts";
+import type { RegistryOptions } from "./options.ts";
+
+const ENV = { HOME: "/nonexistent", PATH: process.env["PATH"] };
+
+function client(options: RegistryOptions = {}): RegistryClient {
+  return new RegistryClient({ registriesConf: false, env: ENV, ...options });
+}
+
+async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of source) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+const LAYER = Buffer.alloc(3_000_000, "varve is a layer of sediment ");
+
+async function image() {
+  return await buildImage({ layers: [LAYER], compression: "none" });
+}
+
+describe("a registry on loopback", () => {
+  it("is read without any flag: tag, manifest, config and layers", async () => {
+    await using registry = await startRegistry();
+    const built = await image();
+    await pushImage(registry.host, "team/app", "v1", built);
+    await using registryClient = client();
+    const reference = parseReference(`${registry.host}/team/app:v1`);
+    const resolved = await registryClient.resolve(reference);
+    expect(resolved).toEqual({
+      digest: built.digest,
+      mediaType: built.descriptor.mediaType,
+      size: built.bytes.length,
+    });
+    const manifest = await registryClient.fetchManifest(reference);
+    if (manifest.kind !== "manifest") throw new Error("not a manifest");
+    expect(Buffer.from(manifest.bytes).equals(built.bytes)).toBe(true);
+    expect(digestOf(await registryClient.fetchBlobBytes(reference, manifest.config))).toBe(built.config.digest);
+    const [layer] = manifest.layers;
+    if (layer === undefined) throw new Error("no layer");
+    const events: TransportEvent[] = [];
+    const blobs = registryClient.blobs(reference);
+    const bytes = await collect(blobs.readBlob(layer, { onEvent: (event) => events.push(event) }));
+    expect(digestOf(bytes)).toBe(layer.digest);
+    expect(events.filter(({ type }) => type === "request")).toHaveLength(1);
+    const received = events.reduce((sum, event) => sum + (event.type === "received" ? event.bytes : 0), 0);
+    expect(received).toBe(layer.size);
+    expect(registryClient.supportsRanges(reference)).toBeUndefined();
+    const part = await collect(blobs.readBlob(layer, { range: { start: 2_000_000, end: 2_000_100 } }));
+    expect(part.equals(bytes.subarray(2_000_000, 2_000_100))).toBe(true);
+    expect(registryClient.supportsRanges(reference)).toBe(true);
+    expect(await registryClient.listTags(reference)).toEqual(["v1"]);
+  });
+});
+
+describe.skipIf(findPeer("docker-registry") === undefined)("Debian's docker-registry", () => {
+  it("is read with Basic credentials, and a wrong password is UNAUTHORIZED with a hint", async () => {
+    const credentials = { username: "ada", password: "s3cret-pässword" };
+    await using registry = await startDockerRegistry({
+      auth: { kind: "htpasswd", users: { ada: credentials.password } },
+    });
+    const built = await image();
+    await pushImage(registry.host, "team/app", "v1", built, { credentials });
+    const reference = parseReference(`${registry.host}/team/app:v1`);
+    await using right = client({ credentials });
+    expect((await right.resolve(reference)).digest).toBe(built.digest);
+    expect(await right.checkLogin(registry.host, credentials)).toEqual({ checked: true });
+    await using wrong = client({ credentials: { username: "ada", password: "other-secret" } });
+    const refused = wrong.resolve(reference);
+    await expect(refused).rejects.toMatchObject({ code: "UNAUTHORIZED", hint: expect.stringContaining("varve login") });
+    await expect(refused).rejects.not.toThrow(/other-secret/);
+    await expect(wrong.checkLogin(registry.host, { username: "ada", password: "no" })).rejects.toMatchObject({
+      code: "UNAUTHORIZED",
+    });
+    await using nobody = client();
+    await expect(nobody.resolve(reference)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+  });
+
+  it("is read with tokens of a token server", async () => {
+    const users = { ada: { password: "pw-of-ada", access: [{ name: "*", actions: ["*"] }] } } as never;
+    await using server = await startTokenServer({ jwt: true, users });
+    await using registry = await startDockerRegistry({ auth: { kind: "token", server } });
+    const built = await image();
+    await using ada = client({ credentials: { username: "ada", password: "pw-of-ada" } });
+    const reference = parseReference(`${registry.host}/team/app:v1`);
+    await expect(ada.resolve(reference)).rejects.toMatchObject({ code: "MANIFEST_UNKNOWN" });
+    expect(built.digest).toBeDefined();
+  });
+});

@@ -1,0 +1,239 @@
+/**
+ * The pull side of an OCI distribution client: what a tag means, manifests, blobs, tags, referrers, and whether an
+ * account is good. Mirrors, credentials, retries and redirects happen inside.
+ */
+import { VarveError } from "../errors/varve-error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { digestAlgorithm, digestOf, type Digest } from "../oci/digest.ts";
+import type { Index, Manifest } from "../oci/manifest.ts";
+import { formatReference, type Reference } from "../oci/reference.ts";
+import { acrossEndpoints, type Caller } from "./attempts.ts";
+import { Authorizer, type Credentials } from "./auth/authorizer.ts";
+import { TokenService } from "./auth/token-service.ts";
+import { readBlobFrom, type ReaderContext } from "./blob-reader.ts";
+import type { BlobSource } from "./blob-source.ts";
+import { CredentialLookup } from "./credentials/lookup.ts";
+import { networkHost } from "./endpoint.ts";
+import { fetchManifest, readDocument, resolveManifest, type ManifestAsk, type Resolved } from "./manifests.ts";
+import { MirrorChain } from "./mirrors/chain.ts";
+import { resolveSettings, type RegistryOptions, type Settings } from "./options.ts";
+import { RangeSupport } from "./range-support.ts";
+import { RateLimiter } from "./rate-limiter.ts";
+import { listReferrers } from "./referrers.ts";
+import { Session } from "./session.ts";
+import { SignedUrls } from "./signed-urls.ts";
+import { listTags } from "./tags.ts";
+import { discard } from "./transport/body.ts";
+import { contentLength, Transport } from "./transport/transport.ts";
+
+export interface FetchOptions extends Caller {
+  /** Overrides the reference's own. */
+  readonly digest?: Digest;
+  readonly size?: number;
+  readonly mediaType?: string;
+}
+
+export interface Login {
+  /** False when the registry did not ask for an account, so that nothing is known about this one. */
+  readonly checked: boolean;
+}
+
+export class RegistryClient implements AsyncDisposable {
+  readonly #settings: Settings;
+  readonly #transport: Transport;
+  readonly #chain: MirrorChain;
+  readonly #session: Session;
+  readonly #ranges = new RangeSupport();
+  readonly #urls = new SignedUrls();
+  readonly #limiter: RateLimiter | undefined;
+
+  constructor(options: RegistryOptions = {}) {
+    this.#settings = resolveSettings(options);
+    const { clock, limitRate } = this.#settings;
+    this.#transport = new Transport(this.#settings);
+    this.#chain = new MirrorChain(this.#settings);
+    const helpers = async (): Promise<readonly string[]> => (await this.#chain.registriesConf()).credentialHelpers;
+    this.#session = this.#newSession(new CredentialLookup(this.#settings, helpers));
+    this.#limiter = limitRate === undefined ? undefined : new RateLimiter(limitRate, clock);
+  }
+
+  /** What the reference's tag or digest means now. */
+  async resolve(reference: Reference, caller: Caller = {}): Promise<Resolved> {
+    const ask = manifestAsk(reference, {});
+    const endpoints = await this.#chain.endpoints(reference, ask.digest === undefined ? "tag" : "digest");
+    return await acrossEndpoints(endpoints, this.#settings, caller, (endpoint) =>
+      resolveManifest(this.#session, endpoint, ask, pick(caller)),
+    );
+  }
+
+  /**
+   * The manifest or index under the reference, or under `digest` in its repository, with its bytes as received.
+   *
+   * @throws VarveError `MANIFEST_UNKNOWN`, `MANIFEST_INVALID`, `DIGEST_MISMATCH`, `UNAUTHORIZED`, `DENIED`, `REGISTRY_*`
+   */
+  async fetchManifest(reference: Reference, options: FetchOptions = {}): Promise<Manifest | Index> {
+    const ask = manifestAsk(reference, options);
+    const endpoints = await this.#chain.endpoints(reference, ask.digest === undefined ? "tag" : "digest");
+    return await acrossEndpoints(endpoints, this.#settings, options, (endpoint) =>
+      fetchManifest(this.#session, endpoint, ask, pick(options)),
+    );
+  }
+
+  /** The blobs of the reference's repository, to be read as streams. What they give must be verified by its digest. */
+  blobs(reference: Reference): BlobSource {
+    const chain = this.#chain;
+    const context = (blob: Descriptor): ReaderContext => this.#readerContext(reference, blob);
+    return {
+      async *readBlob(blob, { range, signal, onEvent } = {}) {
+        const endpoints = await chain.endpoints(reference, "blob");
+        yield* readBlobFrom(endpoints, blob, range, context(blob), { signal, onEvent });
+      },
+    };
+  }
+
+  /**
+   * A small blob, such as a config, whole and verified.
+   *
+   * @param options.limit Bytes. Default: 4 MiB.
+   * @throws VarveError `MANIFEST_TOO_LARGE`, `SIZE_MISMATCH`, `DIGEST_MISMATCH`, `BLOB_UNKNOWN`
+   */
+  async fetchBlobBytes(
+    reference: Reference,
+    blob: Descriptor,
+    options: Caller & { limit?: number } = {},
+  ): Promise<Uint8Array> {
+    const { limit = 4 * 1024 * 1024 } = options;
+    const subject = `blob ${blob.digest}`;
+    if (blob.size > limit) {
+      throw new VarveError("MANIFEST_TOO_LARGE", `${subject} has ${blob.size} bytes, and ${limit} are allowed`);
+    }
+    if (blob.data !== undefined) return verified(Buffer.from(blob.data, "base64"), blob, "the descriptor's data");
+    const endpoints = await this.#chain.endpoints(reference, "blob");
+    return await acrossEndpoints(endpoints, this.#settings, options, async (endpoint) => {
+      const path = `/blobs/${blob.digest}`;
+      const ask = {
+        method: "GET",
+        path,
+        headers: { "accept-encoding": "identity" },
+        subject,
+        ...pick(options),
+      } as const;
+      const answer = await this.#session.send(endpoint, ask);
+      if (answer.status !== 200) throw await this.#session.refusal(answer, ask, "BLOB_UNKNOWN");
+      return verified(await readDocument(answer, subject, options, blob.size), blob, answer.url.host);
+    });
+  }
+
+  /** All tags of the reference's repository, in the registry's order. */
+  async listTags(reference: Reference, caller: Caller = {}): Promise<string[]> {
+    const endpoints = await this.#chain.endpoints(reference, "tag");
+    const subject = `tags of ${reference.host}/${reference.name}`;
+    // A mirror may list only what it has seen so far, so the registry itself is asked first.
+    return await acrossEndpoints(endpoints.toReversed(), this.#settings, caller, (endpoint) =>
+      listTags(this.#session, endpoint, subject, pick(caller)),
+    );
+  }
+
+  /** What refers to a manifest of the reference's repository; nothing when the registry knows no referrers. */
+  async referrers(
+    reference: Reference,
+    digest: Digest,
+    options: Caller & { artifactType?: string } = {},
+  ): Promise<readonly Descriptor[]> {
+    const endpoints = await this.#chain.endpoints(reference, "referrers");
+    const ask = { digest, artifactType: options.artifactType, subject: `referrers of ${digest}` };
+    return await acrossEndpoints(endpoints, this.#settings, options, (endpoint) =>
+      listReferrers(this.#session, endpoint, ask, pick(options)),
+    );
+  }
+
+  /** Whether a registry answers, logged in where it demands that. */
+  async ping(host: string, caller: Caller = {}): Promise<void> {
+    await this.#ping(this.#session, host, caller);
+  }
+
+  /**
+   * Whether a registry accepts an account. Nothing is stored.
+   *
+   * @throws VarveError `UNAUTHORIZED` when it does not
+   */
+  async checkLogin(host: string, account: { username: string; password: string }, caller: Caller = {}): Promise<Login> {
+    let checked = false;
+    const session = this.#newSession({
+      find: async () => {
+        checked = true;
+        return { kind: "password", ...account };
+      },
+    });
+    await this.#ping(session, host, caller);
+    return { checked };
+  }
+
+  /**
+   * Whether ranges were seen to work, by a registry's name or by a host that was connected to. Undefined until one was
+   * asked for.
+   */
+  supportsRanges(registry: string | Reference): boolean | undefined {
+    const host = typeof registry === "string" ? registry : registry.host;
+    return this.#ranges.of(host) ?? this.#ranges.of(networkHost(host));
+  }
+
+  /** Ends all connections; what is still running fails. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#transport[Symbol.asyncDispose]();
+  }
+
+  #newSession(credentials: Credentials): Session {
+    const { clock } = this.#settings;
+    const authorizer = new Authorizer(new TokenService(this.#transport, clock), credentials, clock);
+    return new Session(this.#transport, authorizer, clock);
+  }
+
+  async #ping(session: Session, host: string, caller: Caller): Promise<void> {
+    const endpoint = await this.#chain.direct(host);
+    const ask = { method: "GET", path: "/", repository: false, subject: `registry ${host}`, ...pick(caller) } as const;
+    await acrossEndpoints([endpoint], this.#settings, caller, async () => {
+      const answer = await session.send(endpoint, ask);
+      if (answer.status !== 200) throw await session.refusal(answer, ask, "REGISTRY_PROTOCOL");
+      await discard(answer.body, contentLength(answer.headers));
+    });
+  }
+
+  #readerContext(reference: Reference, blob: Descriptor): ReaderContext {
+    return {
+      session: this.#session,
+      ranges: this.#ranges,
+      urls: this.#urls,
+      registry: reference.host,
+      subject: `blob ${blob.digest}`,
+      settings: this.#settings,
+      limiter: this.#limiter,
+    };
+  }
+}
+
+function manifestAsk(reference: Reference, options: FetchOptions): ManifestAsk {
+  const digest = options.digest ?? reference.digest;
+  const { size, mediaType } = options;
+  const named =
+    options.digest === undefined ? reference : { host: reference.host, name: reference.name, digest: options.digest };
+  const target = digest ?? reference.tag ?? "latest";
+  return { target, digest, size, mediaType, subject: `manifest ${formatReference(named)}` };
+}
+
+function verified(bytes: Uint8Array, blob: Descriptor, source: string): Uint8Array {
+  const detail = { digest: blob.digest, source };
+  if (bytes.length !== blob.size) {
+    const message = `blob ${blob.digest}: ${source} gave ${bytes.length} bytes, not ${blob.size}`;
+    throw new VarveError("SIZE_MISMATCH", message, { detail });
+  }
+  const actual = digestOf(bytes, digestAlgorithm(blob.digest));
+  if (actual !== blob.digest) {
+    throw new VarveError("DIGEST_MISMATCH", `blob ${blob.digest}: ${source} gave ${actual}`, { detail });
+  }
+  return bytes;
+}
+
+function pick({ signal, onEvent }: Caller): Caller {
+  return { signal, onEvent };
+}

@@ -1,0 +1,144 @@
+/**
+ * One HTTP exchange, redirects included (formats/oci-distribution §4). What belongs to one origin - authorization, the
+ * headers of hosts.toml, the client's certificate - stays there. Cookies are not kept: Harbor demands CSRF tokens of
+ * whoever sends its cookie back.
+ */
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable } from "node:stream";
+import type { TransportEvent } from "../blob-source.ts";
+import type { Settings } from "../options.ts";
+import { discard } from "./body.ts";
+import { Dispatchers } from "./dispatchers.ts";
+import { RegistryFailure } from "./failure.ts";
+import { networkFailure } from "./network-failure.ts";
+import { tlsElsewhere, type TlsSettings } from "./trust.ts";
+
+const MOST_REDIRECTS = 10;
+
+export type Headers = Readonly<Record<string, string | readonly string[]>>;
+
+export interface HttpRequest {
+  readonly method: "GET" | "HEAD" | "POST";
+  readonly url: URL;
+  /** Sent to every hop. */
+  readonly headers: Headers;
+  /** Sent to the URL's own scheme, host and port only. */
+  readonly originHeaders?: Headers;
+  readonly body?: string;
+  readonly tls: TlsSettings;
+  readonly connectMs: number;
+  /** What is being done, for messages. */
+  readonly doing: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: TransportEvent) => void) | undefined;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  /** Must be read to its end or destroyed. */
+  readonly body: Readable;
+  /** Where the answer came from in the end. */
+  readonly url: URL;
+  /** True when another scheme, host or port answered than the one asked. */
+  readonly elsewhere: boolean;
+}
+
+export class Transport implements AsyncDisposable {
+  readonly #dispatchers: Dispatchers;
+
+  constructor(settings: Settings) {
+    this.#dispatchers = new Dispatchers(settings);
+  }
+
+  /**
+   * @param options.raw Lets network errors through as undici throws them.
+   * @throws VarveError for whatever is not an answer; any status is an answer.
+   */
+  async send(request: HttpRequest, options: { raw?: boolean } = {}): Promise<HttpAnswer> {
+    let { url, tls } = request;
+    let elsewhere = false;
+    for (let hops = 0; ; hops++) {
+      const answer = await this.#once(request, url, tls, elsewhere, options.raw ?? false);
+      const next = redirectTarget(request, answer);
+      if (next === undefined) return answer;
+      await discard(answer.body, contentLength(answer.headers));
+      if (hops === MOST_REDIRECTS) throw lost(request, `more than ${MOST_REDIRECTS} redirects`);
+      if (url.protocol === "https:" && next.protocol === "http:") {
+        throw lost(request, `${url.host} redirects from https to plain http`);
+      }
+      if (next.origin !== url.origin && !elsewhere) {
+        elsewhere = true;
+        tls = tlsElsewhere(tls);
+      }
+      url = next;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#dispatchers[Symbol.asyncDispose]();
+  }
+
+  async #once(request: HttpRequest, url: URL, tls: TlsSettings, elsewhere: boolean, raw: boolean): Promise<HttpAnswer> {
+    const { method, signal, doing } = request;
+    request.onEvent?.({ type: "request", host: url.host });
+    try {
+      const answer = await this.#dispatchers.for(url, tls, request.connectMs).request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers: {
+          "user-agent": "varve",
+          ...mutable(request.headers),
+          ...(elsewhere ? {} : mutable(request.originHeaders ?? {})),
+        },
+        highWaterMark: 1024 * 1024,
+        ...(request.body === undefined ? {} : { body: request.body }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+      return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, elsewhere };
+    } catch (error) {
+      if (raw && signal?.aborted !== true) throw error;
+      throw networkFailure(error, url.host, doing, signal);
+    }
+  }
+}
+
+/** The one value of a header; of several the first. */
+export function header(headers: IncomingHttpHeaders, name: string): string | undefined {
+  const value = headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}
+
+/** `Content-Length` as a safe integer, or undefined. */
+export function contentLength(headers: IncomingHttpHeaders): number | undefined {
+  const value = header(headers, "content-length");
+  return value !== undefined && /^\d{1,15}$/.test(value) ? Number(value) : undefined;
+}
+
+function redirectTarget(request: HttpRequest, answer: HttpAnswer): URL | undefined {
+  if (![301, 302, 303, 307, 308].includes(answer.status)) return undefined;
+  // A form with a secret in it is for the address it was written to.
+  if (request.method === "POST") return undefined;
+  const location = header(answer.headers, "location");
+  if (location === undefined || !URL.canParse(location, answer.url)) return undefined;
+  const target = new URL(location, answer.url);
+  if (target.protocol !== "https:" && target.protocol !== "http:") return undefined;
+  // Credentials in a URL would become an Authorization header at its host; no registry needs that.
+  target.username = "";
+  target.password = "";
+  target.hash = "";
+  return target;
+}
+
+function lost(request: HttpRequest, what: string): RegistryFailure {
+  return new RegistryFailure("REGISTRY_PROTOCOL", `${request.doing}: ${what}`, { detail: { host: request.url.host } });
+}
+
+function mutable(headers: Headers): Record<string, string | string[]> {
+  const entries = Object.entries(headers).map(([name, value]): [string, string | string[]] => [
+    name,
+    typeof value === "string" ? value : [...value],
+  ]);
+  return Object.fromEntries(entries);
+}
