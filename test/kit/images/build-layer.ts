@@ -28,7 +28,7 @@ export async function buildLayer(
   options: LayerOptions = {},
 ): Promise<KitLayer> {
   const { compression = "gzip", flavour = "oci", annotations } = options;
-  const tar = content instanceof Uint8Array ? Buffer.from(content) : await packTree(content);
+  const tar = content instanceof Uint8Array ? Buffer.from(content) : packTree(content);
   return layerOf(tar, await compress(tar, compression), LAYER_TYPES[flavour][compression], annotations);
 }
 

@@ -1,46 +1,43 @@
 /** A tree's description as a tar, the way image builders write layers: members in the given order, PAX where needed. */
-import { buffer } from "node:stream/consumers";
-import { pack, type Header } from "tar-stream";
-import { DEFAULT_MTIME, modeOf, type NodeType, type TreeNode } from "../trees/tree-node.ts";
+import { encodeTarEntry, TAR_END, tarPadding, type TarFormat } from "../../../src/codec/tar/header.ts";
+import { DEFAULT_MTIME, modeOf, type TreeNode } from "../trees/tree-node.ts";
 
-const TYPES = {
-  file: "file",
-  directory: "directory",
-  symlink: "symlink",
-  link: "link",
-  fifo: "fifo",
-  char: "character-device",
-  block: "block-device",
-} as const satisfies Record<NodeType, Header["type"]>;
+const NANOSECONDS = 1_000_000_000n;
 
-export async function packTree(nodes: readonly TreeNode[]): Promise<Buffer> {
-  const archive = pack();
-  for (const node of nodes) {
-    const content = Buffer.from(node.content ?? []);
-    const mtime = node.mtime ?? DEFAULT_MTIME;
-    const seconds = mtime / 1_000_000_000n;
-    const pax: Record<string, string> = {};
-    if (mtime % 1_000_000_000n !== 0n) pax["mtime"] = `${seconds}.${String(mtime % 1_000_000_000n).padStart(9, "0")}`;
-    for (const [name, value] of Object.entries(node.xattrs ?? {})) {
-      pax[`SCHILY.xattr.${name}`] = Buffer.from(value).toString("utf8");
-    }
-    const header: Header = {
-      name: node.type === "directory" ? `${node.path}/` : node.path,
-      type: TYPES[node.type],
+export interface PackOptions {
+  /** Default pax. */
+  readonly format?: TarFormat;
+}
+
+export function packTree(nodes: readonly TreeNode[], options: PackOptions = {}): Buffer {
+  return Buffer.concat([...nodes.flatMap((node) => packNode(node, options)), TAR_END]);
+}
+
+/** One member: header blocks, payload, padding. */
+export function packNode(node: TreeNode, options: PackOptions = {}): Uint8Array[] {
+  const content = node.type === "file" ? (node.content ?? new Uint8Array()) : new Uint8Array();
+  const name = node.path === "" ? "./" : node.type === "directory" ? `${node.path}/` : node.path;
+  const header = encodeTarEntry(
+    {
+      type: node.type,
+      name,
+      linkName: node.target ?? "",
       mode: modeOf(node),
       uid: node.uid ?? 0,
       gid: node.gid ?? 0,
-      mtime: new Date(Number(seconds) * 1000),
-      size: node.type === "file" ? content.length : 0,
-      linkname: node.target ?? "",
-      uname: "",
-      gname: "",
-      devmajor: node.major ?? 0,
-      devminor: node.minor ?? 0,
-      pax,
-    };
-    archive.entry(header, content);
-  }
-  archive.finalize();
-  return buffer(archive);
+      size: content.length,
+      storedSize: content.length,
+      modifiedAt: timeOf(node.mtime ?? DEFAULT_MTIME),
+      deviceMajor: node.major ?? 0,
+      deviceMinor: node.minor ?? 0,
+      ...(node.xattrs !== undefined && { xattrs: new Map(Object.entries(node.xattrs)) }),
+    },
+    options,
+  );
+  return [header, content, tarPadding(content.length)];
+}
+
+function timeOf(mtime: bigint): { seconds: number; nanoseconds: number } {
+  const nanoseconds = ((mtime % NANOSECONDS) + NANOSECONDS) % NANOSECONDS;
+  return { seconds: Number((mtime - nanoseconds) / NANOSECONDS), nanoseconds: Number(nanoseconds) };
 }

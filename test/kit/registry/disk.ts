@@ -10,6 +10,7 @@
  *
  * No component of a repository's name begins with `_`. Nothing is collected: a deleted blob only leaves its repository.
  */
+import { statSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
 import { dirname, join } from "node:path";
@@ -118,8 +119,9 @@ export class RegistryDisk {
     return this.#in(name, "_uploads", id);
   }
 
-  uploadSize(name: string, id: string): Promise<number | undefined> {
-    return sizeOf(this.uploadPath(name, id));
+  /** Without waiting, so that a body can be received from the turn in which its request came. */
+  uploadSize(name: string, id: string): number | undefined {
+    return statSync(this.uploadPath(name, id), { throwIfNoEntry: false })?.size;
   }
 
   deleteUpload(name: string, id: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 /** What every handler of the kit's registry gets, and the few ways in which they answer. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { finished } from "node:stream/promises";
 import type { RegistryDisk } from "./disk.ts";
 import type { RegistryQuirks } from "./quirks.ts";
 import { RegistryError } from "./registry-error.ts";
@@ -48,10 +49,12 @@ export function allowMethods(exchange: Exchange, ...methods: readonly string[]):
 export async function readBody(request: IncomingMessage, limit: number, code: string): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  // What is too much is read all the same: leaving it unread would break the connection before the answer is seen.
+  request.on("data", (chunk: Buffer) => {
     size += chunk.length;
-    if (size > limit) throw new RegistryError(413, code, `more than ${limit} bytes`);
-    chunks.push(chunk);
-  }
+    if (size <= limit) chunks.push(chunk);
+  });
+  await finished(request);
+  if (size > limit) throw new RegistryError(413, code, `more than ${limit} bytes`);
   return Buffer.concat(chunks);
 }

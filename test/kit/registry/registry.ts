@@ -78,7 +78,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
       );
     };
     serve().catch((error: unknown) => {
-      if (response.headersSent || request.destroyed) response.destroy();
+      if (response.headersSent || response.destroyed) response.destroy();
       else if (error instanceof RegistryError) {
         const headers = { ...error.headers, "content-type": "application/json" };
         response.writeHead(error.status, { ...headers, "content-length": Buffer.byteLength(error.body) });

@@ -54,7 +54,7 @@ export function randomTree(rng: Rng, options: RandomTreeOptions = {}): TreeNode[
       }
     }
   };
-  const owner = () => (owners && rng.chance(0.3) ? { uid: rng.int(70_000), gid: rng.int(2_000_000) } : {});
+  const owner = () => (owners && rng.chance(0.3) ? { uid: rng.int(70_000), gid: rng.int(3_000_000) } : {});
   const mtime = () =>
     BigInt(rng.between(0, 2_000_000_000)) * 1_000_000_000n + (rng.chance(0.5) ? BigInt(rng.int(1e9)) : 0n);
   const common = () => ({ ...owner(), mtime: mtime() });

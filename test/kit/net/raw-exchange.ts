@@ -1,0 +1,47 @@
+/** HTTP by hand over one TCP connection, for tests that must see exactly which bytes came and how the connection ended. */
+import { connect } from "node:net";
+
+export interface RawExchange {
+  /** Everything that was received. */
+  readonly bytes: Buffer;
+  /** Up to the empty line; all of it when there was none. */
+  readonly head: string;
+  /** What follows the empty line. */
+  readonly body: Buffer;
+  /** `end`: closed in order by the other side. Otherwise the error's code, such as ECONNRESET or ECONNREFUSED. */
+  readonly ended: string;
+}
+
+/**
+ * Sends a request with `Connection: close` and reads to the end of the connection.
+ * @param stopWhen looks at all that came so far; when true the client closes, and `ended` is `stopped`
+ */
+export async function rawExchange(
+  host: string,
+  requestLine: string,
+  headers: readonly string[] = [],
+  options: { readonly body?: Uint8Array; readonly stopWhen?: (received: number) => boolean } = {},
+): Promise<RawExchange> {
+  const [address, port] = host.split(":");
+  const chunks: Buffer[] = [];
+  let received = 0;
+  const ended = await new Promise<string>((resolve) => {
+    const socket = connect({ host: address ?? "127.0.0.1", port: Number(port) });
+    socket.on("data", (chunk: Buffer) => {
+      chunks.push(chunk);
+      received += chunk.length;
+      if (options.stopWhen?.(received) === true) {
+        resolve("stopped");
+        socket.destroy();
+      }
+    });
+    socket.on("end", () => resolve("end"));
+    socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "error"));
+    socket.write([`${requestLine} HTTP/1.1`, `Host: ${host}`, "Connection: close", ...headers, "", ""].join("\r\n"));
+    if (options.body !== undefined) socket.write(options.body);
+  });
+  const bytes = Buffer.concat(chunks);
+  const split = bytes.indexOf("\r\n\r\n");
+  const headEnd = split < 0 ? bytes.length : split;
+  return { bytes, head: bytes.toString("latin1", 0, headEnd), body: bytes.subarray(headEnd + 4), ended };
+}
