@@ -18,7 +18,7 @@ import { addImage, emptyIndex, MAX_INDEX_BYTES, OCI_LAYOUT, parseEditableIndex }
 import { blobPath } from "./oci-layout.ts";
 import { readSmallFile } from "./plain-file.ts";
 import type { ImageSink, PutDocumentOptions } from "./types.ts";
-import { verified } from "./verified.ts";
+import { once, verified } from "./verified.ts";
 
 const TEMPORARY = ".varve-";
 /** Half-written files of killed processes are removed when they are older, in milliseconds. */
@@ -142,8 +142,4 @@ async function prepare(directory: string): Promise<void> {
 async function removeStale(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);
   if (found !== undefined && Date.now() - found.mtimeMs > STALE_AFTER) await rm(path, { force: true });
-}
-
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
-  yield bytes;
 }

@@ -1,11 +1,13 @@
 /** Images out of a directory that is an image layout, OCI image-spec "image-layout.md". Nothing in it is believed unhashed. */
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestAlgorithm, digestHex, type Digest } from "../../oci/digest.ts";
-import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";
+import type { Index, Manifest } from "../../oci/manifest.ts";
 import { checkLayoutVersion, chooseImage, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
 import { openToRead, readRange, readSmallFile } from "./plain-file.ts";
+import { readDocument } from "./read-document.ts";
 import type { ImageSource } from "./types.ts";
 import { verified } from "./verified.ts";
 
@@ -32,16 +34,13 @@ export class OciLayoutSource implements ImageSource {
     return this.document(this.#root);
   }
 
-  async document(descriptor: Descriptor): Promise<Manifest | Index> {
-    const { digest, size, mediaType } = descriptor;
-    if (size > MAX_DOCUMENT_BYTES) throw new VarveError("MANIFEST_TOO_LARGE", `manifest ${digest} has ${size} bytes`);
-    const bytes = await this.#found(digest, () => readSmallFile(blobPath(this.#directory, digest), MAX_DOCUMENT_BYTES));
-    return parseManifest(bytes, { contentType: mediaType, expected: { digest, size } });
+  document(descriptor: Descriptor): Promise<Manifest | Index> {
+    return readDocument(descriptor, (blob) => this.blob(blob));
   }
 
   async *blob(descriptor: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const { digest, size } = descriptor;
-    await using file = await this.#found(digest, () => openToRead(blobPath(this.#directory, digest)));
+    await using file = await this.#open(digest);
     const stat = await file.stat();
     if (!stat.isFile()) throw new VarveError("ARCHIVE_INVALID", `blob ${digest} is not a regular file`);
     yield* verified(readRange(file, 0, Number.MAX_SAFE_INTEGER, signal), { digest, size }, { signal });
@@ -49,9 +48,9 @@ export class OciLayoutSource implements ImageSource {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #found<T>(digest: Digest, read: () => Promise<T>): Promise<T> {
+  async #open(digest: Digest): Promise<FileHandle> {
     try {
-      return await read();
+      return await openToRead(blobPath(this.#directory, digest));
     } catch (error) {
       if (!isVarveError(error, "FILE_NOT_FOUND")) throw error;
       throw new VarveError("BLOB_UNKNOWN", `${this.#directory} lacks blob ${digest}`, {

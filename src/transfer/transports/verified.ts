@@ -1,4 +1,4 @@
-/** Holds a stream of bytes to what a descriptor says of it, as it passes. */
+/** Streams of bytes held to what a descriptor says of them, and small ones in one piece. */
 import { VarveError } from "../../errors/varve-error.ts";
 import type { ErrorCode } from "../../errors/table.ts";
 import { Digester, digestAlgorithm, type Digest } from "../../oci/digest.ts";
@@ -48,4 +48,9 @@ export async function collect(bytes: AsyncIterable<Uint8Array>, limit: number, w
     chunks.push(chunk);
   }
   return Buffer.concat(chunks, size);
+}
+
+/** A stream of one chunk. */
+export async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
 }

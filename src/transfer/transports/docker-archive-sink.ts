@@ -1,0 +1,135 @@
+/**
+ * Images into an archive that `docker load` and skopeo read. It holds plain tars named by their diff IDs, so layers are
+ * decompressed and manifests dropped: layer digests do not survive it, the config and with it the image ID do.
+ */
+import { stat } from "node:fs/promises";
+import { decompress } from "../../codec/decompress.ts";
+import { VarveError } from "../../errors/varve-error.ts";
+import { parseImageConfig } from "../../oci/config.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { Digester, digestHex, digestOf, type Digest } from "../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES, type Index, type Manifest } from "../../oci/manifest.ts";
+import { isConfigType, isLayerType } from "../../oci/media-types.ts";
+import { formatReference, parseReference } from "../../oci/reference.ts";
+import { ArchiveWriter, oneBlockHeader, TAR_BLOCK } from "./archive-writer.ts";
+import { formatSavedImages, type SavedImage } from "./docker-save.ts";
+import type { ImageSink, PutDocumentOptions } from "./types.ts";
+import { collect, verified } from "./verified.ts";
+
+export class DockerArchiveSink implements ImageSink {
+  readonly #writer: ArchiveWriter;
+  readonly #tag: string | undefined;
+  /** Of each layer's blob, the digest of its tar. */
+  readonly #diffIds = new Map<Digest, Digest>();
+  readonly #written = new Set<string>();
+  readonly #configs = new Map<Digest, Buffer>();
+  readonly #images: SavedImage[] = [];
+
+  private constructor(writer: ArchiveWriter, tag: string | undefined) {
+    this.#writer = writer;
+    this.#tag = tag;
+  }
+
+  /** @throws VarveError `TARGET_NOT_EMPTY` when the file has something in it, as it may be other images */
+  static async open(path: string, options: { readonly tag?: string } = {}): Promise<DockerArchiveSink> {
+    const found = await stat(path).catch(() => undefined);
+    if (found?.isFile() === true && found.size > 0) {
+      throw new VarveError(
+        "TARGET_NOT_EMPTY",
+        `${path} is there already, and images cannot be added to such an archive`,
+        {
+          hint: "remove it first, or choose another name",
+        },
+      );
+    }
+    return new DockerArchiveSink(await ArchiveWriter.open(path), options.tag);
+  }
+
+  async has(descriptor: Descriptor): Promise<boolean> {
+    return this.#diffIds.has(descriptor.digest) || this.#configs.has(descriptor.digest);
+  }
+
+  async putBlob(descriptor: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    const checked = verified(bytes, descriptor);
+    if (isLayerType(descriptor.mediaType)) await this.#putLayer(descriptor.digest, checked);
+    else
+      this.#configs.set(descriptor.digest, await collect(checked, MAX_DOCUMENT_BYTES, `config ${descriptor.digest}`));
+  }
+
+  async putDocument(document: Manifest | Index, options: PutDocumentOptions): Promise<void> {
+    if (!options.root) return;
+    if (document.kind === "index") {
+      throw new VarveError(
+        "USAGE",
+        `${document.digest} is an index, and a docker-archive has images of one platform only`,
+        {
+          hint: "choose one with --platform, or copy to oci-archive: instead",
+        },
+      );
+    }
+    const name = options.name ?? this.#tag;
+    const config = await this.#writeConfig(document);
+    const layers = document.layers.map(({ digest }) => layerName(this.#diffIdOf(digest)));
+    this.#images.push({ config, layers, tags: name === undefined ? [] : [formatReference(parseReference(name))] });
+  }
+
+  async commit(): Promise<void> {
+    await this.#writer.addBytes("manifest.json", Buffer.from(formatSavedImages(this.#images)));
+    await this.#writer.commit();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#writer[Symbol.asyncDispose]();
+  }
+
+  #putLayer(digest: Digest, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+    const digester = new Digester();
+    return this.#writer.addStream(hashed(decompress(bytes), digester), TAR_BLOCK, (size) => {
+      const diffId = digester.digest();
+      this.#diffIds.set(digest, diffId);
+      const name = layerName(diffId);
+      if (this.#written.has(name)) return undefined;
+      this.#written.add(name);
+      return oneBlockHeader(name, size);
+    });
+  }
+
+  async #writeConfig({ config, layers, digest }: Manifest): Promise<string> {
+    const bytes = this.#configs.get(config.digest);
+    if (!isConfigType(config.mediaType) || bytes === undefined) {
+      throw new VarveError(
+        "MEDIA_TYPE_UNSUPPORTED",
+        `${digest} is no image that a docker-archive can hold: ${config.mediaType}`,
+      );
+    }
+    const { diffIds } = parseImageConfig(bytes).rootfs;
+    const computed = layers.map((layer) => this.#diffIdOf(layer.digest));
+    if (diffIds.length !== computed.length || !diffIds.every((diffId, at) => diffId === computed[at])) {
+      throw new VarveError("DIFFID_MISMATCH", `the layers of ${digest} are not those of its config ${config.digest}`);
+    }
+    const name = `${digestHex(digestOf(bytes))}.json`;
+    if (!this.#written.has(name)) await this.#writer.addBytes(name, bytes);
+    this.#written.add(name);
+    return name;
+  }
+
+  #diffIdOf(layer: Digest): Digest {
+    const diffId = this.#diffIds.get(layer);
+    if (diffId !== undefined) return diffId;
+    throw new VarveError("MEDIA_TYPE_UNSUPPORTED", `layer ${layer} is no tar that a docker-archive can hold`);
+  }
+}
+
+function layerName(diffId: Digest): string {
+  return `${digestHex(diffId)}.tar`;
+}
+
+async function* hashed(
+  bytes: AsyncIterable<Uint8Array>,
+  digester: Digester,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of bytes) {
+    digester.update(chunk);
+    yield chunk;
+  }
+}
