@@ -1,0 +1,60 @@
+/**
+ * One layer's tar into a tree, in one pass over its bytes: parsed, applied and hashed. The DiffID covers everything to
+ * the end of the stream, also what follows the archive's end blocks.
+ */
+import type { TarLimits } from "../codec/tar/entry.ts";
+import { TarParser } from "../codec/tar/parser.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import { digestAlgorithm, Digester, type Digest } from "../oci/digest.ts";
+import type { LayerApplier } from "./apply.ts";
+import { TarStream } from "./tar-stream.ts";
+
+export interface ApplyLayerOptions {
+  /** What the image's config says of the tar. Default: it is only told, not checked. */
+  readonly diffId?: Digest;
+  readonly limits?: TarLimits;
+  readonly signal?: AbortSignal;
+}
+
+export interface AppliedLayer {
+  readonly diffId: Digest;
+  /** Bytes of the tar. */
+  readonly size: number;
+}
+
+/**
+ * Applies an uncompressed tar as the next layer. A `TarStream` has hashed itself already and is not hashed again.
+ * @throws LAYER_INVALID, LAYER_LIMIT, DIFFID_MISMATCH, NO_SPACE, PERMISSION; the source's errors and the signal's reason as
+ * they are. The tree is then incomplete and the applier of no more use.
+ */
+export async function applyLayer(
+  tar: AsyncIterable<Uint8Array>,
+  applier: LayerApplier,
+  options: ApplyLayerOptions = {},
+): Promise<AppliedLayer> {
+  const { diffId: expected, limits, signal } = options;
+  const digester = new Digester(expected === undefined ? "sha256" : digestAlgorithm(expected));
+  const parser = new TarParser(applier, limits);
+  let size = 0;
+  signal?.throwIfAborted();
+  applier.beginLayer();
+  for await (const chunk of tar) {
+    signal?.throwIfAborted();
+    size += chunk.byteLength;
+    if (!(tar instanceof TarStream)) digester.update(chunk);
+    parser.write(chunk);
+  }
+  parser.end();
+  const diffId = tar instanceof TarStream ? tar.diffId : digester.digest();
+  checkDiffId(diffId, expected);
+  applier.endLayer();
+  return { diffId, size };
+}
+
+/** @throws DIFFID_MISMATCH */
+export function checkDiffId(diffId: Digest, expected: Digest | undefined): void {
+  if (expected === undefined || diffId === expected) return;
+  throw new VarveError("DIFFID_MISMATCH", `the layer's tar is ${diffId}, but the image's config says ${expected}`, {
+    detail: { expected, computed: diffId },
+  });
+}
