@@ -159,8 +159,9 @@ function readText(path: string): Promise<string | undefined> {
   return absent(readFile(path, "utf8"));
 }
 
+/** Entries, without the files that are being written. */
 async function list(path: string): Promise<string[]> {
-  return (await absent(readdir(path))) ?? [];
+  return ((await absent(readdir(path))) ?? []).filter((name) => !name.startsWith("."));
 }
 
 async function removeFile(path: string): Promise<boolean> {

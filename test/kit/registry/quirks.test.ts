@@ -1,5 +1,5 @@
 /** Every way in which the kit's registry can be odd, seen from a client. */
-import { request, type Dispatcher } from "undici";
+import { Agent, request, type Dispatcher } from "undici";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { buildImage } from "../images/build-image.ts";
@@ -204,5 +204,22 @@ describe("over TLS", () => {
     expect(await handshake(issuer.cert, "localhost")).toBe("trusted");
     expect(await handshake(issuer.cert, "example.org")).toBe("ERR_TLS_CERT_ALTNAME_INVALID");
     expect(await handshake(makeCertificate().cert, "localhost")).not.toBe("trusted");
+  });
+
+  it("can demand a certificate of the client", async () => {
+    const authority = makeCertificate({ commonName: "clients" });
+    const client = makeCertificate({ commonName: "somebody", issuer: authority });
+    const server = makeCertificate();
+    await using registry = await startRegistry({ tls: { ...server, clientCa: authority.cert } });
+    const ping = async (connect: object) => {
+      const dispatcher = new Agent({ connect: { ca: server.cert, ...connect } });
+      try {
+        return (await request(`${registry.url}/v2/`, { dispatcher })).statusCode;
+      } finally {
+        await dispatcher.destroy();
+      }
+    };
+    expect(await ping({ cert: client.cert, key: client.key })).toBe(200);
+    await expect(ping({})).rejects.toThrow(/certificate required|closed|reset/i);
   });
 });

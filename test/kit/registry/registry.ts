@@ -27,7 +27,12 @@ export interface RegistryOptions {
   readonly auth?: RegistryAuth;
   readonly quirks?: RegistryQuirks;
   /** Serves HTTPS with this certificate (PEM). Default: plain HTTP. */
-  readonly tls?: { readonly key: string; readonly cert: string };
+  readonly tls?: {
+    readonly key: string;
+    readonly cert: string;
+    /** Clients have to show a certificate that this one (PEM) vouches for. */
+    readonly clientCa?: string;
+  };
   /** Port to listen on, for a registry that comes back after `close()`. Default: any free one. */
   readonly port?: number;
 }
@@ -88,8 +93,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
       }
     });
   };
-  const server: Server =
-    options.tls === undefined ? createHttpServer(listener) : createHttpsServer(options.tls, listener);
+  const server = createServer(options.tls, listener);
   server.requestTimeout = 0;
   const listening = await listen(server, options.port);
   starting.defer(() => listening.close());
@@ -111,6 +115,13 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
     close: () => stack.disposeAsync(),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
+}
+
+function createServer(tls: RegistryOptions["tls"], listener: RequestListener): Server {
+  if (tls === undefined) return createHttpServer(listener);
+  const { key, cert, clientCa } = tls;
+  const mutual = clientCa === undefined ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true };
+  return createHttpsServer({ key, cert, ...mutual }, listener);
 }
 
 function dispatch(exchange: Exchange, route: Route): Promise<void> | void {

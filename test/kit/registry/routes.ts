@@ -19,7 +19,7 @@ const ENDPOINT = /^\/v2\/(.+)\/(manifests|blobs|referrers|tags)\/(uploads\/?[^/]
 /** @throws RegistryError 400 or 404, as registries answer */
 export function parseRoute(path: string): Route {
   if (path === "/v2/" || path === "/v2") return { kind: "base" };
-  const match = ENDPOINT.exec(decodeURIComponent(path));
+  const match = ENDPOINT.exec(decode(path));
   if (match === null) throw new RegistryError(404, "UNSUPPORTED", `no such endpoint: ${path}`);
   const [, name = "", kind = "", rest = ""] = match;
   if (!NAME.test(name) || name.length > 255) throw new RegistryError(400, "NAME_INVALID", `invalid name: ${name}`);
@@ -42,6 +42,14 @@ export function parseRoute(path: string): Route {
 export function asDigest(text: string): Digest {
   if (isDigest(text)) return text;
   throw new RegistryError(400, "DIGEST_INVALID", `not a digest: ${text}`);
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    throw new RegistryError(400, "NAME_INVALID", `not a path: ${path}`);
+  }
 }
 
 function uploadRoute(name: string, rest: string): Route {
