@@ -19,7 +19,8 @@ import { randomTree } from "../trees/random-tree.ts";
 import { readTree } from "../trees/read-tree.ts";
 import { directory, file, hardlink, opaque, whiteout } from "../trees/tree-node.ts";
 import { startDockerRegistry } from "./docker-registry.ts";
-import { run, runOk } from "./run.ts";
+import { run, runOk, start } from "./run.ts";
+import { runVarve, varveEnvironment } from "./varve.ts";
 
 const skopeo = findPeer("skopeo") ?? "skopeo";
 const PLAIN = ["--src-tls-verify=false", "--dest-tls-verify=false"];
@@ -212,5 +213,20 @@ describe("run", () => {
     await expect(runOk("sh", ["-c", "echo why >&2; false"])).rejects.toThrow(/ended with 1: why/);
     await expect(run("/nonexistent", [])).rejects.toThrow("ENOENT");
     await expect(run("sleep", ["60"], { timeoutMs: 50 })).rejects.toThrow("more than 50 ms");
+  });
+
+  it("waits for what a program says before it is killed", async () => {
+    await using program = start("sh", ["-c", "echo ready >&2; exec sleep 60"]);
+    await program.output(/^ready$/m);
+    program.kill("SIGKILL");
+    expect((await program.result).code).toBe(137);
+    await expect(program.output(/never/)).rejects.toThrow("ended without saying /never/");
+  });
+
+  it("starts varve from this checkout, without this machine's settings", async () => {
+    const env = varveEnvironment({ root: "/r", env: { HTTPS_PROXY: "http://x" } });
+    expect(env).toMatchObject({ VARVE_ROOT: "/r", HTTPS_PROXY: "http://x", DOCKER_CONFIG: undefined });
+    const { code, stdout } = await runVarve(["version"]);
+    expect([code, stdout.toString()]).toEqual([0, expect.stringContaining("0.1.0")]);
   });
 });

@@ -1,5 +1,6 @@
-/** Runs a program to its end and gives back what it said. */
+/** Runs programs: to their end, or step by step where a test has to kill one at the right moment. */
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 
 export interface RunOptions {
   /** For stdin, which is closed after it. */
@@ -9,7 +10,6 @@ export interface RunOptions {
   readonly cwd?: string;
   /** The program is killed after this many milliseconds, and the run fails. Default 60,000. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
 }
 
 export interface RunResult {
@@ -19,47 +19,19 @@ export interface RunResult {
   readonly code: number;
 }
 
-const SIGNALS: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGABRT: 6,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGTERM: 15,
-};
+/** A program that runs. When it is disposed of before its end it is killed. */
+export interface RunningProgram extends AsyncDisposable {
+  readonly pid: number;
+  /** Settles when the program ended and all its output was read. */
+  readonly result: Promise<RunResult>;
+  kill(signal?: NodeJS.Signals): void;
+  /** Resolves as soon as all that it wrote to stderr and stdout, in order of arrival, matches; rejects when it ends before. */
+  output(pattern: RegExp): Promise<void>;
+}
 
 /** @throws Error when the program cannot be started or takes too long; a non-zero exit is a result */
 export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<RunResult> {
-  const { input, cwd, timeoutMs = 60_000, signal } = options;
-  const child = spawn(program, args, {
-    cwd,
-    env: { ...process.env, ...options.env },
-    stdio: ["pipe", "pipe", "pipe"],
-    ...(signal && { signal }),
-  });
-  const stdout: Buffer[] = [];
-  const stderr: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-  // A program may well end before it has read its input.
-  child.stdin.on("error", () => undefined);
-  child.stdin.end(input);
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    child.kill("SIGKILL");
-  }, timeoutMs);
-  try {
-    const code = await new Promise<number>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("close", (code, killedBy) => resolve(code ?? 128 + (SIGNALS[killedBy ?? ""] ?? 0)));
-    });
-    const result = { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString("utf8"), code };
-    if (late) throw new Error(`${program} took more than ${timeoutMs} ms: ${result.stderr.slice(-2000)}`);
-    return result;
-  } finally {
-    clearTimeout(timer);
-  }
+  return start(program, args, options).result;
 }
 
 /** As {@link run}, but a non-zero exit is an error that shows what the program said. */
@@ -68,4 +40,58 @@ export async function runOk(program: string, args: readonly string[], options: R
   if (result.code === 0) return result;
   const said = `${result.stderr}\n${result.stdout.toString("utf8", 0, 2000)}`;
   throw new Error(`${program} ${args.join(" ")} ended with ${result.code}: ${said.slice(-4000)}`);
+}
+
+export function start(program: string, args: readonly string[], options: RunOptions = {}): RunningProgram {
+  const { input, cwd, timeoutMs = 60_000 } = options;
+  const child = spawn(program, args, { cwd, env: { ...process.env, ...options.env }, stdio: "pipe" });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  const both: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => both.push(chunk) && stdout.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => both.push(chunk) && stderr.push(chunk));
+  // A program may well end before it has read its input.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(input);
+  const said = () => Buffer.concat(both).toString("utf8");
+
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    child.kill("SIGKILL");
+  }, timeoutMs);
+  const result = new Promise<RunResult>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      clearTimeout(timer);
+      if (late) reject(new Error(`${program} took more than ${timeoutMs} ms: ${said().slice(-2000)}`));
+      const number = signal === null ? 0 : constants.signals[signal];
+      const text = Buffer.concat(stderr).toString("utf8");
+      resolve({ stdout: Buffer.concat(stdout), stderr: text, code: code ?? 128 + number });
+    });
+  });
+  result.catch(() => clearTimeout(timer));
+
+  const output = (pattern: RegExp) =>
+    new Promise<void>((resolve, reject) => {
+      const look = () => {
+        if (said().search(pattern) >= 0) resolve();
+      };
+      look();
+      child.stdout.on("data", look);
+      child.stderr.on("data", look);
+      const never = () => reject(new Error(`${program} ended without saying ${pattern}: ${said().slice(-2000)}`));
+      result.then(never, reject);
+    });
+
+  return {
+    pid: child.pid ?? 0,
+    result,
+    kill: (signal = "SIGTERM") => void child.kill(signal),
+    output,
+    [Symbol.asyncDispose]: async () => {
+      child.kill("SIGKILL");
+      await result.catch(() => undefined);
+    },
+  };
 }

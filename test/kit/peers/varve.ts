@@ -1,6 +1,6 @@
 /** The program under test as users run it: the checkout's `bin/varve.js` in a process of its own. */
 import { fileURLToPath } from "node:url";
-import { run, type RunOptions, type RunResult } from "./run.ts";
+import { start, type RunningProgram, type RunOptions, type RunResult } from "./run.ts";
 
 export const VARVE_BIN = fileURLToPath(new URL("../../../bin/varve.js", import.meta.url));
 
@@ -20,7 +20,12 @@ export interface VarveOptions extends RunOptions {
  * registry configuration) are taken out of the environment unless `env` gives them.
  */
 export function runVarve(args: readonly string[], options: VarveOptions = {}): Promise<RunResult> {
-  return run(process.execPath, [VARVE_BIN, ...args], { ...options, env: varveEnvironment(options) });
+  return startVarve(args, options).result;
+}
+
+/** The same, for tests that interrupt it. */
+export function startVarve(args: readonly string[], options: VarveOptions = {}): RunningProgram {
+  return start(process.execPath, [VARVE_BIN, ...args], { ...options, env: varveEnvironment(options) });
 }
 
 export function varveEnvironment({ root, env = {} }: VarveOptions): Record<string, string | undefined> {

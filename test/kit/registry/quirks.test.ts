@@ -1,10 +1,11 @@
 /** Every way in which the kit's registry can be odd, seen from a client. */
-import { Agent, request, type Dispatcher } from "undici";
+import { Agent, request } from "undici";
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { buildImage } from "../images/build-image.ts";
 import { pushImage } from "../images/push-image.ts";
 import { createRng } from "../images/rng.ts";
+import { callsTo } from "../net/call.ts";
 import { makeCertificate } from "../tls/certificate.ts";
 import { file } from "../trees/tree-node.ts";
 import type { RegistryQuirks } from "./quirks.ts";
@@ -21,17 +22,7 @@ async function odd(quirks: RegistryQuirks) {
   const registry = await startRegistry(quirks.blobRedirect === undefined ? {} : { quirks });
   for (const tag of ["a", "b", "c"]) await pushImage(registry.host, "r", tag, image);
   registry.setQuirks(quirks);
-  const call = async (
-    method: Dispatcher.HttpMethod,
-    path: string,
-    headers: Record<string, string> = {},
-    body?: Buffer,
-  ) => {
-    const url = path.startsWith("http") ? path : `${registry.url}${path}`;
-    const answer = await request(url, { method, headers, ...(body && { body }) });
-    const bytes = Buffer.from(await answer.body.arrayBuffer());
-    return { status: answer.statusCode, headers: answer.headers as Record<string, string | undefined>, bytes };
-  };
+  const call = callsTo(() => registry.url);
   return { registry, call, [Symbol.asyncDispose]: () => registry.close() };
 }
 

@@ -4,8 +4,8 @@ import { createReadStream, type BigIntStats } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { decodeName } from "../../../src/sys/path-bytes.ts";
+import { xattrCalls } from "../../../src/sys/xattr.ts";
 import type { NodeType } from "./tree-node.ts";
-import { readXattrs } from "./read-xattrs.ts";
 
 export interface TreeEntry {
   /** Relative to the root, `""` for the root itself; bytes that are not UTF-8 as surrogateescape. */
@@ -34,9 +34,8 @@ export async function readTree(root: string): Promise<TreeEntry[]> {
   await walk(Buffer.from(root), Buffer.alloc(0), found);
   found.sort((a, b) => Buffer.compare(a.path, b.path));
   const firstNames = groupLinks(found);
-  const xattrs = await readXattrs(found.map((each) => each.full));
   const entries: TreeEntry[] = [];
-  for (const [index, { path, full, stats }] of found.entries()) {
+  for (const { path, full, stats } of found) {
     const type = typeOf(stats);
     const linkedTo = firstNames.get(keyOf(stats));
     entries.push({
@@ -50,7 +49,7 @@ export async function readTree(root: string): Promise<TreeEntry[]> {
       ...(type === "symlink" && { target: decodeName(await readlink(full, { encoding: "buffer" })) }),
       ...(linkedTo !== undefined && { linkedTo }),
       mtime: stats.mtimeNs,
-      xattrs: xattrs[index] ?? {},
+      xattrs: readXattrs(full),
       ...((type === "char" || type === "block") && deviceNumbers(stats.rdev)),
     });
   }
@@ -102,6 +101,13 @@ function deviceNumbers(rdev: bigint): { major: number; minor: number } {
   const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
   const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
   return { major: Number(major), minor: Number(minor) };
+}
+
+function readXattrs(full: Buffer): Record<string, string> {
+  const path = decodeName(full);
+  const calls = xattrCalls();
+  const names = calls.list(path).sort();
+  return Object.fromEntries(names.map((name) => [name, Buffer.from(calls.get(path, name) ?? []).toString("hex")]));
 }
 
 async function hashFile(path: Buffer): Promise<string> {

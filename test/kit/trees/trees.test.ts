@@ -77,6 +77,18 @@ describe("readTree and diffTrees", () => {
     ]);
   });
 
+  it.skipIf(findPeer("python3") === undefined)("see extended attributes as another language does", async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "f");
+    await writeFile(path, "");
+    const script =
+      "import os,sys; os.setxattr(sys.argv[1], 'user.ü', bytes(range(256))); os.setxattr(sys.argv[1], 'user.empty', b'')";
+    await runOk(findPeer("python3") ?? "python3", ["-c", script, path], { env: { PYTHONUTF8: "1" } });
+    const entry = (await readTree(dir.path)).find(({ path }) => path === "f");
+    const every = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)).toString("hex");
+    expect(entry?.xattrs).toEqual({ "user.empty": "", "user.ü": every });
+  });
+
   it("see nanoseconds", async () => {
     await using dir = await tempDir();
     mkdirSync(join(dir.path, "d"));
