@@ -74,7 +74,7 @@ export class LocalFiles implements AsyncDisposable {
   }
 }
 
-/** @param position of the segment in the target, when its bytes came but are not the right ones */
+/** @param position of the segment in the target, when it is a piece that nothing may be kept of */
 export function sourceChanged(segment: LocalSegment, cause: unknown, position?: number): VarveError {
   const why = cause instanceof Error ? cause.message : String(cause);
   return new VarveError("SOURCE_CHANGED", `${segment.path} does not hold what the recipe wants of it: ${why}`, {

@@ -76,24 +76,19 @@ async function writePart(part: Part, writer: PieceWriter, context: TaskContext, 
     writer.kind(segment.kind);
     return copyRange(0, segment.length);
   }
-  await writer.beginPiece(segment.digest, segment.length);
-  let at = 0;
-  for (const range of held) {
-    await missing(range.start - position);
-    writer.kind("held");
-    await copyHeld(range.start, range.end, writer, context);
-    at = range.end - position;
-  }
-  await missing(segment.length);
-  await writer.endPiece().catch((error: unknown) => {
+  try {
+    await writer.beginPiece(segment.digest, segment.length);
+    let at = 0;
+    for (const range of [...held, { start: position + segment.length, end: position + segment.length }]) {
+      writer.kind(segment.kind);
+      if (range.start - position > at) await copyRange(at, range.start - position);
+      writer.kind("held");
+      await copyHeld(range.start, range.end, writer, context);
+      at = range.end - position;
+    }
+    await writer.endPiece();
+  } catch (error) {
     throw badPiece(error, part);
-  });
-
-  async function missing(end: number): Promise<void> {
-    if (end === at) return;
-    writer.kind(segment.kind);
-    await copyRange(at, end);
-    at = end;
   }
 }
 
@@ -151,8 +146,10 @@ function isBadPiece(error: unknown): error is VarveError {
   );
 }
 
-/** Says which segment it was, so that the caller can plan without it. */
+/** Says which piece is bad and where it is, so that it can be taken back, and planned without. */
 function badPiece(error: unknown, { segment, position }: Part): unknown {
+  if (isVarveError(error, "SOURCE_CHANGED") && segment.kind === "local")
+    return sourceChanged(segment, error.cause, position);
   if (!isVarveError(error, "DIGEST_MISMATCH")) return error;
   if (segment.kind === "local") return sourceChanged(segment, error, position);
   return new VarveError("DIGEST_MISMATCH", error.message, { detail: { ...error.detail, segment, position } });
