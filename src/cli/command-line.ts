@@ -1,0 +1,115 @@
+/** Arguments to a command and its flags, by commander; everything that commander has to say becomes a value or a coded error. */
+import { Command as Parser, CommanderError, Option } from "commander";
+import { VarveError } from "../errors/varve-error.ts";
+import { COMMANDS, type CommandEntry, COMPLETE_COMMAND } from "./commands.ts";
+import type { Command, FlagSpec } from "./command.ts";
+import { GLOBAL_FLAGS } from "./global-flags.ts";
+import type { Flags } from "./settings.ts";
+
+export type CommandLine =
+  | {
+      readonly kind: "run";
+      readonly command: Command;
+      readonly args: readonly string[];
+      readonly flags: Flags;
+      readonly globals: Flags;
+    }
+  | { readonly kind: "help"; readonly text: string };
+
+/** @throws VarveError `USAGE` */
+export async function readCommandLine(args: readonly string[]): Promise<CommandLine> {
+  let result: CommandLine | undefined;
+  let help = "";
+  const program = createProgram((text) => {
+    help += text;
+  });
+  const loaded = new Map<Parser, Command>();
+  const load = async (parser: Parser): Promise<void> => {
+    const entry = [...COMMANDS, COMPLETE_COMMAND].find(({ name }) => name === parser.name());
+    if (entry === undefined || loaded.has(parser)) return;
+    const command = await entry.load();
+    loaded.set(parser, command);
+    describe(parser, command);
+    parser.action(() => {
+      result = { kind: "run", command, args: parser.args, flags: parser.opts(), globals: program.opts() };
+    });
+  };
+  program.hook("preSubcommand", (_, parser) => load(parser));
+  const helpParser = program.command("help", { hidden: true }).argument("[command]").helpOption(false);
+  helpParser.action(async (name?: string) => {
+    const parser = name === undefined ? program : program.commands.find((one) => names(one).includes(name));
+    if (parser === undefined) throw unknownCommand(name ?? "");
+    await load(parser);
+    result = { kind: "help", text: parser.helpInformation() };
+  });
+  try {
+    await program.parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.code === "commander.helpDisplayed") return { kind: "help", text: help };
+    throw fromCommander(error);
+  }
+  if (result === undefined) throw noCommand();
+  return result;
+}
+
+/** Whether `--json` was given, also where the rest cannot be understood. */
+export function wantsJson(args: readonly string[]): boolean {
+  const end = args.indexOf("--");
+  return args.slice(0, end === -1 ? args.length : end).includes("--json");
+}
+
+function createProgram(print: (text: string) => void): Parser {
+  const program = new Parser("varve")
+    .description("Moves container images between OCI registries and machines, and moves only what changed.")
+    .exitOverride()
+    // Help goes to the caller; the texts of errors come back as exceptions.
+    .configureOutput({ writeOut: print, writeErr: print, outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: true })
+    .helpCommand(false)
+    .usage("COMMAND [flags]");
+  for (const flag of GLOBAL_FLAGS) program.addOption(option(flag));
+  for (const entry of COMMANDS) addEntry(program, entry);
+  addEntry(program, COMPLETE_COMMAND, true);
+  return program;
+}
+
+function addEntry(program: Parser, entry: CommandEntry, hidden = false): void {
+  const parser = program.command(entry.name, { hidden }).description(entry.summary);
+  if (entry.alias !== undefined) parser.alias(entry.alias);
+}
+
+function describe(parser: Parser, command: Command): void {
+  for (const argument of command.arguments) parser.argument(argument.name, argument.summary);
+  for (const flag of command.flags) parser.addOption(option(flag));
+  if (command.examples !== undefined) {
+    parser.addHelpText("after", `\nExamples:\n${command.examples.map((line) => `  ${line}\n`).join("")}`);
+  }
+}
+
+function option(flag: FlagSpec): Option {
+  const choices = flag.choices === undefined ? "" : `: ${flag.choices.join("|")}`;
+  return new Option(flag.flags, flag.summary + choices);
+}
+
+function names(parser: Parser): string[] {
+  return [parser.name(), ...parser.aliases()];
+}
+
+function unknownCommand(name: string): VarveError {
+  return new VarveError("USAGE", `unknown command '${name}'`, { hint: "varve --help lists the commands" });
+}
+
+function noCommand(): VarveError {
+  return new VarveError("USAGE", "no command was given", { hint: "varve --help lists the commands" });
+}
+
+/** commander writes `error: what\n(Did you mean this?)`. */
+function fromCommander(error: CommanderError): VarveError {
+  if (error.code === "commander.help") return noCommand();
+  const [what = "", ...suggestion] = error.message.split("\n");
+  const meant = /\((Did you mean .*)\)/.exec(suggestion.join(" "))?.[1];
+  const isCommand = error.code === "commander.unknownCommand";
+  const hint = meant?.replace(/^D/, "d") ?? (isCommand ? "varve --help lists the commands" : undefined);
+  return new VarveError("USAGE", what.replace(/^error: /, "").replace(/\.$/, ""), hint === undefined ? {} : { hint });
+}

@@ -1,0 +1,59 @@
+/** What a command is. Commands return data; `output.ts` prints it, as JSON or through the command's `render`. */
+import type { Logger } from "./logger.ts";
+import type { Terminal } from "./prompt.ts";
+import type { Services } from "./services.ts";
+import type { Settings } from "./settings.ts";
+
+/** What the shell may offer for a value. */
+export type Completes = "image" | "file" | "directory" | "nothing";
+
+export interface FlagSpec {
+  /** As commander takes it: `-u, --username <name>`. */
+  readonly flags: string;
+  readonly summary: string;
+  readonly choices?: readonly string[];
+  readonly completes?: Completes;
+}
+
+export interface ArgumentSpec {
+  /** As commander takes it: `<image>`, `[dir]`, `<ref...>`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly choices?: readonly string[];
+  /** Default: nothing. */
+  readonly completes?: Completes;
+}
+
+/** One use of a command. */
+export interface Call {
+  readonly args: readonly string[];
+  /** The command's own flags by their long name in camelCase; `--no-sync` is `sync: false`. */
+  readonly flags: Readonly<Record<string, unknown>>;
+  readonly settings: Settings;
+  readonly services: Services;
+  readonly logger: Logger;
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+}
+
+/** What rendering may depend on. */
+export interface View {
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface Command<Data = unknown> {
+  readonly arguments: readonly ArgumentSpec[];
+  readonly flags: readonly FlagSpec[];
+  /** Lines of help after the flags: examples. */
+  readonly examples?: readonly string[];
+  /** Transfers report their progress while it runs. */
+  readonly showsProgress?: boolean;
+  /** An interrupted run leaves its progress in the store, and the user is told how much. */
+  readonly keepsProgress?: boolean;
+  run(call: Call): Promise<Data>;
+  /** The data as people read it; empty for nothing. Bytes are passed on as they are and need none. */
+  render(data: Exclude<Data, Uint8Array>, view: View): string;
+}

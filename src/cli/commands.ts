@@ -1,0 +1,80 @@
+/** The commands that exist. Each is loaded when it is used, so that one does not pay for the others at start-up. */
+import type { Command } from "./command.ts";
+
+export interface CommandEntry {
+  readonly name: string;
+  readonly alias?: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: "pull",
+    summary: "get images into the store and unpack them",
+    load: async () => (await import("./commands/pull.ts")).pullCommand,
+  },
+  {
+    name: "copy",
+    alias: "cp",
+    summary: "copy an image between registries, layouts and archives",
+    load: async () => (await import("./commands/copy.ts")).copyCommand,
+  },
+  {
+    name: "images",
+    summary: "list the store's images",
+    load: async () => (await import("./commands/images.ts")).imagesCommand,
+  },
+  {
+    name: "inspect",
+    summary: "show an image",
+    load: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  },
+  {
+    name: "tag",
+    summary: "give an image another name",
+    load: async () => (await import("./commands/tag.ts")).tagCommand,
+  },
+  {
+    name: "rm",
+    summary: "remove images from the store",
+    load: async () => (await import("./commands/rm.ts")).rmCommand,
+  },
+  {
+    name: "unpack",
+    summary: "write an image's root filesystem to a directory",
+    load: async () => (await import("./commands/unpack.ts")).unpackCommand,
+  },
+  {
+    name: "df",
+    summary: "show what the store takes on disk",
+    load: async () => (await import("./commands/df.ts")).dfCommand,
+  },
+  {
+    name: "login",
+    summary: "log in to a registry",
+    load: async () => (await import("./commands/login.ts")).loginCommand,
+  },
+  {
+    name: "logout",
+    summary: "forget the credentials of a registry",
+    load: async () => (await import("./commands/logout.ts")).logoutCommand,
+  },
+  {
+    name: "completion",
+    summary: "print a completion script for a shell",
+    load: async () => (await import("./commands/completion.ts")).completionCommand,
+  },
+  {
+    name: "version",
+    summary: "print the version",
+    load: async () => (await import("./commands/version.ts")).versionCommand,
+  },
+];
+
+/** What the completion scripts call; in no list of commands. */
+export const COMPLETE_COMMAND: CommandEntry = {
+  name: "__complete",
+  summary: "print candidates for a shell",
+  load: async () => (await import("./commands/complete.ts")).completeCommand,
+};

@@ -1,0 +1,20 @@
+/** `varve __complete -- WORDS...`: what the completion scripts call. */
+import type { Command } from "../command.ts";
+import { complete, type Completion } from "../completion/candidates.ts";
+
+export const completeCommand: Command<Completion> = {
+  arguments: [{ name: "[word...]", summary: "the words typed so far" }],
+  flags: [],
+
+  run({ args, services }) {
+    // A store that cannot be read is no reason to disturb someone who is typing.
+    const images = (): Promise<readonly string[]> =>
+      services.listImages().then(
+        (rows) => rows.map(({ name }) => name),
+        () => [],
+      );
+    return complete(args, images);
+  },
+
+  render: ({ words, files }) => [files, ...words].map((line) => `${line}\n`).join(""),
+};

@@ -1,0 +1,47 @@
+/** `varve pull REF...` */
+import type { PullResult } from "../../transfer/pull-result.ts";
+import type { Command } from "../command.ts";
+import { renderPlan, renderPull } from "../print/pull.ts";
+
+export const pullCommand: Command<PullResult | readonly PullResult[]> = {
+  arguments: [{ name: "<ref...>", summary: "[docker://]HOST[:PORT]/NAME[:TAG][@DIGEST]", completes: "image" }],
+  flags: [
+    { flags: "--plan", summary: "print what would move and from where, and move nothing" },
+    { flags: "--no-unpack", summary: "get the blobs only" },
+    { flags: "--no-sync", summary: "do not wait for the disk: faster, but a power loss may cost what was pulled" },
+    { flags: "--wait", summary: "wait for another process that pulls the same (the default)" },
+    { flags: "--no-wait", summary: "fail when another process pulls the same" },
+  ],
+  examples: [
+    "varve pull debian:12",
+    "varve pull --plan --json ghcr.io/org/app:v2",
+    "varve pull -j 8 --platform linux/arm64 alpine",
+  ],
+  showsProgress: true,
+  keepsProgress: true,
+
+  async run({ args, flags, settings, services, logger }) {
+    const results: PullResult[] = [];
+    for (const reference of args) {
+      const result = await services.pull(reference, {
+        unpack: flags["unpack"] !== false,
+        plan: flags["plan"] === true,
+        sync: flags["sync"] !== false,
+        wait: flags["wait"] !== false,
+        ...(settings.platform && { platform: settings.platform }),
+        ...(settings.concurrency !== undefined && { concurrency: settings.concurrency }),
+      });
+      for (const warning of result.warnings) logger.warn(warning);
+      results.push(result);
+    }
+    const [only] = results;
+    return only !== undefined && results.length === 1 ? only : results;
+  },
+
+  render(data, view) {
+    const results = "reference" in data ? [data] : data;
+    return results
+      .map((result) => (result.status === "planned" ? renderPlan(result) : renderPull(result, view)))
+      .join("");
+  },
+};

@@ -1,0 +1,103 @@
+/** What may come next on a command line that is being typed. */
+import { COMMANDS, type CommandEntry } from "../commands.ts";
+import type { ArgumentSpec, Command, Completes, FlagSpec } from "../command.ts";
+import { GLOBAL_FLAGS } from "../global-flags.ts";
+
+export interface Completion {
+  /** Whole words that begin with what was typed. */
+  readonly words: readonly string[];
+  /** What the shell adds from the file system. */
+  readonly files: "file" | "directory" | "nothing";
+}
+
+/** @param words after the program's name; the last is the one being typed, maybe empty */
+export async function complete(
+  words: readonly string[],
+  images: () => Promise<readonly string[]>,
+): Promise<Completion> {
+  const typed = words.at(-1) ?? "";
+  const state = await readWords(words.slice(0, -1));
+  const offered = await offer(state, typed, images);
+  return { ...offered, words: [...new Set(offered.words)].filter((word) => word.startsWith(typed)).sort() };
+}
+
+interface State {
+  readonly entry: CommandEntry | undefined;
+  readonly command: Command | undefined;
+  /** The flag whose value is being typed. */
+  readonly flag: FlagSpec | undefined;
+  /** Arguments before the word that is being typed. */
+  readonly position: number;
+  /** After `--` nothing is a flag. */
+  readonly isLiteral: boolean;
+}
+
+async function readWords(words: readonly string[]): Promise<State> {
+  let entry: CommandEntry | undefined;
+  let command: Command | undefined;
+  let flag: FlagSpec | undefined;
+  let position = 0;
+  let isLiteral = false;
+  for (const word of words) {
+    if (flag !== undefined) flag = undefined;
+    else if (word === "--" && !isLiteral) isLiteral = true;
+    else if (word.startsWith("-") && !isLiteral) flag = flagWithValue(word, flagsOf(command));
+    else if (entry === undefined) {
+      entry = COMMANDS.find(({ name, alias }) => name === word || alias === word);
+      if (entry === undefined) return { entry: UNKNOWN, command, flag, position, isLiteral };
+      command = await entry.load();
+    } else position += 1;
+  }
+  return { entry, command, flag, position, isLiteral };
+}
+
+/** After a word that is no command nothing can be said. */
+const UNKNOWN: CommandEntry = { name: "", summary: "", load: () => Promise.reject(new Error("no command")) };
+
+async function offer(state: State, typed: string, images: () => Promise<readonly string[]>): Promise<Completion> {
+  const { entry, command, flag, position, isLiteral } = state;
+  if (flag !== undefined) return offerValue(flag, "", images);
+  if (typed.startsWith("-") && !isLiteral) {
+    const equals = typed.indexOf("=");
+    if (equals !== -1) {
+      const named = flagWithValue(typed.slice(0, equals), flagsOf(command));
+      return named === undefined ? NOTHING : offerValue(named, typed.slice(0, equals + 1), images);
+    }
+    return { words: [...flagsOf(command).flatMap(({ flags }) => names(flags)), "--help"], files: "nothing" };
+  }
+  if (entry === undefined)
+    return { words: COMMANDS.flatMap(({ name, alias }) => (alias ? [name, alias] : [name])), files: "nothing" };
+  const argument = command === undefined ? undefined : argumentAt(command.arguments, position);
+  return argument === undefined ? NOTHING : offerValue(argument, "", images);
+}
+
+const NOTHING: Completion = { words: [], files: "nothing" };
+
+async function offerValue(
+  { choices, completes = "nothing" }: { readonly choices?: readonly string[]; readonly completes?: Completes },
+  prefix: string,
+  images: () => Promise<readonly string[]>,
+): Promise<Completion> {
+  if (choices !== undefined) return { words: choices.map((choice) => prefix + choice), files: "nothing" };
+  if (completes === "image") return { words: (await images()).map((image) => prefix + image), files: "nothing" };
+  return { words: [], files: completes };
+}
+
+function argumentAt(specs: readonly ArgumentSpec[], position: number): ArgumentSpec | undefined {
+  const last = specs.at(-1);
+  return specs[position] ?? (last?.name.includes("...") ? last : undefined);
+}
+
+function flagsOf(command: Command | undefined): readonly FlagSpec[] {
+  return [...(command?.flags ?? []), ...GLOBAL_FLAGS];
+}
+
+/** The flag that the word names, if the next word is its value. */
+function flagWithValue(word: string, flags: readonly FlagSpec[]): FlagSpec | undefined {
+  return flags.find((flag) => /[<[]/.test(flag.flags) && names(flag.flags).includes(word));
+}
+
+/** `-u, --username <name>` names two. */
+function names(flags: string): string[] {
+  return flags.split(/[ ,]+/).filter((part) => part.startsWith("-"));
+}

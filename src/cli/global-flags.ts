@@ -1,0 +1,26 @@
+/** The flags that every command takes, before or after its name. One table: help, completion and settings are made from it. */
+import type { FlagSpec } from "./command.ts";
+
+export const PROGRESS_MODES = ["auto", "tty", "plain", "json", "none"] as const;
+
+export const GLOBAL_FLAGS: readonly FlagSpec[] = [
+  { flags: "--root <dir>", summary: "the store (also VARVE_ROOT)", completes: "directory" },
+  { flags: "--json", summary: "exactly one JSON document on stdout" },
+  { flags: "--progress <mode>", summary: "how progress is shown on stderr", choices: PROGRESS_MODES },
+  { flags: "-q, --quiet", summary: "less on stderr, and results cut to what scripts need" },
+  { flags: "-v, --verbose", summary: "more on stderr" },
+  { flags: "--debug", summary: "most on stderr, with stack traces" },
+  { flags: "-j, --concurrency <n>", summary: "transfers at once" },
+  { flags: "--retries <n>", summary: "how often a failed request is tried again" },
+  { flags: "--retry-max-time <seconds>", summary: "how long to go on trying" },
+  { flags: "--limit-rate <bytes>", summary: "bytes per second, with suffix k, M or G" },
+  { flags: "--plain-http", summary: "talk HTTP to registries (loopback ones need no flag)" },
+  { flags: "--insecure", summary: "do not check certificates, fall back to HTTP" },
+  { flags: "--ca-file <file>", summary: "certificate authorities to trust, PEM", completes: "file" },
+  { flags: "--cert-file <file>", summary: "client certificate, PEM", completes: "file" },
+  { flags: "--key-file <file>", summary: "client key, PEM", completes: "file" },
+  { flags: "--authfile <file>", summary: "where credentials are kept", completes: "file" },
+  { flags: "--creds <user:pass>", summary: "credentials for this command" },
+  { flags: "--hosts-dir <dir>", summary: "mirrors as containerd's hosts.toml", completes: "directory" },
+  { flags: "--platform <os/arch[/variant]>", summary: "default: this machine's" },
+];

@@ -1,0 +1,60 @@
+/** What `pull` did or would do, for people. */
+import type { LayerResult, PullResult } from "../../transfer/pull-result.ts";
+import type { View } from "../command.ts";
+import { sanitize } from "./sanitize.ts";
+import { type Column, formatTable } from "./table.ts";
+import { formatBytes, formatDuration, plural, shortDigest } from "./units.ts";
+
+const LAYER_COLUMNS: readonly Column<LayerResult>[] = [
+  { title: "LAYER", value: (layer) => shortDigest(layer.digest) },
+  { title: "SIZE", value: (layer) => formatBytes(layer.size), align: "right" },
+  { title: "HOW", value: (layer) => layer.how },
+  { title: "NETWORK", value: (layer) => formatBytes(layer.bytes.network), align: "right" },
+  { title: "LOCAL", value: (layer) => formatBytes(layer.bytes.local), align: "right" },
+  { title: "DATA", value: (layer) => formatBytes(layer.bytes.data), align: "right" },
+  { title: "ZERO", value: (layer) => formatBytes(layer.bytes.zero), align: "right" },
+];
+
+/** With `quiet` only the name that cannot change its meaning. */
+export function renderPull(result: PullResult, view: View): string {
+  const reference = sanitize(result.reference);
+  if (view.quiet) return `${reference.replace(/@.*$/, "")}@${result.digest}\n`;
+  const lines = [`${reference}: ${result.status}`, `  digest    ${result.digest}`, `  image id  ${result.imageId}`];
+  if (result.platform !== null) lines.push(`  platform  ${sanitize(result.platform)}`);
+  lines.push(`  moved     ${moved(result)}`);
+  const text = lines.map((line) => `${line}\n`).join("");
+  const fallbacks = renderFallbacks(result);
+  return view.verbose ? text + indent(formatTable(LAYER_COLUMNS, result.layers)) + fallbacks : text + fallbacks;
+}
+
+export function renderPlan(result: PullResult): string {
+  const platform = result.platform === null ? "" : ` (${sanitize(result.platform)})`;
+  const title = `${sanitize(result.reference)}: ${result.digest}${platform}\n`;
+  const { network, local, data, zero } = result.bytes;
+  const sources = `would move ${formatBytes(network)} over the network; ${formatBytes(local)} are on this machine`;
+  const extras = data + zero === 0 ? "" : `, ${formatBytes(data)} come as data, ${formatBytes(zero)} are zeros`;
+  return `${title}${indent(formatTable(LAYER_COLUMNS, result.layers))}  ${sources}${extras}\n${renderFallbacks(result)}`;
+}
+
+function moved({ bytes, layers, durationMs, resumedBytes, retries }: PullResult): string {
+  const parts = [`${plural(layers.length, "layer")}, ${formatBytes(bytes.network)} over the network`];
+  if (bytes.local > 0) parts.push(`${formatBytes(bytes.local)} from this machine`);
+  if (resumedBytes > 0) parts.push(`${formatBytes(resumedBytes)} kept from before`);
+  if (retries > 0) parts.push(`retried ${plural(retries, "time")}`);
+  return `${parts.join(", ")} in ${formatDuration(durationMs)}`;
+}
+
+/** Falling back is reported, never silent. */
+function renderFallbacks({ layers }: PullResult): string {
+  return layers
+    .flatMap((layer) => layer.fallbacks.map((fallback) => ({ layer, ...fallback })))
+    .map(
+      ({ layer, from, reason }) =>
+        `  ${shortDigest(layer.digest)} fell back from ${sanitize(from)}: ${sanitize(reason)}\n`,
+    )
+    .join("");
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, "  ");
+}

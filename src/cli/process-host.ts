@@ -1,0 +1,110 @@
+/** The real process as a {@link Host}. */
+import process from "node:process";
+import type { Host, Input, Output, StopSignal } from "./host.ts";
+
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+export function processHost(): Host {
+  return {
+    args: process.argv.slice(2),
+    env: process.env,
+    stdin: processInput(),
+    stdout: streamOutput(() => process.stdout),
+    stderr: streamOutput(() => process.stderr),
+    now: () => performance.now(),
+    later(milliseconds, callback) {
+      const timer = setTimeout(callback, milliseconds).unref();
+      return () => clearTimeout(timer);
+    },
+    onCrash(listener) {
+      process.on("uncaughtException", listener);
+      return () => process.off("uncaughtException", listener);
+    },
+    onStop(listener) {
+      for (const signal of STOP_SIGNALS) process.on(signal, listener);
+      return () => {
+        for (const signal of STOP_SIGNALS) process.off(signal, listener);
+      };
+    },
+    onSuspend,
+    exit: (code) => process.exit(code),
+  };
+}
+
+/** The stream is opened on its first use. */
+function streamOutput(open: () => NodeJS.WriteStream): Output {
+  let opened: NodeJS.WriteStream | undefined;
+  let isGone = false;
+  const stream = (): NodeJS.WriteStream => {
+    // EPIPE or EIO of a reader that went away is no failure of ours; for other errors there is no place to report them.
+    opened ??= open().on("error", () => {
+      isGone = true;
+    });
+    return opened;
+  };
+  return {
+    get isTerminal() {
+      return stream().isTTY ?? false;
+    },
+    write: (chunk) =>
+      new Promise((resolve) => {
+        if (isGone) resolve();
+        else stream().write(chunk, () => resolve());
+      }),
+    size: () => ({ columns: stream().columns || 80, rows: stream().rows || 24 }),
+    onResize(listener) {
+      if (!stream().isTTY) return () => undefined;
+      stream().on("resize", listener);
+      return () => stream().off("resize", listener);
+    },
+  };
+}
+
+/** `process.stdin` is opened on its first use only: opening it costs time and changes the state of a terminal. */
+function processInput(): Input {
+  let chunks: AsyncIterator<Uint8Array> | undefined;
+  const unread: Uint8Array[] = [];
+  return {
+    get isTerminal() {
+      return process.stdin.isTTY ?? false;
+    },
+    setRaw(raw) {
+      if (process.stdin.isTTY) process.stdin.setRawMode(raw);
+    },
+    async read(signal) {
+      signal.throwIfAborted();
+      const first = unread.shift();
+      if (first !== undefined) return first;
+      chunks ??= process.stdin[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+      const next = await unlessAborted(chunks.next(), signal);
+      return next.done === true ? undefined : next.value;
+    },
+    unread: (bytes) => void unread.unshift(bytes),
+  };
+}
+
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Listening to SIGTSTP replaces the kernel's default, so the process stops itself once the terminal is in order. */
+function onSuspend(listener: { before(): void; after(): void }): () => void {
+  const stop = (): void => {
+    listener.before();
+    process.kill(process.pid, "SIGSTOP");
+  };
+  const goOn = (): void => listener.after();
+  process.on("SIGTSTP", stop);
+  process.on("SIGCONT", goOn);
+  return () => {
+    process.off("SIGTSTP", stop);
+    process.off("SIGCONT", goOn);
+  };
+}

@@ -1,0 +1,165 @@
+/** What is known of a running transfer, folded out of its events; the displays draw it. */
+import type { Digest } from "../../oci/digest.ts";
+import type { ProgressEvent } from "../../recipe/progress.ts";
+
+export type LayerPhase = "waiting" | "fetching" | "verified" | "unpacking" | "present" | "done";
+
+export interface LayerState {
+  readonly digest: Digest;
+  phase: LayerPhase;
+  /** Bytes that are here. */
+  done: number;
+  /** Bytes of the whole; 0 while unknown. */
+  total: number;
+  /** Bytes that were here before this run. */
+  resumed: number;
+  bytesPerSecond: number;
+  etaSeconds: number | null;
+  unpacked: number;
+  unpackTotal: number | null;
+  /** When the last event came. */
+  updatedAt: number;
+}
+
+/** Sums over layers. */
+export interface Totals {
+  readonly layers: number;
+  readonly finished: number;
+  readonly done: number;
+  readonly total: number;
+  readonly bytesPerSecond: number;
+  readonly etaSeconds: number | null;
+}
+
+/** After so long without news a transfer has stalled, and its last speed is not its speed. */
+const STALL_MS = 3000;
+
+export class ProgressModel {
+  readonly #layers = new Map<Digest, LayerState>();
+  #reference = "";
+
+  /** The image that is being moved; empty when none was named. */
+  get reference(): string {
+    return this.#reference;
+  }
+
+  /** In the order in which they appeared. */
+  get layers(): readonly LayerState[] {
+    return [...this.#layers.values()];
+  }
+
+  layer(digest: Digest): LayerState | undefined {
+    return this.#layers.get(digest);
+  }
+
+  /** @param now milliseconds, of the same clock as in {@link totals} */
+  apply(event: ProgressEvent, now: number): void {
+    switch (event.type) {
+      case "resolve":
+        if (event.reference !== this.#reference) this.#layers.clear();
+        this.#reference = event.reference;
+        return;
+      case "layer-start":
+        this.#change(event.digest, now, {
+          phase: "fetching",
+          total: event.total,
+          done: event.resumed,
+          resumed: event.resumed,
+        });
+        return;
+      case "progress": {
+        const { digest, done, total, bytesPerSecond, etaSeconds } = event;
+        this.#change(digest, now, { done, total, bytesPerSecond, etaSeconds });
+        this.#advance(digest, "fetching");
+        return;
+      }
+      case "unpack":
+        this.#change(event.digest, now, { unpacked: event.done, unpackTotal: event.total });
+        // Layers are unpacked while they come in; the slower of the two is what is shown.
+        if (this.#isWhole(event.digest)) this.#advance(event.digest, "unpacking");
+        return;
+      case "wait":
+        this.#change(event.digest, now, { phase: "waiting" });
+        return;
+      case "layer-verified":
+        this.#finish(event.digest, event.total, now, "verified");
+        return;
+      case "layer-present":
+        this.#finish(event.digest, event.total, now, "present");
+        return;
+      case "layer-done":
+        this.#finish(event.digest, event.total, now, "done");
+        return;
+      case "retry":
+      case "failover":
+      case "fallback":
+      case "warning":
+      case "image-done":
+        return;
+    }
+  }
+
+  totals(now: number): Totals {
+    let [finished, done, total, bytesPerSecond] = [0, 0, 0, 0];
+    for (const layer of this.#layers.values()) {
+      if (isFinished(layer)) finished += 1;
+      done += layer.done;
+      total += Math.max(layer.total, layer.done);
+      bytesPerSecond += speedOf(layer, now);
+    }
+    const left = total - done;
+    const etaSeconds = left === 0 ? 0 : bytesPerSecond > 0 ? left / bytesPerSecond : null;
+    return { layers: this.#layers.size, finished, done, total, bytesPerSecond, etaSeconds };
+  }
+
+  #isWhole(digest: Digest): boolean {
+    const layer = this.#layers.get(digest);
+    return layer !== undefined && layer.done >= layer.total;
+  }
+
+  #finish(digest: Digest, total: number, now: number, phase: LayerPhase): void {
+    this.#change(digest, now, { done: total, total, bytesPerSecond: 0, etaSeconds: 0 });
+    this.#advance(digest, phase);
+  }
+
+  /** Phases only go forward, whatever the order of late events; only a new start goes back. */
+  #advance(digest: Digest, phase: LayerPhase): void {
+    const layer = this.#layers.get(digest);
+    if (layer !== undefined && ORDER.indexOf(phase) > ORDER.indexOf(layer.phase)) layer.phase = phase;
+  }
+
+  #change(digest: Digest, now: number, change: Partial<LayerState>): void {
+    const layer = this.#layers.get(digest) ?? newLayer(digest);
+    Object.assign(layer, change, { updatedAt: now });
+    this.#layers.set(digest, layer);
+  }
+}
+
+const ORDER: readonly LayerPhase[] = ["waiting", "fetching", "verified", "unpacking", "present", "done"];
+
+function newLayer(digest: Digest): LayerState {
+  return {
+    digest,
+    phase: "waiting",
+    done: 0,
+    total: 0,
+    resumed: 0,
+    bytesPerSecond: 0,
+    etaSeconds: null,
+    unpacked: 0,
+    unpackTotal: null,
+    updatedAt: 0,
+  };
+}
+
+export function isFinished(layer: LayerState): boolean {
+  return layer.phase === "done" || layer.phase === "present";
+}
+
+export function isStalled(layer: LayerState, now: number): boolean {
+  return layer.phase === "fetching" && now - layer.updatedAt >= STALL_MS;
+}
+
+export function speedOf(layer: LayerState, now: number): number {
+  return layer.phase === "fetching" && !isStalled(layer, now) ? layer.bytesPerSecond : 0;
+}

@@ -1,0 +1,122 @@
+/** Progress as lines, for logs and for terminals that cannot move their cursor: starts, ends, and now and then between. */
+import type { Digest } from "../../oci/digest.ts";
+import type { ProgressEvent } from "../../recipe/progress.ts";
+import type { Host } from "../host.ts";
+import { type LogLevel, logLine } from "../logger.ts";
+import { sanitize } from "../print/sanitize.ts";
+import { formatBytes, formatEta, shortDigest } from "../print/units.ts";
+import type { Display } from "./display.ts";
+
+/** A layer is mentioned again after a tenth of it, though not twice within a second; or after five seconds. */
+const STEP = 0.1;
+const LEAST_MS = 1000;
+const MOST_MS = 5000;
+
+interface Mention {
+  readonly share: number;
+  readonly at: number;
+}
+
+export class PlainDisplay implements Display {
+  readonly #host: Pick<Host, "stderr" | "now">;
+  readonly #mentions = new Map<Digest, Mention>();
+
+  constructor(host: Pick<Host, "stderr" | "now">) {
+    this.#host = host;
+  }
+
+  event(event: ProgressEvent): void {
+    switch (event.type) {
+      case "resolve":
+        if (event.digest === undefined) this.#line(`resolving ${sanitize(event.reference)}`);
+        return;
+      case "layer-start": {
+        const kept = event.resumed > 0 ? `, ${formatBytes(event.resumed)} of it kept from before` : "";
+        this.#layer(event.digest, `fetching ${formatBytes(event.total)}${kept}`);
+        this.#mention(event.digest, event.resumed / Math.max(1, event.total));
+        return;
+      }
+      case "progress":
+        this.#progress(event);
+        return;
+      case "unpack":
+        this.#unpack(event);
+        return;
+      case "wait":
+        this.#layer(event.digest, "waiting for another process that fetches it");
+        return;
+      case "layer-present":
+        this.#layer(event.digest, `is here, ${formatBytes(event.total)}`);
+        return;
+      case "layer-done":
+        this.#layer(event.digest, `done, ${formatBytes(event.total)}`);
+        return;
+      case "image-done":
+        this.#line(`${sanitize(event.reference)} is ${event.digest}`);
+        return;
+      case "layer-verified":
+      case "retry":
+      case "failover":
+      case "fallback":
+      case "warning":
+        return;
+    }
+  }
+
+  log(level: LogLevel, message: string): void {
+    this.#line(logLine(level, message));
+  }
+
+  finish(): void {
+    this.#mentions.clear();
+  }
+
+  escape(): string {
+    return "";
+  }
+
+  resume(): void {
+    // Lines need no repair.
+  }
+
+  #progress({ digest, done, total, bytesPerSecond, etaSeconds }: Extract<ProgressEvent, { type: "progress" }>): void {
+    const share = total > 0 ? done / total : 0;
+    if (done >= total || !this.#isDue(digest, share)) return;
+    this.#mention(digest, share);
+    const speed = bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s` : "";
+    const left = etaSeconds === null ? "" : `, ${formatEta(etaSeconds)} left`;
+    const percent = `${Math.floor(share * 100)}%`;
+    this.#layer(digest, `${percent}, ${formatBytes(done)} of ${formatBytes(total)}${speed}${left}`);
+  }
+
+  /** Only where unpacking is slow enough to be asked about. */
+  #unpack({ digest, done, total }: Extract<ProgressEvent, { type: "unpack" }>): void {
+    const last = this.#mentions.get(digest);
+    if (last === undefined) {
+      this.#mention(digest, 0);
+      return;
+    }
+    if (this.#host.now() - last.at < MOST_MS) return;
+    this.#mention(digest, last.share);
+    this.#layer(digest, `unpacking, ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`);
+  }
+
+  #isDue(digest: Digest, share: number): boolean {
+    const last = this.#mentions.get(digest);
+    if (last === undefined) return true;
+    const elapsed = this.#host.now() - last.at;
+    return elapsed >= MOST_MS || (elapsed >= LEAST_MS && share - last.share >= STEP);
+  }
+
+  #mention(digest: Digest, share: number): void {
+    this.#mentions.set(digest, { share, at: this.#host.now() });
+  }
+
+  #layer(digest: Digest, text: string): void {
+    this.#line(`${shortDigest(digest)}: ${text}`);
+  }
+
+  #line(text: string): void {
+    void this.#host.stderr.write(`${text}\n`);
+  }
+}

@@ -1,0 +1,73 @@
+/** One run of the program: arguments to a command, the command to data, data or error to the streams and an exit code. */
+import { toVarveError } from "../errors/from-system.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import type { Command } from "./command.ts";
+import { type CommandLine, readCommandLine, wantsJson } from "./command-line.ts";
+import type { Host } from "./host.ts";
+import { printData, reportError } from "./output.ts";
+import { toJson } from "./print/sanitize.ts";
+import { formatBytes } from "./print/units.ts";
+import { openSession, type Session } from "./progress/session.ts";
+import type { Connect } from "./services.ts";
+import { resolveSettings } from "./settings.ts";
+import { listenForStop } from "./stop.ts";
+
+/** Settles with the exit code; everything there was to say has then been written. Never rejects. */
+export async function run(host: Host, connect: Connect): Promise<number> {
+  const offCrash = host.onCrash((error) => void crash(host, error));
+  try {
+    const line = await readCommandLine(host.args);
+    if (line.kind === "help") await printHelp(host, line.text);
+    else await runCommand(host, connect, line);
+    return 0;
+  } catch (error) {
+    return await fail(host, error);
+  } finally {
+    offCrash();
+  }
+}
+
+async function runCommand(host: Host, connect: Connect, line: CommandLine & { kind: "run" }): Promise<void> {
+  const { command, args, flags } = line;
+  const settings = await resolveSettings(line.globals, host);
+  const session = await openSession(host, settings, command.showsProgress === true);
+  const { logger } = session;
+  const stop = listenForStop(host, session);
+  try {
+    await using services = connect(settings, { signal: stop.signal, onProgress: (event) => session.onProgress(event) });
+    const terminal = { stdin: host.stdin, show: (text: string) => void host.stderr.write(text) };
+    const data = await command.run({ args, flags, settings, services, logger, terminal, signal: stop.signal });
+    session.close();
+    await printData(command, data, host.stdout, settings);
+  } catch (error) {
+    throw stop.signal.aborted ? interrupted(command, session, error) : error;
+  } finally {
+    session.close();
+    stop.off();
+  }
+}
+
+/** Whatever failed, it failed because it was told to stop. */
+function interrupted(command: Command, session: Session, cause: unknown): VarveError {
+  const { done, total } = session.arrived();
+  const kept = command.keepsProgress && total > 0 ? `; ${formatBytes(done)} of ${formatBytes(total)} are kept` : "";
+  const hint = command.keepsProgress ? {} : { hint: "run the same command again" };
+  return new VarveError("INTERRUPTED", `stopped${kept}`, { cause, ...hint });
+}
+
+async function printHelp(host: Host, text: string): Promise<void> {
+  await host.stdout.write(wantsJson(host.args) ? `${toJson({ help: text }, 2)}\n` : text);
+}
+
+/** What nobody caught: nothing can be relied on any more but the streams. */
+async function crash(host: Host, error: unknown): Promise<void> {
+  host.exit(await fail(host, error));
+}
+
+async function fail(host: Host, error: unknown): Promise<number> {
+  const coded = toVarveError(error);
+  const report = reportError(coded, { json: wantsJson(host.args), debug: host.args.includes("--debug") });
+  if (report.stdout !== "") await host.stdout.write(report.stdout);
+  if (report.stderr !== "") await host.stderr.write(report.stderr);
+  return coded.exitCode;
+}

@@ -1,0 +1,44 @@
+/** The use cases as the commands call them: bound to one store, one registry client and one run. */
+import type { ProgressEvent } from "../recipe/progress.ts";
+import type { copyImage } from "../transfer/copy.ts";
+import type { TransferContext } from "../transfer/context.ts";
+import type { diskUsage } from "../transfer/disk-usage.ts";
+import type { inspectImage, listImages, rawDocument, removeImages, tagImage } from "../transfer/images.ts";
+import type { Login } from "../registry/client.ts";
+import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
+import type { PullOptions } from "../transfer/pull.ts";
+import type { PullResult } from "../transfer/pull-result.ts";
+import type { unpack } from "../transfer/unpack.ts";
+import type { Credentials } from "./parse-values.ts";
+import type { Settings } from "./settings.ts";
+
+/** A use case without its context. */
+type Bound<UseCase> = UseCase extends (context: TransferContext, ...args: infer Args) => infer Result
+  ? (...args: Args) => Result
+  : never;
+
+/** Nothing is opened before the first call that needs it. Disposing closes what was opened. */
+export interface Services extends AsyncDisposable {
+  /** `sync: false` does not wait for the disk. */
+  pull(reference: string, options: PullOptions & { readonly sync?: boolean }): Promise<PullResult>;
+  readonly unpack: Bound<typeof unpack>;
+  readonly copyImage: Bound<typeof copyImage>;
+  readonly listImages: Bound<typeof listImages>;
+  readonly inspectImage: Bound<typeof inspectImage>;
+  readonly rawDocument: Bound<typeof rawDocument>;
+  readonly tagImage: Bound<typeof tagImage>;
+  readonly removeImages: Bound<typeof removeImages>;
+  readonly diskUsage: Bound<typeof diskUsage>;
+  /** Asks the registry whether it takes the credentials. @throws VarveError `UNAUTHORIZED`, `REGISTRY_*` */
+  checkLogin(host: string, credentials: Credentials): Promise<Login>;
+  storeCredentials(host: string, credentials: Credentials): Promise<CredentialPlace>;
+  /** Where there were any. */
+  eraseCredentials(host: string): Promise<readonly CredentialPlace[]>;
+}
+
+export interface Run {
+  readonly signal: AbortSignal;
+  readonly onProgress: (event: ProgressEvent) => void;
+}
+
+export type Connect = (settings: Settings, run: Run) => Services;
