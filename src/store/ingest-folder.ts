@@ -2,7 +2,7 @@
  * The folder of one partial blob, `ingest/<key>/{data,journal}`, and the steps that end it. Whoever calls these holds the
  * digest's lock. The order of the steps, and what a death after each of them leaves:
  *
- *     commit   chmod, fsync data       -> a partial blob that is whole; its journal resumes it
+ *     commit   chmod, fsync data       -> still partial; its journal resumes what it had recorded
  *              rename data to blobs/   -> the blob is there, or after a power cut still in the folder with its journal
  *              fsync blobs/<alg>       -> the blob is there for good
  *              remove the folder       -> done; a folder without data beside a present blob is swept at the next chance

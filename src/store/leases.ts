@@ -36,7 +36,10 @@ export class Leases {
       connection.run("DELETE FROM leases WHERE expires_at <= ?", now);
       connection.run("INSERT INTO leases (id, created_at, expires_at) VALUES (?, ?, ?)", id, now, now + ttlMs);
     });
+    let released = false;
     const release = async (): Promise<void> => {
+      if (released) return;
+      released = true;
       (await this.#metadata.writable()).run("DELETE FROM leases WHERE id = ?", id);
     };
     return {

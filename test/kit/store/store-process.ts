@@ -1,0 +1,58 @@
+/** Starts {@link file://./store-child.ts} and follows what it says. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export interface StoreJob {
+  readonly root: string;
+  readonly act: "open" | "ingest" | "hold" | "discard";
+  readonly size?: number;
+  readonly seed?: number;
+  /** A step of a commit or discard, at which the process kills itself. */
+  readonly dieAt?: string;
+  readonly writeUpTo?: number;
+  readonly name?: string;
+}
+
+export interface StoreProcess extends AsyncDisposable {
+  /** Settles when the process says `word`; rejects when it ends without. */
+  said(word: string): Promise<void>;
+  /** Settles when the process has ended, with all that it said. */
+  ended(): Promise<{ words: string[]; code: number | null; signal: NodeJS.Signals | null }>;
+  kill(): Promise<void>;
+}
+
+export function startStoreProcess(job: StoreJob): StoreProcess {
+  const program = fileURLToPath(new URL("store-child.ts", import.meta.url));
+  const child = spawn(process.execPath, [program, JSON.stringify(job)], { stdio: ["ignore", "pipe", "pipe"] });
+  const words: string[] = [];
+  let complaints = "";
+  child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
+  const lines = createInterface({ input: child.stdout });
+  lines.on("line", (line) => words.push(line));
+  const exit = Promise.all([once(child, "exit"), once(lines, "close")]);
+  const ended: StoreProcess["ended"] = async () => {
+    const [[code, signal]] = (await exit) as [[number | null, NodeJS.Signals | null], unknown];
+    if (code !== 0 && signal === null) throw new Error(`the store process failed: ${complaints}`);
+    return { words, code, signal };
+  };
+  return {
+    ended,
+    async said(word) {
+      while (!words.includes(word)) {
+        const line = await Promise.race([once(lines, "line"), exit]);
+        if (line.length === 2 && !words.includes(word))
+          throw new Error(`it ended without saying ${word}: ${complaints}`);
+      }
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await exit;
+    },
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+      await exit;
+    },
+  };
+}
