@@ -6,6 +6,9 @@
 import { VarveError } from "../errors/varve-error.ts";
 import type { Ingest } from "../store/types.ts";
 
+/** What is followed: an ingest, or anything that grows from its start like one. */
+export type GrowingBytes = Pick<Ingest, "size" | "front" | "waitFront" | "read">;
+
 export interface FollowOptions {
   readonly signal?: AbortSignal;
   /** Most bytes per chunk. Default 1 MiB, the size at which zlib is fastest. */
@@ -19,7 +22,7 @@ export interface FollowOptions {
  * @throws whatever the ingest failed with; VarveError `INTERRUPTED` when it was closed before it was complete
  */
 export async function* followFront(
-  ingest: Ingest,
+  ingest: GrowingBytes,
   { signal, chunkSize = 1 << 20 }: FollowOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (ingest.size === 0) return;
@@ -37,7 +40,7 @@ export async function* followFront(
 }
 
 async function readNext(
-  ingest: Ingest,
+  ingest: GrowingBytes,
   position: number,
   chunkSize: number,
   signal: AbortSignal | undefined,
@@ -47,10 +50,7 @@ async function readNext(
   signal?.throwIfAborted();
   const length = Math.min(chunkSize, ingest.front - position);
   if (length <= 0) {
-    throw new VarveError(
-      "INTERRUPTED",
-      `${ingest.digest} was closed when ${position} of ${ingest.size} bytes were here`,
-    );
+    throw new VarveError("INTERRUPTED", `closed when ${position} of ${ingest.size} bytes were here`);
   }
   return ingest.read(position, length);
 }
