@@ -69,7 +69,7 @@ export class DockerArchiveSink implements ImageSink {
     }
     const name = options.name ?? this.#tag;
     const config = await this.#writeConfig(document);
-    const layers = document.layers.map(({ digest }) => layerName(this.#diffIdOf(digest)));
+    const layers = document.layers.map((layer) => layerName(this.#diffIdOf(layer)));
     this.#images.push({ config, layers, tags: name === undefined ? [] : [formatReference(parseReference(name))] });
   }
 
@@ -96,14 +96,9 @@ export class DockerArchiveSink implements ImageSink {
 
   async #writeConfig({ config, layers, digest }: Manifest): Promise<string> {
     const bytes = this.#configs.get(config.digest);
-    if (!isConfigType(config.mediaType) || bytes === undefined) {
-      throw new VarveError(
-        "MEDIA_TYPE_UNSUPPORTED",
-        `${digest} is no image that a docker-archive can hold: ${config.mediaType}`,
-      );
-    }
+    if (bytes === undefined) throw unsupported(config);
     const { diffIds } = parseImageConfig(bytes).rootfs;
-    const computed = layers.map((layer) => this.#diffIdOf(layer.digest));
+    const computed = layers.map((layer) => this.#diffIdOf(layer));
     if (diffIds.length !== computed.length || !diffIds.every((diffId, at) => diffId === computed[at])) {
       throw new VarveError("DIFFID_MISMATCH", `the layers of ${digest} are not those of its config ${config.digest}`);
     }
@@ -113,11 +108,17 @@ export class DockerArchiveSink implements ImageSink {
     return name;
   }
 
-  #diffIdOf(layer: Digest): Digest {
-    const diffId = this.#diffIds.get(layer);
-    if (diffId !== undefined) return diffId;
-    throw new VarveError("MEDIA_TYPE_UNSUPPORTED", `layer ${layer} is no tar that a docker-archive can hold`);
+  #diffIdOf(layer: Descriptor): Digest {
+    const diffId = this.#diffIds.get(layer.digest);
+    if (diffId === undefined) throw unsupported(layer);
+    return diffId;
   }
+}
+
+function unsupported({ digest, mediaType }: Descriptor): VarveError {
+  return new VarveError("MEDIA_TYPE_UNSUPPORTED", `a docker-archive cannot hold ${digest}: it is ${mediaType}`, {
+    hint: "copy it to oci-archive: instead",
+  });
 }
 
 function layerName(diffId: Digest): string {
