@@ -51,9 +51,14 @@ export class DockerArchiveSink implements ImageSink {
 
   async putBlob(descriptor: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<void> {
     const checked = verified(bytes, descriptor);
-    if (isLayerType(descriptor.mediaType)) await this.#putLayer(descriptor.digest, checked);
-    else
-      this.#configs.set(descriptor.digest, await collect(checked, MAX_DOCUMENT_BYTES, `config ${descriptor.digest}`));
+    if (isLayerType(descriptor.mediaType)) {
+      await this.#putLayer(descriptor.digest, checked);
+      return;
+    }
+    // Checked first, as what is not a layer is held in memory.
+    if (!isConfigType(descriptor.mediaType)) throw unsupported(descriptor);
+    const bytesOfConfig = await collect(checked, MAX_DOCUMENT_BYTES, `config ${descriptor.digest}`);
+    this.#configs.set(descriptor.digest, bytesOfConfig);
   }
 
   async putDocument(document: Manifest | Index, options: PutDocumentOptions): Promise<void> {
