@@ -9,7 +9,7 @@
 import { constants as system } from "node:os";
 import { constants } from "node:fs";
 import { VarveError } from "../errors/varve-error.ts";
-import { OPEN_DIRECTORY, O_PATH, type AtCalls } from "../sys/at.ts";
+import { AT_FDCWD, OPEN_DIRECTORY, O_PATH, type AtCalls } from "../sys/at.ts";
 import { must, systemError } from "../sys/errno.ts";
 import { xattrCalls } from "../sys/xattr.ts";
 import { Directory } from "./directory.ts";
@@ -46,8 +46,7 @@ export class DirectoryTree implements Disposable {
   constructor(path: string, at: AtCalls, options: DirectoryTreeOptions) {
     this.#at = at;
     this.#options = options;
-    const cwd = -100;
-    this.#rootFd = must(at.open(cwd, path, O_PATH | constants.O_DIRECTORY, 0), "open", path);
+    this.#rootFd = must(at.open(AT_FDCWD, path, O_PATH | constants.O_DIRECTORY, 0), "open", path);
     this.#root = new Directory(undefined, "", false);
   }
 

@@ -26,12 +26,13 @@ import {
   writeSync,
   type BigIntStats,
 } from "node:fs";
-import { constants as system } from "node:os";
+import { constants as os } from "node:os";
 import type { AtCalls, FileStatus, FileTime } from "./at.ts";
 import { negatedErrno } from "./errno.ts";
 import { decodeName, systemName } from "./path-bytes.ts";
 
 const O_PATH = 0o10000000;
+const AT_FDCWD = -100;
 const BILLION = 1_000_000_000n;
 
 export const procAtCalls: AtCalls = {
@@ -49,7 +50,7 @@ export const procAtCalls: AtCalls = {
   symlink: (target, directory, name) => done(() => symlinkSync(systemName(target), place(directory, name))),
   link: (fromDirectory, from, toDirectory, to) =>
     done(() => linkSync(place(fromDirectory, from), place(toDirectory, to))),
-  mknod: () => -system.errno.ENOSYS,
+  mknod: () => -os.errno.ENOSYS,
   stat: (directory, name) =>
     attempt(() =>
       status(
@@ -67,8 +68,9 @@ export const procAtCalls: AtCalls = {
 };
 
 function place(directory: number, name: string): string | Buffer {
-  const prefix = `/proc/self/fd/${directory}/`;
   const system = systemName(name);
+  if (directory === AT_FDCWD) return system;
+  const prefix = `/proc/self/fd/${directory}/`;
   return typeof system === "string" ? prefix + system : Buffer.concat([Buffer.from(prefix), system]);
 }
 
@@ -87,8 +89,9 @@ function done(call: () => void): number {
   });
 }
 
-function float(time: FileTime): number {
-  return time.seconds + time.nanoseconds / 1e9;
+/** As text, because Node takes a negative number for "now". */
+function float(time: FileTime): string {
+  return String(time.seconds + time.nanoseconds / 1e9);
 }
 
 function fileTime(nanoseconds: bigint): FileTime {
@@ -114,7 +117,7 @@ function status(from: BigIntStats): FileStatus {
 function chmodNoFollow(path: string | Buffer, mode: number): number {
   const pinned = openSync(path, O_PATH | constants.O_NOFOLLOW);
   try {
-    if (fstatSync(pinned).isSymbolicLink()) return -system.errno.EOPNOTSUPP;
+    if (fstatSync(pinned).isSymbolicLink()) return -os.errno.EOPNOTSUPP;
     chmodSync(`/proc/self/fd/${pinned}`, mode);
     return 0;
   } finally {

@@ -65,9 +65,11 @@ export interface AtCalls {
   fileSetTimes(file: number, accessedAt: FileTime, modifiedAt: FileTime): number;
 }
 
+/** In place of a directory: the name is a path from where the process stands. */
+export const AT_FDCWD = -100;
+
 /** Opens nothing but a place in the tree; needs no permission to read it. The same number on every Linux. */
 export const O_PATH = 0o10000000;
-export const O_CLOEXEC = 0o2000000;
 
 /** To open a directory as a place to work in, and fail on all else, links too. */
 export const OPEN_DIRECTORY = O_PATH | constants.O_DIRECTORY | constants.O_NOFOLLOW;
