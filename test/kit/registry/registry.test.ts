@@ -65,6 +65,9 @@ describe("pull", () => {
     expect((await call("GET", "/v2/Upper/tags/list")).code()).toBe("NAME_INVALID");
     expect((await call("GET", "/v2/team/app/blobs/sha256:zz")).code()).toBe("DIGEST_INVALID");
     expect((await call("GET", "/v2/a/../../etc/manifests/x")).status).toBe(404);
+    expect((await call("GET", "/v2/%ff/tags/list")).status).toBe(400);
+    const bad = await call("PUT", "/v2/team/app/manifests/sha256:1234", {}, "{}");
+    expect([bad.status, bad.code()]).toEqual([400, "DIGEST_INVALID"]);
   });
 });
 

@@ -25,7 +25,8 @@ export function parseRoute(path: string): Route {
   if (!NAME.test(name) || name.length > 255) throw new RegistryError(400, "NAME_INVALID", `invalid name: ${name}`);
   switch (kind) {
     case "manifests":
-      if (isDigest(rest) || TAG.test(rest)) return { kind: "manifest", name, reference: rest };
+      if (rest.includes(":")) return { kind: "manifest", name, reference: asDigest(rest) };
+      if (TAG.test(rest)) return { kind: "manifest", name, reference: rest };
       throw new RegistryError(404, "MANIFEST_INVALID", `neither a tag nor a digest: ${rest}`);
     case "blobs":
       if (rest.startsWith("uploads")) return uploadRoute(name, rest.slice("uploads".length));
