@@ -92,6 +92,7 @@ export class Transport implements AsyncDisposable {
           ...mutable(request.headers),
           ...(elsewhere ? {} : mutable(request.originHeaders ?? {})),
         },
+        // A consumer that hashes and writes in between does not stop the socket for it.
         highWaterMark: 1024 * 1024,
         ...(request.body === undefined ? {} : { body: request.body }),
         ...(signal === undefined ? {} : { signal }),

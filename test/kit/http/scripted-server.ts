@@ -38,7 +38,9 @@ export async function scriptedServer(script: Script, tls?: ServerOptions): Promi
   };
   const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener);
   server.requestTimeout = 0;
-  const { host, port, close } = await listen(server);
+  const listening = await listen(server);
+  const { host, port } = listening;
+  const close = (): Promise<void> => listening.close();
   const url = `${tls === undefined ? "http" : "https"}://${host}`;
   return { host, port, url, seen, close, [Symbol.asyncDispose]: close };
 }
