@@ -5,6 +5,7 @@ import { FileIngest } from "../../test/kit/recipe/file-ingest.ts";
 import { noise } from "../../test/kit/recipe/random-recipe.ts";
 import { tempDir, type TempDir } from "../../test/kit/temp-dir.ts";
 import { digestOf } from "../oci/digest.ts";
+import { openStore } from "../store/store.ts";
 import { followFront } from "./follow-front.ts";
 
 let dir: TempDir;
@@ -20,7 +21,7 @@ describe("followFront", () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uniqueArray(fc.nat({ max: 9 }), { minLength: 10, maxLength: 10 }),
-        fc.integer({ min: 1, max: 5000 }),
+        fc.integer({ min: 100, max: 5000 }),
         async (order, chunkSize) => {
           const bytes = noise(10_000);
           await using ingest = await open(bytes);
@@ -47,6 +48,19 @@ describe("followFront", () => {
     const reading = Array.fromAsync(followFront(ingest));
     ingest.fail(new Error("the line is dead"));
     await expect(reading).rejects.toThrow("the line is dead");
+  });
+
+  it("does not end well when all bytes are here, but are the wrong ones", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path, { sync: false });
+    const ingest = await store.content.ingest({ digest: digestOf("other bytes"), size: 100 });
+    if (!("write" in ingest)) throw new Error("it is there already");
+    await ingest.write(0, noise(100));
+    const reader = followFront(ingest, { chunkSize: 10 });
+    expect((await reader.next()).value).toHaveLength(10);
+    ingest.fail(new Error("not what the digest says"));
+    await expect(Array.fromAsync(reader)).rejects.toThrow("not what the digest says");
+    await ingest[Symbol.asyncDispose]();
   });
 
   it("fails when the ingest is closed too early", async () => {

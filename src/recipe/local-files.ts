@@ -20,9 +20,7 @@ export class LocalFiles implements AsyncDisposable {
   /** In order of last use. */
   readonly #files = new Map<string, OpenFile>();
 
-  /** Most files that were open at once stays at this, plus one per reader. */
-  static readonly maxOpen = MAX_OPEN;
-
+  /** Files that are open now. */
   get open(): number {
     return this.#files.size;
   }

@@ -124,7 +124,10 @@ export class PartialBlob implements Ingest {
   }
 
   async waitFront(position: number, signal?: AbortSignal): Promise<void> {
-    if (this.#front > position || this.#front >= this.size) return;
+    const complete = this.#front >= this.size;
+    // Complete and yet failed: the bytes came out wrong as a whole, and must not reach a reader's end as if all were well.
+    if (complete && this.#failure !== undefined) throw this.#failure;
+    if (this.#front > position || complete) return;
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#state === "closed" || this.#state === "discarded") throw closedError(this.digest);
     await this.#waiters.wait(position, signal);
