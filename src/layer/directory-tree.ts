@@ -145,28 +145,27 @@ export class DirectoryTree implements Disposable {
     }
   }
 
+  /** Components that are not there cancel out with the `..` that follow them, as in containerd; only the rest is made. */
   #walk(name: string, make: boolean): Directory | undefined {
     const pending = cleanName(name).toReversed();
+    const missing: string[] = [];
     let at = this.#root;
     let links = 0;
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (next === "" || next === ".") continue;
       if (next === "..") {
-        at = at.parent ?? at;
+        if (missing.pop() === undefined) at = at.parent ?? at;
         continue;
       }
-      const child = this.child(at, next);
+      const child = missing.length > 0 ? -ENOENT : this.child(at, next);
       if (typeof child !== "number") {
         at = child;
       } else if (child === -ENOENT) {
-        if (!make) return undefined;
-        at = this.#options.makeImplied(at, next);
+        missing.push(next);
       } else if (child === -ENOTDIR) {
         const target = this.#readLink(at, next);
-        if (target === undefined) {
-          if (!make) return undefined;
-          throw notDirectory(at, next);
-        }
+        if (target === undefined && make) throw notDirectory(at, next);
+        if (target === undefined) return undefined;
         if (++links > MAX_LINKS) throw systemError(ELOOP, "openat", name);
         if (target.startsWith("/")) at = this.#root;
         pending.push(...target.split("/").toReversed());
@@ -174,6 +173,8 @@ export class DirectoryTree implements Disposable {
         throw systemError(-child, "openat", name);
       }
     }
+    if (missing.length > 0 && !make) return undefined;
+    for (const next of missing) at = this.#options.makeImplied(at, next);
     this.#touch(at);
     return at;
   }
