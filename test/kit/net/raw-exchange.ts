@@ -12,25 +12,28 @@ export interface RawExchange {
   readonly ended: string;
 }
 
+interface RawOptions {
+  readonly body?: Uint8Array;
+  /** The client closes as soon as this many bytes of a body came, and `ended` is `stopped`. */
+  readonly stopAfterBody?: number;
+}
+
 /**
  * Sends a request with `Connection: close` and reads to the end of the connection.
- * @param stopWhen looks at all that came so far; when true the client closes, and `ended` is `stopped`
  */
 export async function rawExchange(
   host: string,
   requestLine: string,
   headers: readonly string[] = [],
-  options: { readonly body?: Uint8Array; readonly stopWhen?: (received: number) => boolean } = {},
+  options: RawOptions = {},
 ): Promise<RawExchange> {
   const [address, port] = host.split(":");
   const chunks: Buffer[] = [];
-  let received = 0;
   const ended = await new Promise<string>((resolve) => {
     const socket = connect({ host: address ?? "127.0.0.1", port: Number(port) });
     socket.on("data", (chunk: Buffer) => {
       chunks.push(chunk);
-      received += chunk.length;
-      if (options.stopWhen?.(received) === true) {
+      if (options.stopAfterBody !== undefined && split(chunks).body.length >= options.stopAfterBody) {
         resolve("stopped");
         socket.destroy();
       }
@@ -40,8 +43,12 @@ export async function rawExchange(
     socket.write([`${requestLine} HTTP/1.1`, `Host: ${host}`, "Connection: close", ...headers, "", ""].join("\r\n"));
     if (options.body !== undefined) socket.write(options.body);
   });
+  return { ...split(chunks), ended };
+}
+
+function split(chunks: readonly Buffer[]): Omit<RawExchange, "ended"> {
   const bytes = Buffer.concat(chunks);
-  const split = bytes.indexOf("\r\n\r\n");
-  const headEnd = split < 0 ? bytes.length : split;
-  return { bytes, head: bytes.toString("latin1", 0, headEnd), body: bytes.subarray(headEnd + 4), ended };
+  const blank = bytes.indexOf("\r\n\r\n");
+  const headEnd = blank < 0 ? bytes.length : blank;
+  return { bytes, head: bytes.toString("latin1", 0, headEnd), body: bytes.subarray(headEnd + 4) };
 }

@@ -1,14 +1,12 @@
 /** Debian's docker-registry (distribution 2.8) as a real server: push, pull, ranges, htpasswd, token authentication. */
-import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { request } from "undici";
 import { findPeer } from "../peers.ts";
 import type { TokenServer } from "../registry/token-server.ts";
 import { tempDir } from "../temp-dir.ts";
 import { bcrypt } from "./bcrypt.ts";
 import { freePort } from "./free-port.ts";
+import { start } from "./run.ts";
 
 export interface DockerRegistryOptions {
   /** Where content is kept. Default: a temporary directory, removed on close. */
@@ -35,12 +33,11 @@ export interface DockerRegistry extends AsyncDisposable {
   readonly dir: string;
   readonly pid: number;
   /** All that it wrote so far, for the report of a failure. */
-  log(): string;
+  readonly log: () => string;
   close(): Promise<void>;
 }
 
 const ATTEMPTS = 5;
-const READY_MS = 20_000;
 
 /** @throws Error with its log when it does not come up */
 export async function startDockerRegistry(options: DockerRegistryOptions = {}): Promise<DockerRegistry> {
@@ -54,74 +51,32 @@ export async function startDockerRegistry(options: DockerRegistryOptions = {}): 
     const port = await freePort();
     const config = join(settings, "config.yml");
     await writeFile(config, JSON.stringify(await configure(options, dir, port, settings)));
-    const server = start(program, config);
-    const scheme = options.tls === undefined ? "http" : "https";
-    const url = `${scheme}://127.0.0.1:${port}`;
-    if (await ready(server, port)) {
-      starting.defer(() => server.stop());
-      const stack = starting.move();
-      const close = () => stack.disposeAsync();
-      const pid = server.child.pid ?? 0;
-      return { host: `127.0.0.1:${port}`, url, dir, pid, log: server.log, close, [Symbol.asyncDispose]: close };
-    }
-    await server.stop();
-    const portTaken = server.log().includes("address already in use");
-    if (!portTaken || attempt === ATTEMPTS) throw new Error(`docker-registry did not come up:\n${server.log()}`);
-  }
-}
-
-interface Server {
-  readonly child: ChildProcess;
-  readonly log: () => string;
-  /** Whether it is still alive. */
-  readonly running: () => boolean;
-  readonly stop: () => Promise<void>;
-}
-
-function start(program: string, config: string): Server {
-  // OTEL and REGISTRY_* variables of the caller would change the configuration.
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(REGISTRY_|OTEL_)/.test(name)));
-  const child = spawn(program, ["serve", config], { env, stdio: ["ignore", "pipe", "pipe"] });
-  const chunks: Buffer[] = [];
-  child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-  child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
-  let running = true;
-  const killOnExit = () => child.kill("SIGKILL");
-  process.once("exit", killOnExit);
-  const ended = new Promise<void>((resolve) => {
-    const end = () => {
-      running = false;
-      process.off("exit", killOnExit);
-      resolve();
-    };
-    child.once("close", end);
-    child.once("error", end);
-  });
-  return {
-    child,
-    log: () => Buffer.concat(chunks).toString("utf8"),
-    running: () => running,
-    stop: () => {
-      child.kill("SIGKILL");
-      return ended;
-    },
-  };
-}
-
-/** Waits until `/v2/` answers anything, or the program ended. Nothing is true because of the time that passed. */
-async function ready(server: Server, port: number): Promise<boolean> {
-  const patience = Date.now() + READY_MS;
-  while (server.running() && Date.now() < patience) {
+    // REGISTRY_* and OTEL_* variables of the caller would change the configuration.
+    const foreign = Object.keys(process.env).filter((name) => /^(REGISTRY_|OTEL_)/.test(name));
+    const env = Object.fromEntries(foreign.map((name) => [name, undefined]));
+    const server = start(program, ["serve", config], { env, timeoutMs: Infinity });
     try {
-      // Over TLS this is answered 400 by Go's server, which is a sign of life as well.
-      const { body } = await request(`http://127.0.0.1:${port}/v2/`);
-      await body.dump();
-      return server.running() && server.log().includes("listening on");
-    } catch {
-      await delay(20);
+      // Said once the socket listens; from then on connections wait in its backlog.
+      await server.output(new RegExp(`listening on 127\\.0\\.0\\.1:${port}`));
+    } catch (error) {
+      if (server.said().includes("address already in use") && attempt < ATTEMPTS) continue;
+      throw new Error(`docker-registry did not come up:\n${server.said()}`, { cause: error });
     }
+    starting.use(server);
+    const stack = starting.move();
+    const close = () => stack.disposeAsync();
+    const scheme = options.tls === undefined ? "http" : "https";
+    const { pid, said: log } = server;
+    return {
+      host: `127.0.0.1:${port}`,
+      url: `${scheme}://127.0.0.1:${port}`,
+      dir,
+      pid,
+      log,
+      close,
+      [Symbol.asyncDispose]: close,
+    };
   }
-  return false;
 }
 
 async function configure(

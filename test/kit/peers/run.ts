@@ -1,5 +1,5 @@
 /** Runs programs: to their end, or step by step where a test has to kill one at the right moment. */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 
 export interface RunOptions {
@@ -8,7 +8,7 @@ export interface RunOptions {
   /** Laid over this process's environment; undefined removes a variable. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly cwd?: string;
-  /** The program is killed after this many milliseconds, and the run fails. Default 60,000. */
+  /** The program is killed after this many milliseconds, and the run fails. Default 60,000; Infinity for servers. */
   readonly timeoutMs?: number;
 }
 
@@ -25,7 +25,9 @@ export interface RunningProgram extends AsyncDisposable {
   /** Settles when the program ended and all its output was read. */
   readonly result: Promise<RunResult>;
   kill(signal?: NodeJS.Signals): void;
-  /** Resolves as soon as all that it wrote to stderr and stdout, in order of arrival, matches; rejects when it ends before. */
+  /** All that it wrote to stdout and stderr so far, in order of arrival. */
+  readonly said: () => string;
+  /** Resolves as soon as what it {@link said} matches; rejects when it ends before. */
   output(pattern: RegExp): Promise<void>;
 }
 
@@ -42,9 +44,16 @@ export async function runOk(program: string, args: readonly string[], options: R
   throw new Error(`${program} ${args.join(" ")} ended with ${result.code}: ${said.slice(-4000)}`);
 }
 
+/** Programs that still run when this process ends, whatever the reason, end with it. */
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
 export function start(program: string, args: readonly string[], options: RunOptions = {}): RunningProgram {
   const { input, cwd, timeoutMs = 60_000 } = options;
   const child = spawn(program, args, { cwd, env: { ...process.env, ...options.env }, stdio: "pipe" });
+  running.add(child);
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   const both: Buffer[] = [];
@@ -56,21 +65,25 @@ export function start(program: string, args: readonly string[], options: RunOpti
   const said = () => Buffer.concat(both).toString("utf8");
 
   let late = false;
-  const timer = setTimeout(() => {
+  const kill = () => {
     late = true;
     child.kill("SIGKILL");
-  }, timeoutMs);
+  };
+  const timer = timeoutMs === Infinity ? undefined : setTimeout(kill, timeoutMs);
   const result = new Promise<RunResult>((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (code, signal) => {
-      clearTimeout(timer);
       if (late) reject(new Error(`${program} took more than ${timeoutMs} ms: ${said().slice(-2000)}`));
       const number = signal === null ? 0 : constants.signals[signal];
       const text = Buffer.concat(stderr).toString("utf8");
       resolve({ stdout: Buffer.concat(stdout), stderr: text, code: code ?? 128 + number });
     });
   });
-  result.catch(() => clearTimeout(timer));
+  const settled = () => {
+    clearTimeout(timer);
+    running.delete(child);
+  };
+  result.then(settled, settled);
 
   const output = (pattern: RegExp) =>
     new Promise<void>((resolve, reject) => {
@@ -88,6 +101,7 @@ export function start(program: string, args: readonly string[], options: RunOpti
     pid: child.pid ?? 0,
     result,
     kill: (signal = "SIGTERM") => void child.kill(signal),
+    said,
     output,
     [Symbol.asyncDispose]: async () => {
       child.kill("SIGKILL");
