@@ -196,87 +196,6 @@ export function contentSuite(how: string, open: (root: string) => Promise<Store>
       expect(await readdir(join(dir.path, "ingest"))).toEqual([]);
     });
 
-    it("commits nothing that has a gap", async () => {
-      await using dir = await tempDir();
-      await using store = await open(dir.path);
-      const blob = sample(5000);
-      await using ingest = await openIngest(store, blob);
-      await ingest.write(1, blob.bytes.subarray(1));
-      await expect(ingest.commit(blob)).rejects.toMatchObject({ code: "INTERNAL" });
-      await ingest.write(0, blob.bytes.subarray(0, 1));
-      await ingest.commit(blob);
-    });
-
-    it("takes no byte beyond the size that was announced", async () => {
-      await using dir = await tempDir();
-      await using store = await open(dir.path);
-      await using ingest = await openIngest(store, sample(100));
-      for (const position of [1, 100, -1, 0.5, Number.NaN, 2 ** 60]) {
-        await expect(ingest.write(position, new Uint8Array(100))).rejects.toMatchObject({ code: "INGEST_LIMIT" });
-        await expect(ingest.writeZeros(position, 100)).rejects.toMatchObject({ code: "INGEST_LIMIT" });
-      }
-      await ingest.write(100, new Uint8Array(0));
-      expect(ingest.done).toEqual([]);
-    });
-
-    it("keeps runs of zeros as holes, and makes them real where bytes had been", async () => {
-      await using dir = await tempDir();
-      await using store = await open(dir.path);
-      const size = 64 * MIB;
-      const bytes = Buffer.alloc(size);
-      bytes.write("head");
-      const blob = { digest: digestOf(bytes), size };
-      await using ingest = await openIngest(store, blob);
-      await ingest.write(0, Buffer.from("head and some bytes that were wrong"));
-      await ingest.writeZeros(4, size - 4);
-      const info = await ingest.commit(blob);
-      expect((await stat(info.path)).size).toBe(size);
-      expect((await stat(info.path)).blocks * 512).toBeLessThan(MIB);
-      expect((await collect(store.content.read(blob.digest))).equals(bytes)).toBe(true);
-    });
-
-    it("wakes those who wait for the front, and tells them why when it will not come", async () => {
-      await using dir = await tempDir();
-      await using store = await open(dir.path);
-      const blob = sample(100);
-      const ingest = await openIngest(store, blob);
-      const first = ingest.waitFront(0);
-      const late = ingest.waitFront(50);
-      const aborted = ingest.waitFront(50, AbortSignal.abort(new Error("enough")));
-      await expect(aborted).rejects.toThrow("enough");
-      const controller = new AbortController();
-      const soonAborted = ingest.waitFront(50, controller.signal);
-      controller.abort(new Error("changed my mind"));
-      await expect(soonAborted).rejects.toThrow("changed my mind");
-      await ingest.write(0, blob.bytes.subarray(0, 50));
-      await first;
-      const reason = new Error("the network went away");
-      ingest.fail(reason);
-      await expect(late).rejects.toBe(reason);
-      await expect(ingest.waitFront(50)).rejects.toBe(reason);
-      await ingest.waitFront(49);
-      await ingest[Symbol.asyncDispose]();
-      expect((await openAndClose(store, blob)).resumed).toEqual([{ start: 0, end: 50 }]);
-
-      await using again = await openIngest(store, blob);
-      const closed = codeOf(again.waitFront(60));
-      await again[Symbol.asyncDispose]();
-      expect(await closed).toBe("INTERRUPTED");
-      await expect(again.read(0, 1)).rejects.toMatchObject({ code: "INTERRUPTED" });
-    });
-
-    it("lets readers finish that followed the front while it was committed", async () => {
-      await using dir = await tempDir();
-      await using store = await open(dir.path);
-      const blob = sample(1000);
-      await using ingest = await openIngest(store, blob);
-      await ingest.write(0, blob.bytes);
-      const info = await ingest.commit(blob);
-      await ingest.waitFront(999);
-      expect(ingest.path).toBe(info.path);
-      expect(Buffer.from(await ingest.read(900, 100))).toEqual(blob.bytes.subarray(900));
-    });
-
     it("reads small documents only as what they are called", async () => {
       await using dir = await tempDir();
       await using store = await open(dir.path);
@@ -343,14 +262,6 @@ async function sorted(infos: AsyncIterable<ContentInfo>): Promise<string[]> {
   return (await Array.fromAsync(infos, ({ digest }) => digest as string)).sort();
 }
 
-async function openAndClose(
-  store: Store,
-  blob: { digest: ContentInfo["digest"]; size: number },
-): Promise<{ resumed: unknown }> {
-  await using ingest = await openIngest(store, blob);
-  return { resumed: ingest.resumed };
-}
-
 /** As a bad disk does it, which asks no permission. */
 async function spoil(path: string, bytes: Uint8Array): Promise<void> {
   await chmod(path, 0o600);
@@ -359,10 +270,4 @@ async function spoil(path: string, bytes: Uint8Array): Promise<void> {
 
 async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(chunks));
-}
-
-/** The code that a promise rejects with; for those that must be asked for before they are waited for. */
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  const [result] = await Promise.allSettled([promise]);
-  return result.status === "rejected" ? (result.reason as { code?: unknown }).code : undefined;
 }

@@ -1,5 +1,8 @@
 import { contentSuite } from "./content.suite.ts";
+import { ingestSuite } from "./ingest.suite.ts";
 import { openStore } from "./store.ts";
 
-contentSuite("synced", (root) => openStore(root));
-contentSuite("not synced", (root) => openStore(root, { sync: false }));
+for (const suite of [contentSuite, ingestSuite]) {
+  suite("synced", (root) => openStore(root));
+  suite("not synced", (root) => openStore(root, { sync: false }));
+}

@@ -3,7 +3,7 @@
  * may do this at once, and one that is killed half-way leaves what the next one finishes.
  */
 import { mkdir, open, readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { replaceFile, syncNames } from "./durable.ts";
@@ -24,7 +24,8 @@ const HARMLESS = new Set([
   ".oci-layout.new",
   "lost+found",
 ]);
-/** Byte offset of `user_version` in an SQLite file's header (SQLite file format §1.3). */
+/** An SQLite file begins with this, and has `user_version` at this byte (SQLite file format §1.3). */
+const SQLITE_MAGIC = "SQLite format 3\0";
 const USER_VERSION_OFFSET = 60;
 
 /**
@@ -37,8 +38,7 @@ export async function createStore(layout: StoreLayout, locks: StoreLocks, sync: 
     await refuseNewer(layout);
     // The images of one user are not for others to read; the system's store may be, as image layouts are.
     const mode = process.getuid?.() === 0 ? 0o755 : 0o700;
-    for (const path of [layout.root, layout.locks, layout.ingests, layout.blobs])
-      await mkdir(path, { recursive: true, mode });
+    for (const path of [layout.root, layout.locks, layout.ingests, layout.blobs]) await makeDirectory(path, mode);
     if (!(await isLayout(layout))) await writeLayout(layout, locks, sync);
   } catch (error) {
     throw rootError(error, layout.root);
@@ -65,6 +65,21 @@ async function writeLayout(layout: StoreLayout, locks: StoreLocks, sync: boolean
     await replaceFile(layout.indexJson, join(layout.root, ".index.json.new"), EMPTY_INDEX, options);
   }
   await replaceFile(layout.ociLayout, join(layout.root, ".oci-layout.new"), LAYOUT_TEXT, options);
+}
+
+/** With its parents. Not Node's recursive mkdir, which says ENOENT where a file system is read-only. */
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" && dirname(path) !== path) {
+      await makeDirectory(dirname(path), mode);
+      await mkdir(path, { mode });
+    } else if (code !== "EEXIST" || !(await stat(path)).isDirectory()) {
+      throw error;
+    }
+  }
 }
 
 /** @throws VarveError when `oci-layout` is there but of a version that is not known */
@@ -94,6 +109,8 @@ function layoutVersion(text: string): unknown {
 
 async function refuseForeign(layout: StoreLayout): Promise<void> {
   const names = (await exists(layout.root)) ? await readdir(layout.root) : [];
+  // Another process may have made it between the two looks.
+  if (names.includes("oci-layout")) return;
   const strange = names.find((name) => !HARMLESS.has(name) && !name.startsWith("meta.db"));
   if (strange === undefined) return;
   throw new VarveError("TARGET_NOT_EMPTY", `${layout.root} is no store and holds other things (${strange})`, {
@@ -105,8 +122,8 @@ async function refuseForeign(layout: StoreLayout): Promise<void> {
 async function refuseNewer(layout: StoreLayout): Promise<void> {
   if (!(await exists(layout.database))) return;
   await using file = await open(layout.database, "r");
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(4), 0, 4, USER_VERSION_OFFSET);
-  const version = bytesRead === 4 ? buffer.readUInt32BE(0) : 0;
+  const { buffer } = await file.read(Buffer.alloc(USER_VERSION_OFFSET + 4), 0, USER_VERSION_OFFSET + 4, 0);
+  const version = buffer.toString("latin1", 0, 16) === SQLITE_MAGIC ? buffer.readUInt32BE(USER_VERSION_OFFSET) : 0;
   if (version <= SCHEMA_VERSION) return;
   throw new VarveError(
     "STORE_NEWER",

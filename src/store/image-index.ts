@@ -63,9 +63,9 @@ export async function foreignDescriptors(layout: StoreLayout): Promise<Descripto
   );
 }
 
-/** The tag of a reference: what stands after the last colon of its last part, without a digest. */
+/** The tag of a reference: what stands after the colon of its last part, before a digest. */
 export function tagOf(name: string): string | undefined {
-  return /:([^:/@]+)(?:@|$)/.exec(name.slice(name.lastIndexOf("/") + 1))?.[1];
+  return /^[^@]*:([^:/@]+)(?:@|$)/.exec(name)?.[1];
 }
 
 function newestByTag(images: readonly ImageRecord[]): Map<string, ImageRecord> {

@@ -2,7 +2,7 @@
  * An ingest's journal on disk. It keeps zeroed space ahead of its end, so that a full disk, the likeliest reason for an
  * ingest to stop, does not also lose the record of what was done.
  */
-import { open, readFile, rename, stat, type FileHandle } from "node:fs/promises";
+import { open, readFile, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import {
   encodeHeader,
   encodePiece,
@@ -41,6 +41,7 @@ export class Journal implements AsyncDisposable {
       return new Journal(file, bytes.length, bytes.length + RESERVE_BYTES, sync);
     } catch (error) {
       await file.close();
+      await rm(temporary, { force: true });
       throw error;
     }
   }

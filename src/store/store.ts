@@ -67,7 +67,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     layers,
     leases,
     locks,
-    removeUnreferenced: (digests) => removeUnreferenced({ layout, locks, content, images, layers }, digests),
+    removeUnreferenced: (digests) => removeUnreferenced({ layout, locks, content, images, layers, metadata }, digests),
     close,
     [Symbol.asyncDispose]: close,
   };

@@ -11,6 +11,7 @@ import type { Digest } from "../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest } from "../oci/manifest.ts";
 import { isIndexType, isManifestType } from "../oci/media-types.ts";
 import type { ContentStore } from "./content.ts";
+import type { Metadata } from "./database.ts";
 import { foreignDescriptors } from "./image-index.ts";
 import type { ImageStore } from "./images.ts";
 import type { LayerRecords } from "./layer-records.ts";
@@ -26,6 +27,7 @@ export interface RemovalContext {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly layers: LayerRecords;
+  readonly metadata: Metadata;
 }
 
 export interface Removal {
@@ -52,9 +54,10 @@ export async function reachable(content: ContentStore, roots: Iterable<Descripto
   return found;
 }
 
-/** Removes those of `candidates` that nobody needs, and what is recorded of them. */
+/** Removes those of `candidates` that nobody needs, and what is recorded of them. @throws VarveError `STORE_READ_ONLY` */
 export async function removeUnreferenced(context: RemovalContext, candidates: Iterable<Digest>): Promise<Removal> {
-  const { content, images, layers, layout, locks } = context;
+  const { content, images, layers, layout, locks, metadata } = context;
+  await metadata.writable();
   using _lock = await locks.named("content");
   const roots = (await images.list()).flatMap((image) => [image.descriptor, image.manifest]);
   const needed = await reachable(content, [...roots, ...(await foreignDescriptors(layout))]);

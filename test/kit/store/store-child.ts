@@ -30,6 +30,7 @@ async function writeMissing(ingest: Ingest, end: number): Promise<void> {
 }
 
 const store = await openStore(job.root, {
+  readOnly: job.act === "list",
   onStep: (step) => {
     if (step === job.dieAt) die();
   },
@@ -40,6 +41,9 @@ switch (job.act) {
     await store.images.list();
     await store.images.put({ name: job.name ?? "", descriptor: { mediaType: "text/plain", digest, size } });
     say("opened");
+    break;
+  case "list":
+    for (const { name } of await store.images.list()) say(name);
     break;
   case "ingest":
   case "hold":

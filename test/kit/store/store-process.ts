@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 export interface StoreJob {
   readonly root: string;
-  readonly act: "open" | "ingest" | "hold" | "discard";
+  readonly act: "open" | "list" | "ingest" | "hold" | "discard";
   readonly size?: number;
   readonly seed?: number;
   /** A step of a commit or discard, at which the process kills itself. */
@@ -23,9 +23,17 @@ export interface StoreProcess extends AsyncDisposable {
   kill(): Promise<void>;
 }
 
-export function startStoreProcess(job: StoreJob): StoreProcess {
+export interface StoreProcessOptions {
+  /** Runs as this user instead of as this process's; only root can. */
+  readonly uid?: number;
+}
+
+export function startStoreProcess(job: StoreJob, options: StoreProcessOptions = {}): StoreProcess {
   const program = fileURLToPath(new URL("store-child.ts", import.meta.url));
-  const child = spawn(process.execPath, [program, JSON.stringify(job)], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [program, JSON.stringify(job)], {
+    ...options,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const words: string[] = [];
   let complaints = "";
   child.stderr.on("data", (chunk: Buffer) => (complaints += chunk.toString()));
