@@ -4,6 +4,7 @@
  * default 16 KiB, because each piece is a trip to the thread pool and back.
  */
 import { VarveError } from "../errors/varve-error.ts";
+import { releaseBuffer } from "../sys/release-buffer.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { Inflater } from "./inflater.ts";
 import { SNIFF_BYTES, sniffCompression, type Compression } from "./sniff.ts";
@@ -15,6 +16,8 @@ export interface DecompressOptions {
   /** Bytes of the largest piece that comes out. Default 1 MiB. */
   readonly chunkSize?: number;
   readonly signal?: AbortSignal;
+  /** Pieces are lent until the next is asked for, and their memory is then given back at once. Default: they are given. */
+  readonly lend?: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -30,12 +33,13 @@ export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { chunkSize = MIB, signal } = options;
+  const { chunkSize = MIB, signal, lend = false } = options;
   await using reader = new ChunkReader(source, signal);
   const head = await readHead(reader);
   if (head.length === 0) return;
   const compression = options.compression ?? sniffCompression(head);
   if (compression === "none") yield* passThrough(reader, chunkSize);
+  else if (lend) yield* lent(inflate(reader, compression, chunkSize, signal));
   else yield* inflate(reader, compression, chunkSize, signal);
 }
 
@@ -56,6 +60,13 @@ async function* passThrough(reader: ChunkReader, chunkSize: number): AsyncGenera
     const chunk = await reader.next();
     if (chunk === undefined) return;
     for (let at = 0; at < chunk.length; at += chunkSize) yield chunk.subarray(at, at + chunkSize);
+  }
+}
+
+async function* lent(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of pieces) {
+    yield piece;
+    releaseBuffer(piece);
   }
 }
 

@@ -30,3 +30,8 @@ export class VarveError extends Error {
 export function isVarveError(error: unknown, code?: ErrorCode): error is VarveError {
   return error instanceof VarveError && (code === undefined || error.code === code);
 }
+
+/** What was thrown, as an error. */
+export function toError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -14,6 +14,8 @@ export interface ApplyLayerOptions {
   readonly diffId?: Digest;
   readonly limits?: TarLimits;
   readonly signal?: AbortSignal;
+  /** Told how many bytes of the tar have been applied, after each chunk. */
+  readonly onBytes?: (done: number) => void;
 }
 
 export interface AppliedLayer {
@@ -32,7 +34,7 @@ export async function applyLayer(
   applier: LayerApplier,
   options: ApplyLayerOptions = {},
 ): Promise<AppliedLayer> {
-  const { diffId: expected, limits, signal } = options;
+  const { diffId: expected, limits, signal, onBytes } = options;
   const digester = new Digester(expected === undefined ? "sha256" : digestAlgorithm(expected));
   const parser = new TarParser(applier, limits);
   let size = 0;
@@ -43,6 +45,7 @@ export async function applyLayer(
     size += chunk.byteLength;
     if (!(tar instanceof TarStream)) digester.update(chunk);
     parser.write(chunk);
+    onBytes?.(size);
   }
   parser.end();
   const diffId = tar instanceof TarStream ? tar.diffId : digester.digest();

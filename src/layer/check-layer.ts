@@ -37,7 +37,7 @@ export async function checkLayer(
   const digester = new Digester(algorithm);
   const parser = new TarParser(nobody, limits);
   let size = 0;
-  for await (const chunk of decompress(compressed, signal === undefined ? {} : { signal })) {
+  for await (const chunk of decompress(compressed, { lend: true, ...(signal !== undefined && { signal }) })) {
     signal?.throwIfAborted();
     size += chunk.byteLength;
     digester.update(chunk);

@@ -1,0 +1,49 @@
+/** The uncompressed tar of a stored layer as a stream that knows its digest when it has ended. */
+import { decompress } from "../codec/decompress.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import { Digester, type Digest, type DigestAlgorithm } from "../oci/digest.ts";
+
+/**
+ * An async iterable of tar bytes, each chunk lent until the next is asked for (who transfers it away may keep it); `diffId` may be asked for
+ * once the iteration has ended.
+ */
+export class TarStream implements AsyncIterable<Uint8Array> {
+  readonly #chunks: (stream: TarStream) => AsyncIterable<Uint8Array>;
+  #diffId: Digest | undefined;
+
+  /** `chunks` must call `ended` with the digest of all it yielded before it returns. */
+  constructor(chunks: (stream: TarStream) => AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks;
+  }
+
+  ended(diffId: Digest): void {
+    this.#diffId = diffId;
+  }
+
+  get diffId(): Digest {
+    if (this.#diffId === undefined) throw new VarveError("INTERNAL", "the tar stream has not ended yet");
+    return this.#diffId;
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+    return this.#chunks(this)[Symbol.asyncIterator]();
+  }
+}
+
+export interface TarStreamOptions {
+  /** Of the DiffID. Default sha256. */
+  readonly algorithm?: DigestAlgorithm;
+  readonly signal: AbortSignal;
+}
+
+/** Decompresses `blob` (told by its magic) and hashes the tar on the way, in the caller's thread. */
+export function tarStreamOf(blob: AsyncIterable<Uint8Array>, { algorithm, signal }: TarStreamOptions): TarStream {
+  return new TarStream(async function* (stream) {
+    const digester = new Digester(algorithm);
+    for await (const chunk of decompress(blob, { signal, lend: true })) {
+      digester.update(chunk);
+      yield chunk;
+    }
+    stream.ended(digester.digest());
+  });
+}

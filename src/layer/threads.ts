@@ -1,0 +1,27 @@
+/**
+ * What the use cases need of threads, without knowing threads: the heavy work on a layer's bytes (inflating and hashing)
+ * done beside the caller. `inProcess` does it in the caller's own thread; `workers/` has the one with threads.
+ */
+import type { LayerCheck } from "./check-layer.ts";
+import type { TarStream, TarStreamOptions } from "./tar-stream.ts";
+
+/** A blob file that may still be growing: an ingest, or finished content. */
+export interface FrontFile {
+  readonly path: string;
+  /** Bytes when complete. */
+  readonly size: number;
+  /** Bytes from 0 that can be read now. */
+  readonly front: number;
+  /** Settles when `front` has passed `position`; rejects when the file will never be complete. */
+  waitFront(position: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface LayerThreads extends AsyncDisposable {
+  /**
+   * Decompresses a layer that may still be arriving, hashes the tar and reads it through to its end.
+   * @throws VarveError `COMPRESSION_INVALID`, `LAYER_INVALID`, `LAYER_LIMIT`
+   */
+  check(file: FrontFile, options: TarStreamOptions): Promise<LayerCheck>;
+  /** The tar of a complete blob; a few MiB are decompressed ahead of the consumer. */
+  open(blob: { readonly path: string; readonly size: number }, options: TarStreamOptions): TarStream;
+}

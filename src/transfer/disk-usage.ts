@@ -1,0 +1,64 @@
+/** The use case "df": what the store holds, and what of it only one image needs. */
+import type { Digest } from "../oci/digest.ts";
+import { reachable } from "../store/unreferenced.ts";
+import type { TransferContext } from "./context.ts";
+
+export interface DiskUsage {
+  readonly root: string;
+  readonly images: {
+    readonly count: number;
+    /** Bytes that several images need. */
+    readonly sharedBytes: number;
+    /** What each image needs in all, and what would go with it alone. */
+    readonly each: readonly { readonly name: string; readonly bytes: number; readonly ownBytes: number }[];
+  };
+  readonly blobs: { readonly count: number; readonly bytes: number };
+  /** Whole blobs that no image needs: left by pulls that were cut off. */
+  readonly unreferenced: { readonly count: number; readonly bytes: number };
+  /** Partial blobs, and the disk space they take. */
+  readonly ingests: { readonly count: number; readonly bytes: number };
+  readonly totalBytes: number;
+}
+
+export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> {
+  const blobs = new Map<Digest, number>();
+  for await (const { digest, size } of store.content.list()) blobs.set(digest, size);
+  const needs: { name: string; id: Digest; digests: Digest[] }[] = [];
+  for (const { name, descriptor, manifest } of await store.images.list()) {
+    const digests = [...(await reachable(store.content, [descriptor, manifest])).keys()].filter((digest) =>
+      blobs.has(digest),
+    );
+    needs.push({ name, id: manifest.digest, digests });
+  }
+  // Two names of one image do not share it with another image.
+  const users = new Map<Digest, Set<Digest>>();
+  for (const { id, digests } of needs) {
+    for (const digest of digests) users.set(digest, (users.get(digest) ?? new Set()).add(id));
+  }
+  const sum = (digests: Iterable<Digest>): number =>
+    [...digests].reduce((bytes, digest) => bytes + (blobs.get(digest) ?? 0), 0);
+  const sharers = (digest: Digest): number => users.get(digest)?.size ?? 0;
+  const unreferenced = [...blobs.keys()].filter((digest) => sharers(digest) === 0);
+  const ingests = { count: 0, bytes: 0 };
+  for await (const { diskBytes } of store.content.ingests()) {
+    ingests.count++;
+    ingests.bytes += diskBytes;
+  }
+  const stored = sum(blobs.keys());
+  return {
+    root: store.root,
+    images: {
+      count: needs.length,
+      sharedBytes: sum([...blobs.keys()].filter((digest) => sharers(digest) > 1)),
+      each: needs.map(({ name, digests }) => ({
+        name,
+        bytes: sum(digests),
+        ownBytes: sum(digests.filter((digest) => sharers(digest) === 1)),
+      })),
+    },
+    blobs: { count: blobs.size, bytes: stored },
+    unreferenced: { count: unreferenced.length, bytes: sum(unreferenced) },
+    ingests,
+    totalBytes: stored + ingests.bytes,
+  };
+}

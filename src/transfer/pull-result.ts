@@ -1,0 +1,47 @@
+/** What a pull reports: exactly the shape of `varve pull --json`. */
+import type { Digest } from "../oci/digest.ts";
+import type { ByteCounts } from "../recipe/bytes.ts";
+
+/** A way that was tried and left. */
+export interface Fallback {
+  readonly from: string;
+  readonly reason: string;
+}
+
+export type LayerHow = "present" | "full" | "resumed";
+
+export interface LayerResult {
+  readonly digest: Digest;
+  /** Null for artifacts, whose layers have none. */
+  readonly diffId: Digest | null;
+  readonly mediaType: string;
+  /** Bytes as the manifest has it. */
+  readonly size: number;
+  readonly how: LayerHow;
+  readonly bytes: ByteCounts;
+  readonly fallbacks: readonly Fallback[];
+  /** Why this way; only in plans. */
+  readonly why?: string;
+}
+
+export interface PullResult {
+  readonly reference: string;
+  /** Of the root: what the tag points to. */
+  readonly digest: Digest;
+  readonly mediaType: string;
+  /** Null where nothing tells. */
+  readonly platform: string | null;
+  readonly imageId: Digest;
+  /** Null for artifacts and images without layers. */
+  readonly chainId: Digest | null;
+  readonly status: "pulled" | "up-to-date" | "planned";
+  readonly bytes: ByteCounts & { readonly total: number };
+  readonly requests: number;
+  readonly retries: number;
+  /** Bytes of earlier, interrupted pulls that did not have to be fetched again. */
+  readonly resumedBytes: number;
+  readonly durationMs: number;
+  readonly peakRssBytes: number;
+  readonly layers: readonly LayerResult[];
+  readonly warnings: readonly string[];
+}

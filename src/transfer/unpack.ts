@@ -1,0 +1,177 @@
+/**
+ * The use case "unpack": a root filesystem in a plain directory, from an image in the store, a layout or an archive; with
+ * `bundle` an OCI runtime bundle (runtime-spec "bundle": config.json beside rootfs/). Layers are applied in order; the next one
+ * is inflated while the last one is written.
+ */
+import { mkdir, opendir, readdir, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { toVarveError } from "../errors/from-system.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import { LayerApplier } from "../layer/apply.ts";
+import { applyLayer } from "../layer/apply-layer.ts";
+import type { ApplyReport } from "../layer/report.ts";
+import { tarStreamOf, type TarStream } from "../layer/tar-stream.ts";
+import type { ImageConfig } from "../oci/config.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { digestAlgorithm, type Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { isLayerType } from "../oci/media-types.ts";
+import type { Platform } from "../oci/platform.ts";
+import { bundleConfig } from "./bundle-config.ts";
+import type { TransferContext } from "./context.ts";
+import { openManifest, readImageConfig } from "./open-image.ts";
+import { openSource } from "./open-place.ts";
+import { StoreSource } from "./transports/store.ts";
+import type { ImageSource } from "./transports/types.ts";
+
+export interface UnpackOptions {
+  /** Default: the one that was pulled, else this machine's. */
+  readonly platform?: Platform;
+  /** Make an OCI runtime bundle: `DIR/config.json` and `DIR/rootfs`. Default false. */
+  readonly bundle?: boolean;
+}
+
+export interface UnpackResult {
+  readonly image: string;
+  readonly digest: Digest;
+  readonly imageId: Digest;
+  readonly directory: string;
+  readonly bundle: boolean;
+  readonly layers: number;
+  readonly entries: number;
+  readonly files: number;
+  /** Of file content written. */
+  readonly bytes: number;
+  readonly skipped: ApplyReport["skipped"];
+  readonly warnings: readonly string[];
+  readonly durationMs: number;
+  readonly peakRssBytes: number;
+}
+
+/**
+ * Makes the root filesystem of an image in `directory`, which must be empty or not exist.
+ *
+ * When it fails, what it made is taken away again, so that the same command can be given again.
+ *
+ * @throws VarveError `IMAGE_NOT_FOUND`, `TARGET_NOT_EMPTY`, `DIFFID_MISMATCH`, `LAYER_INVALID`, `NO_SPACE`, `PERMISSION` ...
+ */
+export async function unpack(
+  context: TransferContext,
+  image: string,
+  directory: string,
+  options: UnpackOptions = {},
+): Promise<UnpackResult> {
+  const startedAt = performance.now();
+  const { bundle = false, platform } = options;
+  await using source = await openSource(context, image);
+  const { root, manifest } = await openManifest(source, image, platform);
+  const config = await readImageConfig(source, manifest, image, context.signal);
+  refuseUnknownLayers(manifest, image);
+  const target = resolve(directory);
+  const rootfs = bundle ? join(target, "rootfs") : target;
+  const made = await makeTarget(target);
+  try {
+    if (bundle) await mkdir(rootfs);
+    const report = await applyLayers(context, { source, manifest, config, image }, rootfs);
+    if (bundle)
+      await writeFile(join(target, "config.json"), `${JSON.stringify(await bundleConfig(config, rootfs), null, 2)}\n`);
+    const { entries, files, bytes, skipped, warnings } = report;
+    return {
+      image,
+      digest: root.digest,
+      imageId: manifest.config.digest,
+      directory: target,
+      bundle,
+      layers: manifest.layers.length,
+      entries,
+      files,
+      bytes,
+      skipped,
+      warnings,
+      durationMs: Math.round(performance.now() - startedAt),
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    };
+  } catch (error) {
+    await clear(target, made);
+    throw toVarveError(error, `unpacking into ${target}`);
+  }
+}
+
+function refuseUnknownLayers(manifest: Manifest, image: string): void {
+  const unknown = manifest.layers.find(({ mediaType }) => !isLayerType(mediaType));
+  if (unknown === undefined) return;
+  throw new VarveError("MEDIA_TYPE_UNSUPPORTED", `${image}: layer ${unknown.digest} is of type ${unknown.mediaType}`);
+}
+
+/** @returns whether the directory is new */
+async function makeTarget(target: string): Promise<boolean> {
+  try {
+    if ((await mkdir(target, { recursive: true })) !== undefined) return true;
+    await using entries = await opendir(target);
+    if ((await entries.read()) === null) return false;
+  } catch (error) {
+    throw toVarveError(error, `making ${target}`);
+  }
+  throw new VarveError("TARGET_NOT_EMPTY", `${target} is not empty`);
+}
+
+async function clear(target: string, made: boolean): Promise<void> {
+  if (made) return rm(target, { recursive: true, force: true });
+  for (const name of await readdir(target, { encoding: "buffer" })) {
+    await rm(Buffer.concat([Buffer.from(`${target}/`), name]), { recursive: true, force: true });
+  }
+}
+
+interface Layers {
+  readonly source: ImageSource;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  readonly image: string;
+}
+
+async function applyLayers(context: TransferContext, layers: Layers, rootfs: string): Promise<ApplyReport> {
+  const { manifest, config } = layers;
+  const { signal, onProgress } = context;
+  using applier = new LayerApplier(rootfs);
+  const open = (index: number): Promise<TarStream> | undefined => {
+    const blob = manifest.layers[index];
+    const diffId = config.rootfs.diffIds[index];
+    return blob === undefined || diffId === undefined ? undefined : openLayer(context, layers.source, blob, diffId);
+  };
+  let next = open(0);
+  for (const [index, blob] of manifest.layers.entries()) {
+    const stream = await next;
+    const diffId = config.rootfs.diffIds[index];
+    if (stream === undefined || diffId === undefined) break;
+    // The next layer is inflated while this one is written.
+    next = open(index + 1);
+    next?.catch(() => undefined);
+    const entriesBefore = applier.report().entries;
+    await applyLayer(stream, applier, {
+      diffId,
+      signal,
+      onBytes: (done) =>
+        onProgress({
+          type: "unpack",
+          digest: blob.digest,
+          done,
+          total: null,
+          entries: applier.report().entries - entriesBefore,
+        }),
+    });
+    onProgress({ type: "layer-done", digest: blob.digest, total: blob.size, diffId });
+  }
+  return applier.finish();
+}
+
+async function openLayer(
+  { store, threads, signal }: TransferContext,
+  source: ImageSource,
+  blob: Descriptor,
+  diffId: Digest,
+): Promise<TarStream> {
+  const options = { algorithm: digestAlgorithm(diffId), signal };
+  const stored = source instanceof StoreSource ? await store.content.stat(blob.digest) : undefined;
+  if (stored !== undefined) return threads.open(stored, options);
+  return tarStreamOf(source.blob(blob, signal), options);
+}

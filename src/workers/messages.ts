@@ -1,0 +1,38 @@
+/** The typed messages between the pool and its threads. Bytes are transferred, never copied. */
+import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
+import type { ErrorCode } from "../errors/table.ts";
+import type { LayerCheck } from "../layer/check-layer.ts";
+
+/** What a thread is to do with a layer's blob. */
+export interface Job {
+  readonly kind: "check" | "open";
+  readonly path: string;
+  readonly size: number;
+  /** Bytes from 0 that can be read at the start. */
+  readonly front: number;
+  readonly algorithm: DigestAlgorithm;
+  /** Bytes that may be sent before any were taken; for `open` only. */
+  readonly credit: number;
+}
+
+export type ToThread =
+  | { readonly type: "start"; readonly id: number; readonly job: Job }
+  /** The file can be read up to here. */
+  | { readonly type: "front"; readonly id: number; readonly front: number }
+  /** So many bytes in all may be sent. */
+  | { readonly type: "credit"; readonly id: number; readonly total: number }
+  | { readonly type: "cancel"; readonly id: number };
+
+export type FromThread =
+  | { readonly type: "chunk"; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly type: "opened"; readonly id: number; readonly diffId: Digest }
+  | { readonly type: "checked"; readonly id: number; readonly result: LayerCheck }
+  | { readonly type: "failed"; readonly id: number; readonly error: PlainError };
+
+/** A coded error as data: classes do not cross threads. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
