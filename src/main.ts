@@ -6,7 +6,7 @@ import { processHost } from "./cli/process-host.ts";
 import { run } from "./cli/run.ts";
 import type { Run, Services } from "./cli/services.ts";
 import type { Settings } from "./cli/settings.ts";
-import type { RegistryClient } from "./registry/client.ts";
+import { VarveError } from "./errors/varve-error.ts";
 import type { CredentialFileOptions } from "./registry/credentials/credential-file.ts";
 import type { StoreOptions } from "./store/store.ts";
 import type { TransferContext } from "./transfer/context.ts";
@@ -18,37 +18,53 @@ export async function main(): Promise<void> {
 }
 
 /** The use cases on the store and the registries that the settings name. */
-function connect(settings: Settings, { signal, onProgress }: Run): Services {
+function connect(settings: Settings, bound: Run): Services {
+  const { signal } = bound;
   const opened = new AsyncDisposableStack();
-  const registry = once(async () => opened.use(await openRegistry(settings)));
-  const threads = once(async () => opened.use(await openThreads()));
-  const context = async (store: StoreOptions): Promise<TransferContext> => ({
-    store: opened.use(await (await import("./store/store.ts")).openStore(settings.root, store)),
-    registry: await registry(),
-    threads: await threads(),
-    signal,
-    onProgress,
+  const registry = once(async () => {
+    const { RegistryClient } = await import("./registry/client.ts");
+    return opened.use(new RegistryClient(settings.transport));
   });
-  const reading = once(() => context({ readOnly: true }));
-  const writing = once(() => context({}));
-  const hurrying = once(() => context({ sync: false }));
+  const local = memoized(async (options: StoreOptions): Promise<TransferContext> => {
+    const [{ openStore }, { LayerPool }] = await Promise.all([
+      import("./store/store.ts"),
+      import("./workers/layer-pool.ts"),
+    ]);
+    const store = opened.use(await openStore(settings.root, options));
+    return { ...bound, store, threads: opened.use(new LayerPool()), registry: NO_REGISTRY };
+  });
+  const online = async (options: StoreOptions): Promise<TransferContext> => {
+    return { ...(await local(options)), registry: await registry() };
+  };
+  /** Plans, lists and copies to files make nothing in the store, not even the store. */
+  const reading = { readOnly: true };
+  const source = (image: string, options: StoreOptions): Promise<TransferContext> =>
+    image.startsWith("docker://") ? online(options) : local(options);
   return {
     async pull(reference, { sync = true, ...options }) {
-      // A plan makes nothing, not even a store.
-      const target = options.plan === true ? await reading() : await (sync ? writing() : hurrying());
-      return (await import("./transfer/pull.ts")).pull(target, reference, options);
+      const { pull } = await import("./transfer/pull.ts");
+      return pull(await online(options.plan === true ? reading : { sync }), reference, options);
     },
-    unpack: async (...args) => (await import("./transfer/unpack.ts")).unpack(await reading(), ...args),
+    async unpack(image, ...rest) {
+      const { unpack } = await import("./transfer/unpack.ts");
+      return unpack(await source(image, reading), image, ...rest);
+    },
     async copyImage(from, to, options) {
       const { copyImage } = await import("./transfer/copy.ts");
-      return copyImage(await (isFile(to) ? reading() : writing()), from, to, options);
+      return copyImage(await source(from, isFile(to) ? reading : {}), from, to, options);
     },
-    listImages: async (...args) => (await import("./transfer/images.ts")).listImages(await reading(), ...args),
-    inspectImage: async (...args) => (await import("./transfer/images.ts")).inspectImage(await reading(), ...args),
-    rawDocument: async (...args) => (await import("./transfer/images.ts")).rawDocument(await reading(), ...args),
-    tagImage: async (...args) => (await import("./transfer/images.ts")).tagImage(await writing(), ...args),
-    removeImages: async (...args) => (await import("./transfer/images.ts")).removeImages(await writing(), ...args),
-    diskUsage: async (...args) => (await import("./transfer/disk-usage.ts")).diskUsage(await reading(), ...args),
+    async inspectImage(image, options) {
+      const { inspectImage } = await import("./transfer/images.ts");
+      return inspectImage(await source(image, reading), image, options);
+    },
+    async rawDocument(image, ...rest) {
+      const { rawDocument } = await import("./transfer/images.ts");
+      return rawDocument(await source(image, reading), image, ...rest);
+    },
+    listImages: async () => (await import("./transfer/images.ts")).listImages(await local(reading)),
+    tagImage: async (...args) => (await import("./transfer/images.ts")).tagImage(await local({}), ...args),
+    removeImages: async (...args) => (await import("./transfer/images.ts")).removeImages(await local({}), ...args),
+    diskUsage: async () => (await import("./transfer/disk-usage.ts")).diskUsage(await local(reading)),
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");
@@ -62,23 +78,31 @@ function connect(settings: Settings, { signal, onProgress }: Run): Services {
   };
 }
 
-async function openRegistry({ transport }: Settings): Promise<RegistryClient> {
-  const { RegistryClient } = await import("./registry/client.ts");
-  return new RegistryClient(transport);
-}
+/** Use cases on the store alone get this one: loading the real one would be half of the time they take. */
+const NO_REGISTRY = new Proxy({} as TransferContext["registry"], {
+  get(_, name) {
+    throw new VarveError("INTERNAL", `a use case on the store alone asked for a registry (${String(name)})`);
+  },
+});
 
-async function openThreads(): Promise<TransferContext["threads"]> {
-  const { LayerPool } = await import("./workers/layer-pool.ts");
-  return new LayerPool();
-}
-
-function credentialFiles({ transport: { authFile } }: Settings): CredentialFileOptions {
-  return { env: process.env, ...(authFile !== undefined && { authFile }) };
+/** One result per options, however often it is asked for. */
+function memoized<Options extends object, Result>(make: (options: Options) => Promise<Result>): typeof make {
+  const made = new Map<string, Promise<Result>>();
+  return (options) => {
+    const key = JSON.stringify(options);
+    const result = made.get(key) ?? make(options);
+    made.set(key, result);
+    return result;
+  };
 }
 
 /** Whether a copy goes to a layout or archive, so that no store has to be made for it. */
 function isFile(destination: string): boolean {
   return /^(oci|oci-archive|docker-archive):/.test(destination);
+}
+
+function credentialFiles({ transport: { authFile } }: Settings): CredentialFileOptions {
+  return { env: process.env, ...(authFile !== undefined && { authFile }) };
 }
 
 function once<T>(open: () => Promise<T>): () => Promise<T> {

@@ -15,8 +15,8 @@ const ERASE_BELOW = `${ESC}[J`;
 
 export class LiveRegion {
   readonly #write: (text: string) => void;
-  #height = 0;
-  #frame = "";
+  /** What is shown, line by line; undefined when nothing is. */
+  #frame: string | undefined;
 
   constructor(write: (text: string) => void) {
     this.#write = write;
@@ -24,7 +24,7 @@ export class LiveRegion {
 
   /** Whether the region is on the screen, and the cursor hidden. */
   get isShown(): boolean {
-    return this.#height > 0;
+    return this.#frame !== undefined;
   }
 
   /** Draws the region: at least one line, each narrower than the terminal, fewer than it has rows. */
@@ -47,29 +47,31 @@ export class LiveRegion {
 
   /** Leaves `lines` on the screen for good and gives the terminal back: cursor shown, on the line after them. */
   release(lines: readonly string[]): void {
-    const text = lines.map((line) => `${line}${ERASE_LINE_END}\r\n`).join("");
-    this.#write(`${BEGIN}${text}${ERASE_BELOW}${END}${SHOW_CURSOR}`);
-    this.#forget();
+    this.#write(leaving(lines));
+    this.#frame = undefined;
   }
 
-  /** What gives the terminal back at once, with the region left as it is; empty when nothing is shown. */
+  /**
+   * What gives the terminal back at once, with the region left as it is; empty when nothing is shown. It is drawn once more,
+   * because the terminal has echoed the ^C or ^Z that led here over it.
+   */
   escape(): string {
-    if (!this.isShown) return "";
-    const down = this.#height > 1 ? `${ESC}[${this.#height - 1}B` : "";
-    this.#forget();
-    return `${down}\r\n${END}${SHOW_CURSOR}`;
+    if (this.#frame === undefined) return "";
+    const text = leaving(this.#frame.split("\n"));
+    this.#frame = undefined;
+    return text;
   }
 
   #show(lines: readonly string[], before: string): void {
     const text = lines.map((line) => line + ERASE_LINE_END).join("\r\n");
     const up = lines.length > 1 ? `${ESC}[${lines.length - 1}A` : "";
     this.#write(`${BEGIN}${before.replace(/\n/g, "\r\n")}${text}${ERASE_BELOW}\r${up}${END}`);
-    this.#height = lines.length;
     this.#frame = lines.join("\n");
   }
+}
 
-  #forget(): void {
-    this.#height = 0;
-    this.#frame = "";
-  }
+/** Lines that stay, and the terminal as it was, with the cursor below them. */
+function leaving(lines: readonly string[]): string {
+  const text = lines.map((line) => `${line}${ERASE_LINE_END}\r\n`).join("");
+  return `${BEGIN}${text}${ERASE_BELOW}${END}${SHOW_CURSOR}`;
 }

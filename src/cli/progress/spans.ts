@@ -17,9 +17,9 @@ export function renderSpans(spans: readonly Span[], columns: number, color: bool
   let line = "";
   for (const { text, style = "plain" } of spans) {
     const shown = fit(text, left);
-    if (shown === "") break;
+    if (shown === "" && text !== "") break;
     left -= cellWidth(shown);
-    line += color && SGR[style] !== "" ? `\u001b[${SGR[style]}m${shown}\u001b[0m` : shown;
+    line += color && shown !== "" && SGR[style] !== "" ? `\u001b[${SGR[style]}m${shown}\u001b[0m` : shown;
     if (shown !== text) break;
   }
   return line;

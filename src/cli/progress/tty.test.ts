@@ -51,6 +51,13 @@ describe("a pull on a terminal", () => {
     expect(screen.cursor()).toEqual([0, 0]);
   });
 
+  it("shows a layer whole that has not begun", () => {
+    const { host, display, screen } = open();
+    display.event(start(1));
+    host.pass(100);
+    expect(screen.visible()[0]).toBe(`${short(1)}  [>                             ]   0%       0 B / 100 MB`);
+  });
+
   it("draws at most twelve frames a second, each in one write", () => {
     const { host, display, screen } = open();
     display.event(start(1));
@@ -258,7 +265,10 @@ describe("leaving in the midst of it", () => {
     const { host, display, screen } = open();
     for (const event of [resolve, start(1), start(2)]) display.event(event);
     host.pass(100);
+    // The terminal echoes what was pressed.
+    screen.write("^C");
     screen.write(display.escape());
+    expect(screen.visible()[0]).toBe("docker.io/library/debian:12");
     expect(screen.cursorShown).toBe(true);
     expect(screen.autoWrap).toBe(true);
     expect(screen.cursor()).toEqual([4, 0]);
