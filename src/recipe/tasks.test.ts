@@ -13,6 +13,14 @@ const remote = (start: number, length: number, extra = {}): Segment => ({
   ...extra,
 });
 
+const local = (start: number, length: number, extra = {}): Segment => ({
+  kind: "local",
+  path: "/f",
+  start,
+  length,
+  ...extra,
+});
+
 function tasks(
   segments: readonly Segment[],
   size: number,
@@ -32,6 +40,19 @@ describe("tasks of a recipe", () => {
   it("leave apart what a planner cut to be fetched in parallel", async () => {
     const range = 16 << 20;
     expect(shape(await tasks([remote(0, range), remote(range, range)], 2 * range))).toEqual([[0], [range]]);
+  });
+
+  it("read a file in one go where segments follow each other in it, and make one hole of zeros in a row", async () => {
+    const zero: Segment = { kind: "zero", length: 5 };
+    const piece = { digest: digestOf("piece") };
+    const list = await tasks([local(0, 5), local(5, 5), local(11, 5), local(16, 5, piece), zero, zero], 30);
+    expect(list).toHaveLength(1);
+    expect(list[0]!.parts).toEqual([
+      { position: 0, segment: local(0, 10), held: [] },
+      { position: 10, segment: local(11, 5), held: [] },
+      { position: 15, segment: local(16, 5, piece), held: [] },
+      { position: 20, segment: { kind: "zero", length: 10 }, held: [] },
+    ]);
   });
 
   it("cut away what is done, but never cut a piece with a digest", async () => {

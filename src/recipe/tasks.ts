@@ -107,7 +107,9 @@ class Joiner {
   add(part: Part): Task | undefined {
     const before = this.#parts.at(-1);
     const complete = before !== undefined && !this.#joins(before, part) ? this.flush() : undefined;
-    this.#parts.push(part);
+    const fused = before !== undefined && complete === undefined ? fuse(before, part) : undefined;
+    if (fused === undefined) this.#parts.push(part);
+    else this.#parts[this.#parts.length - 1] = fused;
     this.#bytes += segmentLength(part.segment);
     return complete;
   }
@@ -134,6 +136,17 @@ class Joiner {
     }
     return this.#bytes < RUN_BYTES && this.#parts.length < RUN_PARTS;
   }
+}
+
+/** One part of two, where that saves a read of a file, or makes a hole of zeros that are too few alone. */
+function fuse({ position, segment: before }: Part, { segment: next }: Part): Part | undefined {
+  if (before.kind === "zero" && next.kind === "zero") {
+    return { position, segment: { kind: "zero", length: before.length + next.length }, held: [] };
+  }
+  if (before.kind !== "local" || next.kind !== "local" || before.path !== next.path) return undefined;
+  if (before.digest !== undefined || next.digest !== undefined) return undefined;
+  if (before.start + before.length !== next.start) return undefined;
+  return { position, segment: { ...before, length: before.length + next.length }, held: [] };
 }
 
 function followsInBlob(before: RemoteSegment, next: RemoteSegment): boolean {
