@@ -20,7 +20,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   showsProgress: true,
   keepsProgress: true,
 
-  async run({ args, flags, settings, services, logger }) {
+  async run({ args, flags, settings, services }) {
     const results: PullResult[] = [];
     for (const reference of args) {
       const result = await services.pull(reference, {
@@ -31,7 +31,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
         ...(settings.platform && { platform: settings.platform }),
         ...(settings.concurrency !== undefined && { concurrency: settings.concurrency }),
       });
-      for (const warning of result.warnings) logger.warn(warning);
+      // Its warnings came as events.
       results.push(result);
     }
     const [only] = results;
