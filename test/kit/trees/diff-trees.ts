@@ -6,6 +6,8 @@ export interface DiffOptions {
   readonly ignore?: readonly (keyof TreeEntry)[];
   /** Whether the root directory itself is compared. Default true. */
   readonly root?: boolean;
+  /** Whether times of directories count: many unpackers let later members change them. Default true. */
+  readonly directoryTimes?: boolean;
 }
 
 const FACTS = [
@@ -38,7 +40,8 @@ export function diffTrees(a: readonly TreeEntry[], b: readonly TreeEntry[], opti
     else {
       for (const fact of facts) {
         const [was, is] = [show(fact, one), show(fact, other)];
-        if (was !== is) lines.push(`${name}: ${fact} ${was} / ${is}`);
+        const counts = fact !== "mtime" || options.directoryTimes !== false || one.type !== "directory";
+        if (was !== is && counts) lines.push(`${name}: ${fact} ${was} / ${is}`);
       }
     }
   }
