@@ -1,6 +1,5 @@
-/** The contract of every command: exit codes, errors, JSON, where things are said, and stopping. */
+/** The contract of the commands: flags, JSON, where things are said, and stopping. */
 import { describe, expect, it } from "vitest";
-import { VarveError } from "../errors/varve-error.ts";
 import { digestOf } from "../oci/digest.ts";
 import type { ImageDetails } from "../transfer/images.ts";
 import type { PullResult } from "../transfer/pull-result.ts";
@@ -59,99 +58,6 @@ const imageDetails: ImageDetails = {
 };
 
 const inspectDetails = () => Promise.resolve(imageDetails);
-
-describe("usage errors", () => {
-  it.each([
-    [["frobnicate"], "unknown command 'frobnicate'", "varve --help lists the commands"],
-    [["pul"], "unknown command 'pul'", "did you mean pull?"],
-    [[], "no command was given", "varve --help lists the commands"],
-    [["pull"], "missing required argument 'ref'", "see varve --help"],
-    [["tag", "a"], "missing required argument 'ref'", "see varve --help"],
-    [["images", "extra"], "too many arguments for 'images'", "see varve --help"],
-    [["pull", "--plam", "a"], "unknown option '--plam'", "did you mean --plan?"],
-    [["pull", "a", "-j"], "option '-j, --concurrency <n>' argument missing", "see varve --help"],
-    [["pull", "a", "-j", "0"], '--concurrency takes a whole number from 1 to 256, not "0"', "see varve --help"],
-    [["pull", "a", "--delta", "never"], "unknown option '--delta'", "see varve --help"],
-    [["push", "a"], "unknown command 'push'", ""],
-    [["-q", "-v", "version"], "--quiet goes with neither --verbose nor --debug", "see varve --help"],
-    [
-      ["--progress", "loud", "version"],
-      '--progress takes one of auto, tty, plain, json, none, not "loud"',
-      "see varve --help",
-    ],
-    [["--cert-file", "x", "version"], "--cert-file and --key-file go together", "see varve --help"],
-    [["inspect", "--raw", "--config", "a"], "--raw and --config do not go together", "see varve --help"],
-    [["completion", "tcsh"], 'completion takes one of bash, zsh, fish, not "tcsh"', "see varve --help"],
-  ])("%j exits with 2", async (args, message, hint) => {
-    const { code, host } = await runWith(args);
-    expect(code).toBe(2);
-    expect(host.out).toBe("");
-    expect(host.err).toContain(`varve: USAGE: ${message}`);
-    if (hint !== "") expect(host.err).toContain(`\nhint: ${hint}\n`);
-    expect(host.err.split("\n")).toHaveLength(3);
-
-    const asJson = await runWith(["--json", ...args]);
-    expect(asJson.code).toBe(2);
-    expect(asJson.host.err).toBe("");
-    const document = JSON.parse(asJson.host.out) as { error: { code: string; message: string; hint: string } };
-    expect(Object.keys(document)).toEqual(["error"]);
-    expect(Object.keys(document.error)).toEqual(["code", "message", "hint"]);
-    expect(document.error.code).toBe("USAGE");
-    expect(document.error.message).toContain(message);
-  });
-
-  it("does not repeat a secret", async () => {
-    const { code, host } = await runWith(["--creds", "s3cret", "version"]);
-    expect(code).toBe(2);
-    expect(host.err).not.toContain("s3cret");
-  });
-});
-
-describe("errors", () => {
-  it.each([
-    ["IMAGE_NOT_FOUND", 3],
-    ["DENIED", 4],
-    ["DIGEST_MISMATCH", 5],
-    ["STORE_BUSY", 6],
-    ["NO_SPACE", 1],
-    ["REFERENCE_INVALID", 2],
-  ] as const)("%s exits with %i", async (code, exit) => {
-    const rm = () =>
-      Promise.reject(new VarveError(code, "what happened\nsecond \u001b[31mline", { hint: "do\u0007 this" }));
-    const finished = await runWith(["rm", "a"], { removeImages: rm });
-    expect(finished.code).toBe(exit);
-    expect(finished.host.err).toBe(
-      `varve: ${code}: what happened\\u000asecond \\u001b[31mline\nhint: do\\u0007 this\n`,
-    );
-    const { host } = await runWith(["rm", "a", "--json"], { removeImages: rm });
-    const { error } = JSON.parse(host.out) as { error: { message: string } };
-    expect(error.message).toBe("what happened\nsecond \u001b[31mline");
-    expect(host.out).not.toContain("\u001b");
-    expect(host.err).toBe("");
-  });
-
-  it("are coded even when nobody foresaw them, with a stack only for --debug", async () => {
-    const services = { listImages: () => Promise.reject(new TypeError("x is not a function")) };
-    const { code, host } = await runWith(["images"], services);
-    expect(code).toBe(1);
-    expect(host.err).toMatch(/^varve: INTERNAL: x is not a function\nhint: .*bug.*\n$/);
-    const debug = await runWith(["--debug", "images", "--json"], services);
-    expect(debug.host.err).toMatch(/TypeError: x is not a function\n +at /);
-    expect(JSON.parse(debug.host.out)).toHaveProperty("error.code", "INTERNAL");
-  });
-
-  it("that nobody caught end the process with a coded error", async () => {
-    const { host } = await runWith(["images"], (_, host) => ({
-      listImages() {
-        host.crash(new Error("lost promise"));
-        return Promise.resolve([]);
-      },
-    }));
-    await Promise.resolve();
-    expect(host.exitCode).toBe(1);
-    expect(host.err).toContain("varve: INTERNAL: lost promise\n");
-  });
-});
 
 describe("global flags", () => {
   it("are taken before and after the command", async () => {
