@@ -36,7 +36,7 @@ export class Journal implements AsyncDisposable {
     try {
       const bytes = Buffer.concat([encodeHeader(header), ...pieces.map(encodePiece)]);
       await writeFully(file, Buffer.concat([bytes, Buffer.alloc(RESERVE_BYTES)]), 0);
-      if (sync) await file.datasync();
+      if (sync && pieces.length > 0) await file.datasync();
       await rename(temporary, path);
       return new Journal(file, bytes.length, bytes.length + RESERVE_BYTES, sync);
     } catch (error) {

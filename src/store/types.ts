@@ -51,14 +51,20 @@ export interface Ingest extends AsyncDisposable {
   forget(position: number, length: number): void;
   /** Reads back bytes that are done. */
   read(position: number, length: number): Promise<Uint8Array>;
-  /** Settles when `front` is above `position`, or the ingest is complete, failed or closed. */
+  /**
+   * Settles when `front` is above `position` or the ingest is complete.
+   * @throws what {@link fail} was given; VarveError `INTERRUPTED` when the ingest is closed or discarded before
+   */
   waitFront(position: number, signal?: AbortSignal): Promise<void>;
-  /** Writes what is done to the journal, durably. Called now and then by the assembler, and by close. */
+  /**
+   * Writes what is done to the journal, durably. Happens by itself every 64 MiB, a second after the first unrecorded byte,
+   * and at the close; calling it more often is allowed and costs a sync each time.
+   */
   checkpoint(): Promise<void>;
   /**
    * Publishes the blob under its digest: fsync, rename, fsync of the directory. The caller passes the digest and size that it
    * computed over the very bytes written.
-   * @throws VarveError `DIGEST_MISMATCH`, `SIZE_MISMATCH`; the data is then set aside and the next try starts clean.
+   * @throws VarveError `DIGEST_MISMATCH`, `SIZE_MISMATCH`; the data is then removed and the next try starts clean.
    */
   commit(computed: { digest: Digest; size: number }): Promise<ContentInfo>;
   /** Drops the partial data. */
