@@ -213,6 +213,15 @@ describe("a whole blob", () => {
   });
 });
 
+const unsatisfied: Script = (_request, response) => response.writeHead(416, { "content-range": "bytes */77" }).end();
+
+const refusing =
+  (status: number): Script =>
+  (request, response) => {
+    if (request.headers.range === undefined) response.end(BLOB);
+    else response.writeHead(status).end("no ranges here");
+  };
+
 describe("a range", () => {
   const start = 2 * MIB;
   const end = start + 1000;
@@ -300,19 +309,13 @@ describe("a range", () => {
     const script: Script = (_request, response) =>
       response.writeHead(206, { "content-range": `bytes ${start}-${end - 1}/99999999` }).end(BLOB.subarray(start, end));
     expect((await read(script, { start, end })).bytes).toMatchObject({ code: "SIZE_MISMATCH" });
-    const unsatisfied: Script = (_request, response) =>
-      response.writeHead(416, { "content-range": "bytes */77" }).end();
     expect((await read(unsatisfied, { start, end })).bytes).toMatchObject({ code: "SIZE_MISMATCH" });
   });
 
   for (const status of [400, 416, 501]) {
     it(`that is refused with ${status} is read without Range near the start, else unsupported`, async () => {
-      const script: Script = (request, response) => {
-        if (request.headers.range === undefined) response.end(BLOB);
-        else response.writeHead(status).end("no ranges here");
-      };
-      expect(same((await read(script, { start: 10, end: 20 })).bytes, 10, 20)).toBe(true);
-      expect((await read(script, { start, end })).bytes).toMatchObject({ code: "RANGE_UNSUPPORTED" });
+      expect(same((await read(refusing(status), { start: 10, end: 20 })).bytes, 10, 20)).toBe(true);
+      expect((await read(refusing(status), { start, end })).bytes).toMatchObject({ code: "RANGE_UNSUPPORTED" });
     });
   }
 

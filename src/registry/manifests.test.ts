@@ -76,7 +76,7 @@ describe("what a tag means", () => {
       const { result } = await withServer(
         (request, response, nth) => {
           if (request.method === "HEAD") response.writeHead(status).end();
-          else return get()(request, response, nth);
+          else void get()(request, response, nth);
         },
         (client, host) => client.resolve(at(host)),
       );
@@ -178,10 +178,63 @@ describe("a small blob", () => {
   });
 });
 
-describe("tags", () => {
-  const page = (tags: (string | number)[] | null): string => JSON.stringify({ name: "team/app", tags });
-  const list = (script: Script) => withServer(script, (client, host) => client.listTags(at(host)));
+const list = (script: Script) => withServer(script, (client, host) => client.listTags(at(host)));
 
+async function withReferrers(quirks: { referrers?: boolean; referrersFilter?: boolean; referrersPage?: number }) {
+  await using registry = await startRegistry({ quirks });
+  const subject = await buildImage({ layers: [noise(100)], compression: "none" });
+  await pushImage(registry.host, "team/app", "v1", subject);
+  const pushed: string[] = [];
+  for (const artifactType of ["application/a", "application/b", "application/a"]) {
+    const layers = [noise(100, `${artifactType} ${pushed.length}`)];
+    const image = await buildImage({ layers, compression: "none", artifactType, subject: subject.descriptor });
+    const tag = quirks.referrers === false ? fallbackTag(subject.digest) : `r${pushed.length}`;
+    if (quirks.referrers !== false) await pushImage(registry.host, "team/app", tag, image);
+    pushed.push(image.digest);
+  }
+  await using client = testClient();
+  const ofA = await client.referrers(at(registry.host), subject.digest, { artifactType: "application/a" });
+  const all = await client.referrers(at(registry.host), subject.digest);
+  return { pushed, all: all.map(({ digest }) => digest), ofA: ofA.map(({ digest }) => digest) };
+}
+
+describe("referrers", () => {
+  it("come from the API, in pages, filtered by the registry or here", async () => {
+    for (const quirks of [{}, { referrersFilter: false }, { referrersPage: 1 }]) {
+      const { pushed, all, ofA } = await withReferrers(quirks);
+      expect(new Set(all)).toEqual(new Set(pushed));
+      expect(new Set(ofA)).toEqual(new Set([pushed[0], pushed[2]]));
+    }
+  });
+
+  it("are none where neither the API nor the fallback tag exists", async () => {
+    expect((await withReferrers({ referrers: false })).all).toEqual([]);
+  });
+
+  it("come from the fallback tag of a registry without the API", async () => {
+    const digest = digestOf("subject");
+    const entry = {
+      mediaType: "application/vnd.oci.image.manifest.v1+json",
+      digest: digestOf("r"),
+      size: 5,
+      artifactType: "x/y",
+    };
+    const index = JSON.stringify({ schemaVersion: 2, mediaType: TYPE, manifests: [entry] });
+    const { result, seen } = await withServer(
+      (request, response) => {
+        if (request.url.includes("/referrers/")) response.writeHead(404).end("404 page not found");
+        else response.writeHead(200, { "content-type": TYPE }).end(index);
+      },
+      (client, host) => client.referrers(at(host), digest),
+    );
+    expect(result).toEqual([entry]);
+    expect(seen[1]).toBe(`GET /v2/team/app/manifests/${digest.replace(":", "-")}`);
+  });
+});
+
+const page = (tags: (string | number)[] | null): string => JSON.stringify({ name: "team/app", tags });
+
+describe("tags", () => {
   it("come in pages, by Link", async () => {
     const { result, seen } = await list((request, response) => {
       if (request.url.includes("last=b")) response.end(page(["c"]));
@@ -220,57 +273,5 @@ describe("tags", () => {
     );
     expect(circle.result).toMatchObject({ code: "REGISTRY_PROTOCOL" });
     expect(circle.seen.length).toBeLessThan(4);
-  });
-});
-
-describe("referrers", () => {
-  async function withReferrers(quirks: { referrers?: boolean; referrersFilter?: boolean; referrersPage?: number }) {
-    await using registry = await startRegistry({ quirks });
-    const subject = await buildImage({ layers: [noise(100)], compression: "none" });
-    await pushImage(registry.host, "team/app", "v1", subject);
-    const pushed: string[] = [];
-    for (const artifactType of ["application/a", "application/b", "application/a"]) {
-      const layers = [noise(100, `${artifactType} ${pushed.length}`)];
-      const image = await buildImage({ layers, compression: "none", artifactType, subject: subject.descriptor });
-      const tag = quirks.referrers === false ? fallbackTag(subject.digest) : `r${pushed.length}`;
-      if (quirks.referrers !== false) await pushImage(registry.host, "team/app", tag, image);
-      pushed.push(image.digest);
-    }
-    await using client = testClient();
-    const ofA = await client.referrers(at(registry.host), subject.digest, { artifactType: "application/a" });
-    const all = await client.referrers(at(registry.host), subject.digest);
-    return { pushed, all: all.map(({ digest }) => digest), ofA: ofA.map(({ digest }) => digest) };
-  }
-
-  it("come from the API, in pages, filtered by the registry or here", async () => {
-    for (const quirks of [{}, { referrersFilter: false }, { referrersPage: 1 }]) {
-      const { pushed, all, ofA } = await withReferrers(quirks);
-      expect(new Set(all)).toEqual(new Set(pushed));
-      expect(new Set(ofA)).toEqual(new Set([pushed[0], pushed[2]]));
-    }
-  });
-
-  it("are none where neither the API nor the fallback tag exists", async () => {
-    expect((await withReferrers({ referrers: false })).all).toEqual([]);
-  });
-
-  it("come from the fallback tag of a registry without the API", async () => {
-    const digest = digestOf("subject");
-    const entry = {
-      mediaType: "application/vnd.oci.image.manifest.v1+json",
-      digest: digestOf("r"),
-      size: 5,
-      artifactType: "x/y",
-    };
-    const index = JSON.stringify({ schemaVersion: 2, mediaType: TYPE, manifests: [entry] });
-    const { result, seen } = await withServer(
-      (request, response) => {
-        if (request.url.includes("/referrers/")) response.writeHead(404).end("404 page not found");
-        else response.writeHead(200, { "content-type": TYPE }).end(index);
-      },
-      (client, host) => client.referrers(at(host), digest),
-    );
-    expect(result).toEqual([entry]);
-    expect(seen[1]).toBe(`GET /v2/team/app/manifests/${digest.replace(":", "-")}`);
   });
 });

@@ -93,7 +93,7 @@ describe("a redirect to another host", () => {
   it("is resolved once for many ranges, and again when the signed URL is refused", async () => {
     let generation = 1;
     await using cdn = await scriptedServer((request, response, nth) => {
-      if (request.url === `/signed?g=${generation}`) return serveRange(request, response, nth);
+      if (request.url === `/signed?g=${generation}`) return void serveRange(request, response, nth);
       response.writeHead(403).end("<Error><Code>ExpiredToken</Code></Error>");
     });
     await using registry = await redirecting(() => `${cdn.url}/signed?g=${generation}`);

@@ -15,6 +15,7 @@ import {
   type TokenServerOptions,
 } from "../../../test/kit/registry/token-server.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
+import { makeCertificate } from "../../../test/kit/tls/certificate.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 
 const ALL = [{ name: "*", actions: ["pull", "push"] }];
@@ -197,15 +198,15 @@ describe("a token", () => {
   });
 });
 
-describe("a refusal", () => {
-  const refused = async (script: Script, options = {}): Promise<{ error: VarveError; asked: number }> => {
-    await using registry = await scriptedServer(script);
-    await using client = testClient(options);
-    const error: unknown = await client.fetchManifest(at(registry.host)).catch((reason: unknown) => reason);
-    if (!(error instanceof VarveError)) throw new Error("no coded error");
-    return { error, asked: registry.seen.length };
-  };
+const refused = async (script: Script, options = {}): Promise<{ error: VarveError; asked: number }> => {
+  await using registry = await scriptedServer(script);
+  await using client = testClient(options);
+  const error: unknown = await client.fetchManifest(at(registry.host)).catch((reason: unknown) => reason);
+  if (!(error instanceof VarveError)) throw new Error("no coded error");
+  return { error, asked: registry.seen.length };
+};
 
+describe("a refusal", () => {
   it("of a wrong password is UNAUTHORIZED with a hint, at once, and shows no secret", async () => {
     await using server = await startTokenServer({ users });
     await using registry = await startRegistry({ auth: { kind: "token", authority: server } });
@@ -264,6 +265,20 @@ describe("a refusal", () => {
     });
     expect(error.code).toBe("UNAUTHORIZED");
     expect(asked).toBeLessThanOrEqual(3);
+  });
+
+  it("is what a registry gets that has https and wants its credentials sent over plain http", async () => {
+    const certificate = makeCertificate();
+    await using dir = await tempDir();
+    const caFile = join(dir.path, "ca.pem");
+    await writeFile(caFile, certificate.cert);
+    await using service = await scriptedServer((_request, response) => void response.end("{}"));
+    await using registry = await scriptedServer((_request, response) => {
+      response.writeHead(401, { "www-authenticate": `Bearer realm="${service.url}/t"` }).end();
+    }, certificate);
+    await using client = testClient({ credentials: ada, caFile, plainHttp: false });
+    await expect(client.resolve(at(registry.host))).rejects.toMatchObject({ code: "REGISTRY_PROTOCOL" });
+    expect(service.seen).toHaveLength(0);
   });
 
   it("by the token service for now is retried", async () => {

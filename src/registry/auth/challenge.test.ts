@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, property, shuffledSubarray, string } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseChallenges } from "./challenge.ts";
 import { mergeScopes, splitScopes } from "./scope.ts";
@@ -44,8 +44,8 @@ describe("WWW-Authenticate", () => {
     expect(plain('Bearer realm="unterminated')).toEqual([["bearer", {}]]);
     expect(plain("x".repeat(100_000))).toEqual([]);
     expect(parseChallenges(undefined)).toEqual([]);
-    fc.assert(
-      fc.property(fc.string({ maxLength: 200 }), (text) => {
+    assert(
+      property(string({ maxLength: 200 }), (text) => {
         expect(Array.isArray(parseChallenges(text))).toBe(true);
         expect(Array.isArray(parseChallenges(`Bearer ${text}`))).toBe(true);
       }),
@@ -59,8 +59,8 @@ describe("scopes", () => {
     expect(
       mergeScopes(["repository:c:pull", "repository:a/b:push"], ["repository:a/b:pull", "registry:catalog:*"]),
     ).toEqual(merged);
-    fc.assert(
-      fc.property(fc.shuffledSubarray(merged, { minLength: 3 }), (shuffled) => {
+    assert(
+      property(shuffledSubarray(merged, { minLength: 3 }), (shuffled) => {
         expect(mergeScopes(shuffled)).toEqual(merged);
         expect(mergeScopes(shuffled, merged)).toEqual(merged);
       }),

@@ -113,7 +113,7 @@ describe("where credentials come from", () => {
     await inWorld(async (world) => {
       for (const key of ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io"]) {
         await world.file("home/.docker/config.json", { auths: { [key]: auth("hub") } });
-        expect(await world.user("docker.io", "library/debian"), key).toBe("hub");
+        expect(await world.user("docker.io", "library/debian")).toBe("hub");
       }
       await world.file("home/.docker/config.json", { auths: { "https://r.io/v2/": auth("url") } });
       expect(await world.user("r.io")).toBe("url");
@@ -145,7 +145,7 @@ describe("where credentials come from", () => {
       for (const text of [...broken, '{"auths":[]}', '{"auths":{"r.io":"c2VjcmV0LXRleHQ"}}', '{"credsStore":5}']) {
         await world.file("home/.docker/config.json", text);
         const error = await failureOf(world.find("r.io"));
-        expect(error.code, text).toBe("CREDENTIALS_INVALID");
+        expect(error.code).toBe("CREDENTIALS_INVALID");
         expect(error.message).toContain("config.json");
         expect(error.message).not.toMatch(/c2VjcmV0|secret-text/);
       }
@@ -155,10 +155,10 @@ describe("where credentials come from", () => {
     }));
 });
 
-describe("a credential helper", () => {
-  const answer = (user: string, secret: string): string =>
-    `cat > "$(dirname "$0")/../stdin"; printf '{"ServerURL":"x","Username":"%s","Secret":"%s"}' '${user}' '${secret}'`;
+const answer = (user: string, secret: string): string =>
+  `cat > "$(dirname "$0")/../stdin"; printf '{"ServerURL":"x","Username":"%s","Secret":"%s"}' '${user}' '${secret}'`;
 
+describe("a credential helper", () => {
   it("for the host comes before the store, and the file's own entries do not count then", async () =>
     await inWorld(async (world) => {
       await world.helper("one", answer("from-one", "s"));
@@ -210,7 +210,7 @@ describe("a credential helper", () => {
       for (const name of ["fails", "garbles", "shrugs", "missing"]) {
         await world.file("home/.docker/config.json", { credsStore: name });
         const error = await failureOf(world.find("r.io"));
-        expect(error.code, name).toBe("CREDENTIAL_HELPER_FAILED");
+        expect(error.code).toBe("CREDENTIAL_HELPER_FAILED");
         expect(error.message).toContain(`docker-credential-${name}`);
         expect(JSON.stringify(error) + String(error)).not.toContain("my-secret");
       }
@@ -236,7 +236,7 @@ describe("a credential helper", () => {
     await inWorld(async (world) => {
       for (const name of ["../evil", "a/b", "-x", "", "a b", "x;y", "$(id)", "a".repeat(100)]) {
         const asking = helperGet(name, "r.io", { env: world.env, timeoutMs: 1000 });
-        await expect(asking, name).rejects.toMatchObject({ code: "CREDENTIALS_INVALID" });
+        await expect(asking).rejects.toMatchObject({ code: "CREDENTIALS_INVALID" });
       }
     }));
 });

@@ -36,6 +36,39 @@ function chainOf(options: object): MirrorChain {
   return new MirrorChain(resolveSettings({ registriesConf: false, env: NO_HOME, ...options }));
 }
 
+const toml = (name: string): string => `server = "https://${name}"\n`;
+
+async function withConf(text: string) {
+  const dir = await tempDir();
+  const path = join(dir.path, "registries.conf");
+  await writeFile(path, text);
+  return { path, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
+}
+
+const places = async (
+  text: string,
+  reference: string,
+  purpose: "tag" | "digest" | "blob" = "blob",
+): Promise<string[]> => {
+  await using conf = await withConf(text);
+  const chain = chainOf({ registriesConf: conf.path });
+  const endpoints = await chain.endpoints(parseReference(reference), purpose);
+  return endpoints.map(({ host, repository }) => `${host}/${repository}`);
+};
+
+const oneMirror = (extra: string, pull: string): string =>
+  `[[registry]]\nlocation = "r.io"\n${extra}\n[[registry.mirror]]\nlocation = "m.io"\n${pull}`;
+
+const firstOf = async (conf: string, name: string, purpose: "tag" | "digest" | "blob"): Promise<string | undefined> =>
+  (await places(conf, name, purpose))[0];
+
+const rule = (location: string): string => `[[registry]]\nprefix = "r.io"\nlocation = "${location}"\n`;
+
+const hostIn = async (env: NodeJS.ProcessEnv): Promise<string | undefined> => {
+  const chain = new MirrorChain(resolveSettings({ env }));
+  return (await chain.endpoints(parseReference("r.io/x"), "blob"))[0]?.host;
+};
+
 describe("hosts.toml", () => {
   it("sends pulls to the mirror first, with ns= and without the registry's credentials", async () => {
     await using mirror = await scriptedServer(serve);
@@ -75,7 +108,7 @@ describe("hosts.toml", () => {
   it("uses credentials that are configured for the mirror's own host", async () => {
     await using dir = await tempDir();
     await using mirror = await scriptedServer((request, response, nth) => {
-      if (request.headers.authorization !== undefined) return serve(request, response, nth);
+      if (request.headers.authorization !== undefined) return void serve(request, response, nth);
       response.writeHead(401, { "www-authenticate": "Basic" }).end();
     });
     await using registry = await scriptedServer(serve);
@@ -134,7 +167,6 @@ describe("hosts.toml", () => {
   });
 
   it("is looked up as host_port_, host:port and _default, and is read again when it changes", async () => {
-    const toml = (name: string): string => `server = "https://${name}"\n`;
     await using dir = await hostsDir({ "r.io_5000_": toml("a"), "r.io:5000": toml("b"), _default: toml("c") });
     const chain = chainOf({ hostsDir: dir.path });
     const first = async (text: string): Promise<string | undefined> =>
@@ -214,22 +246,6 @@ server = "https://registry-1.docker.io"
 });
 
 describe("registries.conf", () => {
-  async function withConf(text: string) {
-    const dir = await tempDir();
-    const path = join(dir.path, "registries.conf");
-    await writeFile(path, text);
-    return { path, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
-  }
-  const places = async (
-    text: string,
-    reference: string,
-    purpose: "tag" | "digest" | "blob" = "blob",
-  ): Promise<string[]> => {
-    await using conf = await withConf(text);
-    const chain = chainOf({ registriesConf: conf.path });
-    const endpoints = await chain.endpoints(parseReference(reference), purpose);
-    return endpoints.map(({ host, repository }) => `${host}/${repository}`);
-  };
   const digest = `sha256:${"a".repeat(64)}`;
 
   it("rewrites by the longest prefix, mirrors first", async () => {
@@ -257,18 +273,14 @@ location = "all.internal"
   });
 
   it("leaves mirrors out by digest-only, tag-only and mirror-by-digest-only", async () => {
-    const text = (extra: string, pull: string): string =>
-      `[[registry]]\nlocation = "r.io"\n${extra}\n[[registry.mirror]]\nlocation = "m.io"\n${pull}`;
-    const first = async (conf: string, name: string, purpose: "tag" | "digest" | "blob"): Promise<string | undefined> =>
-      (await places(conf, name, purpose))[0];
-    expect(await first(text("", ""), "r.io/x:1", "tag")).toBe("m.io/x");
-    const digestOnly = text("", 'pull-from-mirror = "digest-only"');
-    expect(await first(digestOnly, "r.io/x:1", "tag")).toBe("r.io/x");
-    expect(await first(digestOnly, `r.io/x@${digest}`, "digest")).toBe("m.io/x");
-    const tagOnly = text("", 'pull-from-mirror = "tag-only"');
-    expect(await first(tagOnly, "r.io/x:1", "tag")).toBe("m.io/x");
-    expect(await first(tagOnly, `r.io/x@${digest}`, "digest")).toBe("r.io/x");
-    expect(await first(text("mirror-by-digest-only = true", ""), "r.io/x:1", "tag")).toBe("r.io/x");
+    expect(await firstOf(oneMirror("", ""), "r.io/x:1", "tag")).toBe("m.io/x");
+    const digestOnly = oneMirror("", 'pull-from-mirror = "digest-only"');
+    expect(await firstOf(digestOnly, "r.io/x:1", "tag")).toBe("r.io/x");
+    expect(await firstOf(digestOnly, `r.io/x@${digest}`, "digest")).toBe("m.io/x");
+    const tagOnly = oneMirror("", 'pull-from-mirror = "tag-only"');
+    expect(await firstOf(tagOnly, "r.io/x:1", "tag")).toBe("m.io/x");
+    expect(await firstOf(tagOnly, `r.io/x@${digest}`, "digest")).toBe("r.io/x");
+    expect(await firstOf(oneMirror("mirror-by-digest-only = true", ""), "r.io/x:1", "tag")).toBe("r.io/x");
   });
 
   it("blocks", async () => {
@@ -298,19 +310,14 @@ location = "all.internal"
     await using dir = await tempDir();
     const user = join(dir.path, "containers");
     await mkdir(join(user, "registries.conf.d"), { recursive: true });
-    const rule = (location: string): string => `[[registry]]\nprefix = "r.io"\nlocation = "${location}"\n`;
     await writeFile(join(user, "registries.conf"), rule("from-user"));
-    const host = async (env: NodeJS.ProcessEnv): Promise<string | undefined> => {
-      const chain = new MirrorChain(resolveSettings({ env }));
-      return (await chain.endpoints(parseReference("r.io/x"), "blob"))[0]?.host;
-    };
     const env = { ...NO_HOME, XDG_CONFIG_HOME: dir.path };
-    expect(await host(env)).toBe("from-user");
+    expect(await hostIn(env)).toBe("from-user");
     await writeFile(join(user, "registries.conf.d", "50-x.conf"), rule("from-drop-in"));
-    expect(await host(env)).toBe("from-drop-in");
+    expect(await hostIn(env)).toBe("from-drop-in");
     const only = join(dir.path, "only.conf");
     await writeFile(only, rule("from-only"));
-    expect(await host({ ...env, CONTAINERS_REGISTRIES_CONF: only })).toBe("from-only");
+    expect(await hostIn({ ...env, CONTAINERS_REGISTRIES_CONF: only })).toBe("from-only");
   });
 
   it("that is broken, or of version 1, is CONFIGURATION_INVALID", () => {
@@ -322,7 +329,7 @@ location = "all.internal"
       '[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\ninsecure = true',
       '[registries.search]\nregistries = ["docker.io"]',
     ]) {
-      expect(() => parseRegistriesConf(text, "/x/registries.conf"), text).toThrow(
+      expect(() => parseRegistriesConf(text, "/x/registries.conf")).toThrow(
         expect.objectContaining({
           code: "CONFIGURATION_INVALID",
           message: expect.stringContaining("/x/registries.conf"),

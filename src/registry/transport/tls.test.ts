@@ -139,7 +139,7 @@ describe.skipIf(findPeer("openssl") === undefined)("openssl's certificates", () 
       keyFile: path("client.key"),
     });
     await expect(named.resolve(at(registry.host))).rejects.toMatchObject(FOUND);
-    // OpenSSL's own server tells what it misses, as Go's and nginx do; Node's just hangs up.
+    // In TLS 1.2 the refusal is part of the handshake; in 1.3 it comes after it, and Node shows only a closed connection.
     const args = [
       "-cert",
       "server.pem",
@@ -150,6 +150,7 @@ describe.skipIf(findPeer("openssl") === undefined)("openssl's certificates", () 
       "-Verify",
       "1",
       "-verify_return_error",
+      "-tls1_2",
     ];
     const server = spawn("openssl", ["s_server", "-accept", "127.0.0.1:0", ...args], { cwd: dir.path });
     try {
@@ -203,44 +204,44 @@ describe("plain HTTP", () => {
   });
 });
 
-describe("a forward proxy", () => {
-  async function proxy() {
-    const seen: { line: string; authorization: string | undefined }[] = [];
-    let target = "";
-    const server = createServer((request, response) => {
-      seen.push({ line: `${request.method} ${request.url}`, authorization: request.headers["proxy-authorization"] });
-      const path = new URL(request.url ?? "").pathname;
-      const onward = httpRequest(`http://${target}${path}`, { method: request.method ?? "GET" }, (answer) => {
-        response.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(response);
-      });
-      onward.end();
+async function proxy() {
+  const seen: { line: string; authorization: string | undefined }[] = [];
+  let target = "";
+  const server = createServer((request, response) => {
+    seen.push({ line: `${request.method} ${request.url}`, authorization: request.headers["proxy-authorization"] });
+    const path = new URL(request.url ?? "").pathname;
+    const onward = httpRequest(`http://${target}${path}`, { method: request.method ?? "GET" }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
     });
-    server.on("connect", (request, socket) => {
-      seen.push({ line: `CONNECT ${request.url}`, authorization: request.headers["proxy-authorization"] });
-      if (request.headers["proxy-authorization"] === undefined) {
-        socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
-        return;
-      }
-      const [host, port] = target.split(":");
-      const onward = connect(Number(port), host, () => {
-        socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
-        onward.pipe(socket).pipe(onward);
-      });
-      onward.on("error", () => socket.destroy());
-      socket.on("error", () => onward.destroy());
+    onward.end();
+  });
+  server.on("connect", (request, socket) => {
+    seen.push({ line: `CONNECT ${request.url}`, authorization: request.headers["proxy-authorization"] });
+    if (request.headers["proxy-authorization"] === undefined) {
+      socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n");
+      return;
+    }
+    const [host, port] = target.split(":");
+    const onward = connect(Number(port), host, () => {
+      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+      onward.pipe(socket).pipe(onward);
     });
-    const listening = await listen(server);
-    return {
-      host: listening.host,
-      seen,
-      leadTo: (host: string) => {
-        target = host;
-      },
-      [Symbol.asyncDispose]: () => listening.close(),
-    };
-  }
+    onward.on("error", () => socket.destroy());
+    socket.on("error", () => onward.destroy());
+  });
+  const listening = await listen(server);
+  return {
+    host: listening.host,
+    seen,
+    leadTo: (host: string) => {
+      target = host;
+    },
+    [Symbol.asyncDispose]: () => listening.close(),
+  };
+}
 
+describe("a forward proxy", () => {
   it("tunnels https with its credentials, and the registry's certificate is still checked", async () => {
     await using gate = await proxy();
     await using registry = await tlsRegistry({ names: ["registry.example.com"] });

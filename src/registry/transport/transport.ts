@@ -99,7 +99,8 @@ export class Transport implements AsyncDisposable {
       });
       return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, elsewhere };
     } catch (error) {
-      if (raw && signal?.aborted !== true) throw error;
+      // Raw errors tell what the registry itself speaks; where it sent us to is another matter.
+      if (raw && url === request.url && signal?.aborted !== true) throw error;
       throw networkFailure(error, url.host, doing, signal);
     }
   }

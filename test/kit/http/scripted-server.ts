@@ -19,7 +19,7 @@ export interface ScriptedServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export type Script = (request: SeenRequest, response: ServerResponse, nth: number) => void | Promise<void>;
+export type Script = (request: SeenRequest, response: ServerResponse, nth: number) => unknown;
 
 /** @param script Answers the nth (from 0) request; what it throws becomes a reset. */
 export async function scriptedServer(script: Script, tls?: ServerOptions): Promise<ScriptedServer> {
