@@ -43,7 +43,6 @@ export interface HeldSegment {
 }
 
 export type Segment = RemoteSegment | LocalSegment | DataSegment | ZeroSegment | HeldSegment;
-export type SegmentKind = Segment["kind"];
 
 export interface Recipe {
   readonly target: { readonly digest: Digest; readonly size: number };

@@ -1,0 +1,76 @@
+/**
+ * The library: all that the commands do, for programs.
+ *
+ * @example
+ * await using varve = await openVarve({ root: "/var/lib/varve" });
+ * const { imageId } = await pull(varve, "docker.io/library/debian:12");
+ * await unpack(varve, "docker.io/library/debian:12", "/srv/rootfs");
+ */
+import type { LayerThreads } from "./layer/threads.ts";
+import { inProcess } from "./layer/in-process.ts";
+import type { ProgressEvent } from "./recipe/progress.ts";
+import { RegistryClient } from "./registry/client.ts";
+import type { RegistryOptions } from "./registry/options.ts";
+import { openStore, type StoreOptions } from "./store/store.ts";
+import type { TransferContext } from "./transfer/context.ts";
+import { LayerPool } from "./workers/layer-pool.ts";
+
+export interface VarveOptions {
+  /** The store's directory; made when it does not exist. */
+  readonly root: string;
+  readonly store?: StoreOptions;
+  readonly registry?: RegistryOptions;
+  /** Threads that inflate and hash layers. Default: one per core, four at most; 0 does it in the caller's thread. */
+  readonly threads?: number;
+  /** Ends everything that is under way. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (event: ProgressEvent) => void;
+}
+
+/** A store with what is needed to work on it. Dispose of it when done. */
+export type Varve = TransferContext & AsyncDisposable;
+
+/** @throws VarveError `STORE_NEWER`, `STORE_READ_ONLY`, `PERMISSION`, `NO_SPACE` ... */
+export async function openVarve(options: VarveOptions): Promise<Varve> {
+  await using stack = new AsyncDisposableStack();
+  const store = stack.use(await openStore(options.root, options.store));
+  const registry = stack.use(new RegistryClient(options.registry));
+  const threads: LayerThreads = options.threads === 0 ? inProcess : stack.use(new LayerPool(options.threads));
+  const owned = stack.move();
+  return {
+    store,
+    registry,
+    threads,
+    signal: options.signal ?? new AbortController().signal,
+    onProgress: options.onProgress ?? (() => {}),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+export { ERROR_TABLE, type ErrorCode } from "./errors/table.ts";
+export { isVarveError, VarveError } from "./errors/varve-error.ts";
+export type { Descriptor } from "./oci/descriptor.ts";
+export { isDigest, parseDigest, type Digest } from "./oci/digest.ts";
+export { formatPlatform, parsePlatform, type Platform } from "./oci/platform.ts";
+export { formatReference, parseReference, type Reference } from "./oci/reference.ts";
+export type { ByteCounts } from "./recipe/bytes.ts";
+export type { ProgressEvent } from "./recipe/progress.ts";
+export { RegistryClient } from "./registry/client.ts";
+export type { RegistryOptions } from "./registry/options.ts";
+export { openStore, type Store, type StoreOptions } from "./store/store.ts";
+export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts";
+export { diskUsage, type DiskUsage } from "./transfer/disk-usage.ts";
+export {
+  inspectImage,
+  listImages,
+  rawDocument,
+  removeImages,
+  tagImage,
+  type ImageDetails,
+  type ImageRow,
+  type InspectOptions,
+  type RemoveResult,
+} from "./transfer/images.ts";
+export { pull, type PullOptions } from "./transfer/pull.ts";
+export type { LayerResult, PullResult } from "./transfer/pull-result.ts";
+export { unpack, type UnpackOptions, type UnpackResult } from "./transfer/unpack.ts";
