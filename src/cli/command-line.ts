@@ -1,7 +1,8 @@
 /** Arguments to a command and its flags, by commander; everything that commander has to say becomes a value or a coded error. */
 import { Command as Parser, CommanderError, Option } from "commander";
 import { VarveError } from "../errors/varve-error.ts";
-import { COMMANDS, type CommandEntry, COMPLETE_COMMAND } from "./commands.ts";
+import { COMMANDS, type CommandEntry } from "./commands.ts";
+import { COMPLETE_COMMAND } from "./complete-entry.ts";
 import type { Command, FlagSpec } from "./command.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 import type { Flags } from "./settings.ts";

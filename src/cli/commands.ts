@@ -71,10 +71,3 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/version.ts")).versionCommand,
   },
 ];
-
-/** What the completion scripts call; in no list of commands. */
-export const COMPLETE_COMMAND: CommandEntry = {
-  name: "__complete",
-  summary: "print candidates for a shell",
-  load: async () => (await import("./commands/complete.ts")).completeCommand,
-};

@@ -8,6 +8,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
 import { isIndexType, isManifestType } from "../oci/media-types.ts";
 import type { Platform } from "../oci/platform.ts";
+import { ProgressMeter } from "../recipe/progress-meter.ts";
 import type { TransferContext } from "./context.ts";
 import { inParallel } from "./in-parallel.ts";
 import { openManifest } from "./open-image.ts";
@@ -85,8 +86,17 @@ async function sendBlob(
 ): Promise<void> {
   const { digest, size: total } = blob;
   context.onProgress({ type: "layer-start", digest, total, resumed: 0 });
-  await sink.putBlob(blob, source.blob(blob, context.signal));
+  const meter = new ProgressMeter({ digest, total, emit: context.onProgress });
+  await sink.putBlob(blob, metered(source.blob(blob, context.signal), meter));
+  meter.finish();
   context.onProgress({ type: "layer-done", digest, total });
+}
+
+async function* metered(bytes: AsyncIterable<Uint8Array>, meter: ProgressMeter): AsyncGenerator<Uint8Array> {
+  for await (const chunk of bytes) {
+    meter.advance(chunk.length);
+    yield chunk;
+  }
 }
 
 /** The root first, then what it names, each once. */

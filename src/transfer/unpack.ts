@@ -17,6 +17,7 @@ import { digestAlgorithm, type Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { isLayerType } from "../oci/media-types.ts";
 import type { Platform } from "../oci/platform.ts";
+import { ProgressMeter, UnpackMeter } from "../recipe/progress-meter.ts";
 import { bundleConfig } from "./bundle-config.ts";
 import type { TransferContext } from "./context.ts";
 import { openManifest, readImageConfig } from "./open-image.ts";
@@ -130,13 +131,12 @@ interface Layers {
 }
 
 async function applyLayers(context: TransferContext, layers: Layers, rootfs: string): Promise<ApplyReport> {
-  const { manifest, config } = layers;
-  const { signal, onProgress } = context;
+  const { manifest, config, source } = layers;
   using applier = new LayerApplier(rootfs);
   const open = (index: number): Promise<TarStream> | undefined => {
     const blob = manifest.layers[index];
     const diffId = config.rootfs.diffIds[index];
-    return blob === undefined || diffId === undefined ? undefined : openLayer(context, layers.source, blob, diffId);
+    return blob === undefined || diffId === undefined ? undefined : openLayer(context, source, blob, diffId);
   };
   let next = open(0);
   for (const [index, blob] of manifest.layers.entries()) {
@@ -146,22 +146,38 @@ async function applyLayers(context: TransferContext, layers: Layers, rootfs: str
     // The next layer is inflated while this one is written.
     next = open(index + 1);
     next?.catch(() => undefined);
-    const entriesBefore = applier.report().entries;
-    await applyLayer(stream, applier, {
-      diffId,
-      signal,
-      onBytes: (done) =>
-        onProgress({
-          type: "unpack",
-          digest: blob.digest,
-          done,
-          total: null,
-          entries: applier.report().entries - entriesBefore,
-        }),
-    });
-    onProgress({ type: "layer-done", digest: blob.digest, total: blob.size, diffId });
+    await applyOne(context, stream, applier, { blob, diffId });
   }
   return applier.finish();
+}
+
+async function applyOne(
+  { store, signal, onProgress }: TransferContext,
+  stream: TarStream,
+  applier: LayerApplier,
+  { blob: { digest }, diffId }: { readonly blob: Descriptor; readonly diffId: Digest },
+): Promise<void> {
+  const known = await store.layers.get(digest);
+  const total = known?.diffId === diffId ? known.uncompressedSize : 0;
+  onProgress({ type: "layer-start", digest, total, resumed: 0 });
+  const bytes = new ProgressMeter({ digest, total, emit: onProgress });
+  const members = new UnpackMeter({ digest, ...(total > 0 && { total }), emit: onProgress });
+  let entries = applier.report().entries;
+  const { size } = await applyLayer(stream, applier, {
+    diffId,
+    signal,
+    onBytes(done) {
+      const step = done - bytes.done;
+      bytes.count("local", step);
+      bytes.advance(step);
+      const before = entries;
+      entries = applier.report().entries;
+      members.advance(step, entries - before);
+    },
+  });
+  bytes.finish();
+  members.finish();
+  onProgress({ type: "layer-done", digest, total: size, diffId });
 }
 
 async function openLayer(

@@ -13,7 +13,7 @@ export const copyCommand: Command<CopyResult> = {
   flags: [{ flags: "--all", summary: "all platforms of an index, not just one" }],
   examples: [
     "varve copy docker://alpine:3.20 oci:alpine:3.20",
-    "varve copy --all oci-archive:app.tar registry.example/app:v1",
+    "varve copy --all oci-archive:app.tar app:v1",
     "varve copy debian:12 docker-archive:debian.tar:debian:12",
   ],
   showsProgress: true,
