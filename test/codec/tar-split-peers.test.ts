@@ -20,7 +20,7 @@ beforeAll(async () => {
   work = await tempDir();
   await mkdir(join(work.path, "tree"));
   await makeTree(join(work.path, "tree"));
-  archives = archivesOf(join(work.path, "tree"), work.path);
+  archives = archivesOf(join(work.path, "tree"));
   const plain = archives.filter(({ sparse }) => !sparse);
   const junk = Buffer.from("junk that follows the end ".repeat(70_000));
   for (const { maker, bytes } of plain.slice(0, 3)) {

@@ -250,6 +250,14 @@ describe("assembly of a tar-split", () => {
     await broken(fileOf(Buffer.from("127.0.0.1"), 19));
   });
 
+  it("notices a symlink or a directory in the place of a file", async () => {
+    for (const code of ["ELOOP", "EISDIR", "ENOTDIR"]) {
+      const open = () => Promise.reject(Object.assign(new Error(code), { code }));
+      const assembled = Array.fromAsync(assembleTar(readTarSplit(inChunks(split)), open));
+      await expect(assembled).rejects.toMatchObject({ code: "TAR_SPLIT_INVALID" });
+    }
+  });
+
   it("does not open empty files", async () => {
     expect((await assemble(split, new Map([["etc/hosts", Buffer.from("127.0.0.1 localhost")]]))).equals(tar)).toBe(
       true,

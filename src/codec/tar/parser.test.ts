@@ -504,6 +504,23 @@ describe("any archive", () => {
     );
   });
 
+  it("may hold files beyond 4 GiB", () => {
+    const [size, zeros] = [5 * 2 ** 30, Buffer.alloc(2 ** 26)];
+    let taken = 0;
+    const names: string[] = [];
+    const parser = new TarParser({
+      entry: (entry) => void names.push(`${entry.name} at ${parser.offset}`),
+      data: (bytes) => void (taken += bytes.length),
+      endEntry() {},
+    });
+    parser.write(encodeTarEntry({ type: "file", name: "big", size }, { format: "gnu" }));
+    for (let at = 0; at < size; at += zeros.length) parser.write(zeros);
+    parser.write(header("next"));
+    parser.end();
+    expect(names).toEqual(["big at 512", `next at ${512 + size + 512}`]);
+    expect(taken).toBe(size);
+  });
+
   it("does not hang or grow on noise", () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 3000 }), fc.integer({ min: 1, max: 999 }), (noise, step) => {
