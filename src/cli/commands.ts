@@ -11,7 +11,7 @@ export interface CommandEntry {
 export const COMMANDS: readonly CommandEntry[] = [
   {
     name: "pull",
-    summary: "get images into the store and unpack them",
+    summary: "get images into the store, each layer checked down to its content",
     load: async () => (await import("./commands/pull.ts")).pullCommand,
   },
   {

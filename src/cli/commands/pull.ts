@@ -7,7 +7,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   arguments: [{ name: "<ref...>", summary: "[docker://]HOST[:PORT]/NAME[:TAG][@DIGEST]", completes: "image" }],
   flags: [
     { flags: "--plan", summary: "print what would move and from where, and move nothing" },
-    { flags: "--no-unpack", summary: "get the blobs only" },
+    { flags: "--no-unpack", summary: "get the blobs only: layers are not inflated and checked" },
     { flags: "--no-sync", summary: "do not wait for the disk: faster, but a power loss may cost what was pulled" },
     { flags: "--wait", summary: "wait for another process that pulls the same (the default)" },
     { flags: "--no-wait", summary: "fail when another process pulls the same" },

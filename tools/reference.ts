@@ -1,0 +1,111 @@
+/**
+ * Makes docs/cli.md and docs/errors.md from the tables that the program itself uses, so that they cannot drift apart; a test holds the
+ * files to this. Run it after changing a command, a flag or an error: node tools/reference.ts
+ */
+import { writeFile } from "node:fs/promises";
+import { COMMANDS } from "../src/cli/commands.ts";
+import type { FlagSpec } from "../src/cli/command.ts";
+import { GLOBAL_FLAGS } from "../src/cli/global-flags.ts";
+import { ERROR_TABLE } from "../src/errors/table.ts";
+
+const DOCS = new URL("../docs/", import.meta.url);
+
+/** Each file's text as it should be. */
+export async function reference(): Promise<ReadonlyMap<string, string>> {
+  return new Map([
+    ["cli.md", await cliReference()],
+    ["errors.md", errorReference()],
+  ]);
+}
+
+async function cliReference(): Promise<string> {
+  const sections: string[] = [];
+  for (const entry of COMMANDS) {
+    const command = await entry.load();
+    const words = command.arguments.map(({ name }) => name).join(" ");
+    sections.push(
+      `## \`varve ${[entry.name, words].filter(Boolean).join(" ")}\``,
+      `${capital(entry.summary)}.${entry.alias === undefined ? "" : ` Also \`${entry.alias}\`.`}`,
+      ...(command.arguments.length === 0
+        ? []
+        : [
+            table(
+              ["argument", "meaning"],
+              command.arguments.map(({ name, summary }) => [code(name), summary]),
+            ),
+          ]),
+      ...(command.flags.length === 0 ? [] : [flagTable(command.flags)]),
+      ...(command.examples === undefined ? [] : [command.examples.map((line) => `    ${line}`).join("\n")]),
+    );
+  }
+  return `${[
+    "# The command line",
+    "<!-- made by tools/reference.ts from the program's own tables -->",
+    "From a checkout, `npm run -s varve -- ARGS` runs it from source. Results go to stdout, everything else to stderr. With `--json` stdout holds exactly one JSON document.",
+    "## Every command takes",
+    flagTable(GLOBAL_FLAGS),
+    'An error is `varve: CODE: what happened` and `hint: what to do`, with `--json` `{"error":{"code","message","hint"}}`; [errors.md](errors.md) lists the codes.',
+    ...sections,
+    PULL_JSON,
+    PROGRESS,
+  ].join("\n\n")}\n`;
+}
+
+const PULL_JSON = `## What \`pull --json\` prints
+
+    {
+      "reference", "digest", "mediaType", "platform", "imageId", "chainId",
+      "status": "pulled" | "up-to-date" | "planned",
+      "bytes": { "network", "local", "data", "zero", "total" },
+      "requests", "retries", "resumedBytes", "durationMs", "peakRssBytes",
+      "layers": [ { "digest", "diffId", "mediaType", "size", "how": "present" | "full" | "resumed",
+                    "bytes": { "network", "local", "data", "zero" }, "fallbacks": [ { "from", "reason" } ] } ],
+      "warnings": [ ... ]
+    }
+
+\`bytes.network\` counts body bytes received from registries for this command, manifests and indexes included. Several references give an
+array. With \`--plan\` nothing moves, and each layer also says \`why\` it would come this way.`;
+
+const PROGRESS = `## Progress events
+
+With \`--progress json\` each line on stderr is an event with a \`type\`: \`resolve\`, \`layer-start\`, \`progress\`, \`unpack\`, \`retry\`, \`failover\`,
+\`fallback\`, \`wait\`, \`layer-verified\`, \`layer-present\`, \`layer-done\`, \`image-done\`, \`warning\`. A \`progress\` event has \`digest\`, \`done\`, \`total\`,
+\`bytesPerSecond\`, \`etaSeconds\` (null while nothing moves) and the byte kinds \`network\`, \`local\`, \`data\`, \`zero\`; at most ten a second come for
+one digest, and the last state always.`;
+
+function errorReference(): string {
+  const rows = Object.entries(ERROR_TABLE).map(([name, { exit, hint }]) => [code(name), String(exit), hint]);
+  return `${[
+    "# Errors",
+    "<!-- made by tools/reference.ts from src/errors/table.ts -->",
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not authorised, 5 verification failed, 6 busy, 130 interrupted with progress kept. Where a place knows better than the hint below, it says so.",
+    table(["code", "exit", "hint"], rows),
+  ].join("\n\n")}\n`;
+}
+
+function flagTable(flags: readonly FlagSpec[]): string {
+  const meaning = ({ summary, choices }: FlagSpec): string =>
+    choices === undefined ? summary : `${summary}: ${choices.join(", ")}`;
+  return table(
+    ["flag", "meaning"],
+    flags.map((flag) => [code(flag.flags), meaning(flag)]),
+  );
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [line(head), `|${head.map(() => "---").join("|")}|`, ...rows.map(line)].join("\n");
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
+
+function capital(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
+}
+
+if (import.meta.main) {
+  for (const [name, text] of await reference()) await writeFile(new URL(name, DOCS), text);
+}
