@@ -13,7 +13,7 @@ import { must, systemError } from "../sys/errno.ts";
 import { Attributes } from "./attributes.ts";
 import type { Directory } from "./directory.ts";
 import { DirectoryTree } from "./directory-tree.ts";
-import { applyFault } from "./fault.ts";
+import { applyFault, rootFault } from "./fault.ts";
 import { DEFAULT_LIMITS, overLimit, type ApplyLimits } from "./limits.ts";
 import { Members } from "./members.ts";
 import { Metadata } from "./metadata.ts";
@@ -57,7 +57,7 @@ export class LayerApplier implements TarHandler, Disposable {
   #stored = 0;
   #disposed = false;
 
-  /** @param root an existing directory, which becomes the root of the tree @throws PERMISSION, FILE_NOT_FOUND, FFI_UNAVAILABLE */
+  /** @param root an existing directory, which becomes the root of the tree @throws PERMISSION, FILE_NOT_FOUND, PATH_INVALID, FFI_UNAVAILABLE */
   constructor(root: string, options: ApplyOptions = {}) {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     const limits = this.#limits;
@@ -75,7 +75,7 @@ export class LayerApplier implements TarHandler, Disposable {
         makeImplied: (parent, name) => this.#members.impliedDirectory(parent, name),
       });
     } catch (error) {
-      throw applyFault(error, undefined);
+      throw rootFault(error, root);
     }
     this.#remover = new Remover(this.#at, this.#tree, {
       confinedTo,

@@ -212,12 +212,13 @@ export class DirectoryTree implements Disposable {
     const status = this.#at.stat(directory.fd, "");
     if (typeof status === "number") throw systemError(-status, "statx", directory.path);
     if (!directory.fresh) directory.times = { accessedAt: status.accessedAt, modifiedAt: status.modifiedAt };
+    if (status.uid === this.#options.confinedTo && (status.mode & OWNER_ALL) !== OWNER_ALL) {
+      const mode = status.mode & 0o7777;
+      this.#admitOwner(directory, mode);
+      directory.finish = { accessedAt: status.accessedAt, modifiedAt: status.modifiedAt, mode };
+    }
     directory.hasDefaultAcl = this.#at.native && hasDefaultAcl(directory.fd);
     directory.inherits = directory.hasDefaultAcl || (status.mode & S_ISGID) !== 0;
-    if (status.uid !== this.#options.confinedTo || (status.mode & OWNER_ALL) === OWNER_ALL) return;
-    const mode = status.mode & 0o7777;
-    this.#admitOwner(directory, mode);
-    directory.finish = { accessedAt: status.accessedAt, modifiedAt: status.modifiedAt, mode };
   }
 
   /** A directory that keeps its own owner out is opened to him until the layer ends. */
@@ -242,7 +243,13 @@ export class DirectoryTree implements Disposable {
 }
 
 function hasDefaultAcl(fd: number): boolean {
-  return xattrCalls().get(`/proc/self/fd/${fd}/.`, "system.posix_acl_default") !== undefined;
+  try {
+    return xattrCalls().get(`/proc/self/fd/${fd}/.`, "system.posix_acl_default") !== undefined;
+  } catch (error) {
+    // Nothing can be made in a directory that may not be entered.
+    if ((error as NodeJS.ErrnoException).code === "EACCES") return false;
+    throw error;
+  }
 }
 
 function notDirectory(parent: Directory, name: string): VarveError {

@@ -28,3 +28,9 @@ export function applyFault(error: unknown, name: string | undefined): VarveError
   const hint = "choose a directory that can be written";
   return new VarveError("PERMISSION", fault.message, { cause: error, detail: fault.detail, hint });
 }
+
+/** For a root that cannot be opened: the caller's path is at fault, not a layer. */
+export function rootFault(error: unknown, root: string): VarveError {
+  if ((error as NodeJS.ErrnoException).code !== "ENOTDIR") return applyFault(error, undefined);
+  return new VarveError("PATH_INVALID", `${root} is not a directory`, { cause: error });
+}

@@ -75,12 +75,14 @@ export class Members {
   directory(parent: Directory, base: string, entry: TarEntry): void {
     const fd = this.#tree.fd(parent);
     const mode = (entry.mode & PERMISSIONS) | OWNER_ALL;
-    if (this.#at.mkdir(fd, base, mode) === -EEXIST) {
+    let result = this.#at.mkdir(fd, base, mode);
+    if (result === -EEXIST) {
       const found = this.#tree.child(parent, base);
       if (typeof found !== "number") return this.#describe(found, parent, base, entry);
       this.#remover.remove(parent, base);
-      must(this.#at.mkdir(fd, base, mode), "mkdirat", entry.name);
+      result = this.#at.mkdir(this.#tree.fd(parent), base, mode);
     }
+    must(result, "mkdirat", entry.name);
     const made = this.#tree.adopt(parent, base);
     made.finish = this.#metadata.directory(parent, this.#tree.fd(parent), base, entry, undefined);
     made.inherits = (entry.mode & S_ISGID) !== 0;
