@@ -18,7 +18,7 @@ export async function main(): Promise<void> {
 }
 
 /** The use cases on the store and the registries that the settings name. */
-function connect(settings: Settings, bound: Run): Services {
+export function connect(settings: Settings, bound: Run): Services {
   const { signal } = bound;
   const opened = new AsyncDisposableStack();
   const registry = once(async () => {

@@ -10,7 +10,7 @@ import type { Settings } from "../options.ts";
 import { discard } from "./body.ts";
 import { Dispatchers } from "./dispatchers.ts";
 import { RegistryFailure } from "./failure.ts";
-import { networkFailure } from "./network-failure.ts";
+import { networkFailure, speaksNoTls } from "./network-failure.ts";
 import { tlsElsewhere, type TlsSettings } from "./trust.ts";
 
 const MOST_REDIRECTS = 10;
@@ -81,7 +81,7 @@ export class Transport implements AsyncDisposable {
 
   async #once(request: HttpRequest, url: URL, tls: TlsSettings, elsewhere: boolean, raw: boolean): Promise<HttpAnswer> {
     const { method, signal, doing } = request;
-    request.onEvent?.({ type: "request", host: url.host });
+    const made = (): void => request.onEvent?.({ type: "request", host: url.host });
     try {
       const answer = await this.#dispatchers.for(url, tls, request.connectMs).request({
         origin: url.origin,
@@ -97,8 +97,11 @@ export class Transport implements AsyncDisposable {
         ...(request.body === undefined ? {} : { body: request.body }),
         ...(signal === undefined ? {} : { signal }),
       });
+      made();
       return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, elsewhere };
     } catch (error) {
+      // Finding out that a registry speaks plain HTTP is no request: none was sent.
+      if (!speaksNoTls(error)) made();
       // Raw errors tell what the registry itself speaks; where it sent us to is another matter.
       if (raw && url === request.url && signal?.aborted !== true) throw error;
       throw networkFailure(error, url.host, doing, signal);
