@@ -3,7 +3,7 @@
  * input byte goes out once, in order, as payload (`data`) or as anything else (`raw`), so that tar-split can rebuild
  * the exact stream. POSIX ustar and PAX, GNU, STAR and v7 are read; every doubt is settled as Go's archive/tar does.
  */
-import { BLOCK, dialectOf, paddingOf } from "./block.ts";
+import { BLOCK, blockSum, dialectOf, paddingOf } from "./block.ts";
 import type { TarHandler, TarLimits } from "./entry.ts";
 import { invalid, overLimit } from "./fault.ts";
 import { FLAG, isExtension } from "./member-type.ts";
@@ -171,7 +171,7 @@ export class TarParser {
   #takeHeader(bytes: Buffer, view: DataView, at: number): void {
     const offset = this.offset - BLOCK;
     if (this.#state === SECOND_ZERO_BLOCK) {
-      if (!isZero(bytes, at)) throw invalid("data follows a single block of zeros", offset);
+      if (blockSum(view, at) !== 0) throw invalid("data follows a single block of zeros", offset);
       this.#flushRaw();
       this.#state = TRAILER;
       this.#handler.endOfArchive?.();
@@ -294,9 +294,4 @@ export class TarParser {
     if (this.#rawFrom < this.#at) this.#handler.raw?.(this.#bytes.subarray(this.#rawFrom, this.#at));
     this.#rawFrom = this.#at;
   }
-}
-
-function isZero(bytes: Buffer, at: number): boolean {
-  for (let i = at; i < at + BLOCK; i++) if (bytes[i] !== 0) return false;
-  return true;
 }
