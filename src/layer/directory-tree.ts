@@ -226,7 +226,7 @@ export class DirectoryTree implements Disposable {
     const { parent } = directory;
     const result =
       parent === undefined
-        ? this.#at.chmod(directory.fd, ".", mode | OWNER_ALL)
+        ? this.#at.chmod(directory.fd, "", mode | OWNER_ALL)
         : this.#at.chmod(this.fd(parent), directory.name, mode | OWNER_ALL);
     must(result, "fchmodat", directory.path);
   }

@@ -1,11 +1,12 @@
 /** Tars that nobody wrote by hand: random members over few names, and valid tars with random damage. */
+import { execFileSync } from "node:child_process";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { packTree } from "../../test/kit/images/pack-tree.ts";
 import { applyAll } from "../../test/kit/layer/apply-all.ts";
-import { tempDir } from "../../test/kit/temp-dir.ts";
+import { tempDir, type TempDir } from "../../test/kit/temp-dir.ts";
 import type { TreeNode } from "../../test/kit/trees/tree-node.ts";
 import { isVarveError } from "../errors/varve-error.ts";
 import { withoutFfi } from "../sys/libc.ts";
@@ -33,6 +34,16 @@ function scene(parent: string): Scene {
     readFileSync(join(canary, "f"), "utf8"),
   ];
   return { root, canary, look };
+}
+
+/** A place that can be removed again although tars may shut directories to their owner. */
+async function playground(): Promise<TempDir> {
+  const dir = await tempDir();
+  const dispose = async (): Promise<void> => {
+    execFileSync("chmod", ["-R", "u+rwx", dir.path]);
+    await dir[Symbol.asyncDispose]();
+  };
+  return { path: dir.path, [Symbol.asyncDispose]: dispose };
 }
 
 function openDescriptors(): number {
@@ -116,7 +127,7 @@ describe("random members in random order", () => {
     { how: "foreign calls", plain: false, numRuns: 250 },
     { how: "plain Node", plain: true, numRuns: 80 },
   ])("never change what lies beside the root, and end in a coded error or none ($how)", async ({ plain, numRuns }) => {
-    await using dir = await tempDir();
+    await using dir = await playground();
     using _mode = plain ? withoutFfi() : undefined;
     let run = 0;
     const canary = join(dir.path, "0", "canary");
@@ -155,7 +166,7 @@ describe("damaged tars", () => {
   const damage = fc.array(fc.tuple(fc.nat(sample.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
 
   it("never change what lies beside the root, never hang, and end in a coded error or none", async () => {
-    await using dir = await tempDir();
+    await using dir = await playground();
     let run = 0;
     await fc.assert(
       fc.asyncProperty(damage, fc.boolean(), fc.nat(sample.length), async (changes, seal, end) => {

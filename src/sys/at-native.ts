@@ -1,6 +1,7 @@
 /** The at-calls through the C library: 0.1 to 1 µs each on top of the system call, half of what `node:fs` takes. */
 import { endianness } from "node:os";
 import type { AtCalls, FileStatus, FileTime } from "./at.ts";
+import { chmodOpen } from "./at-proc.ts";
 import { bind, cString, lastErrno } from "./libc.ts";
 import { decodeName } from "./path-bytes.ts";
 
@@ -130,6 +131,7 @@ function bindChmod(): AtCalls["chmod"] {
   const fchmodat = bind("int fchmodat(int, const char *, unsigned int, int)");
   let modern = true;
   return (directory, name, mode) => {
+    if (name === "") return chmodOpen(directory, mode);
     if (modern) {
       const value = result(syscall(SYS_FCHMODAT2, directory, cString(name), mode, AT_SYMLINK_NOFOLLOW));
       // EPERM is also what seccomp profiles older than the call say.

@@ -59,7 +59,8 @@ export const procAtCalls: AtCalls = {
     ),
   readlink: (directory, name) => attempt(() => decodeName(readlinkSync(place(directory, name), "buffer"))),
   chown: (directory, name, uid, gid) => done(() => lchownSync(place(directory, name), uid, gid)),
-  chmod: (directory, name, mode) => attempt(() => chmodNoFollow(place(directory, name), mode)),
+  chmod: (directory, name, mode) =>
+    name === "" ? chmodOpen(directory, mode) : attempt(() => chmodNoFollow(place(directory, name), mode)),
   setTimes: (directory, name, accessedAt, modifiedAt) =>
     done(() => lutimesSync(place(directory, name), float(accessedAt), float(modifiedAt))),
   fileChown: (file, uid, gid) => done(() => fchownSync(file, uid, gid)),
@@ -111,6 +112,11 @@ function status(from: BigIntStats): FileStatus {
     accessedAt: fileTime(from.atimeNs),
     modifiedAt: fileTime(from.mtimeNs),
   };
+}
+
+/** fchmod refuses what was opened with `O_PATH`; the name that /proc has for it does not. */
+export function chmodOpen(file: number, mode: number): number {
+  return done(() => chmodSync(`/proc/self/fd/${file}`, mode));
 }
 
 /** chmod follows links, so the name is pinned first and found to be no link. */

@@ -126,6 +126,8 @@ describe.each([
     expect(status(p.at.stat(p.fd, "f")).mode & 0o7777).toBe(0o4711);
     expect(p.at.chmod(p.fd, "l", 0o600)).toBe(-EOPNOTSUPP);
     expect(status(p.at.stat(p.fd, "f")).mode & 0o7777).toBe(0o4711);
+    expect(p.at.chmod(p.fd, "", 0o711)).toBe(0);
+    expect(status(p.at.stat(p.fd, "")).mode & 0o7777).toBe(0o711);
     const file = openSync(join(p.path, "f"), "r");
     expect(p.at.fileChmod(file, 0o640)).toBe(0);
     closeSync(file);

@@ -57,7 +57,7 @@ export interface AtCalls {
   stat(directory: number, name: string): FileStatus | number;
   readlink(directory: number, name: string): string | number;
   chown(directory: number, name: string, uid: number, gid: number): number;
-  /** `-EOPNOTSUPP` on a symbolic link. */
+  /** Of the name, or of `directory` itself when the name is empty. `-EOPNOTSUPP` on a symbolic link. */
   chmod(directory: number, name: string, mode: number): number;
   setTimes(directory: number, name: string, accessedAt: FileTime, modifiedAt: FileTime): number;
   fileChown(file: number, uid: number, gid: number): number;
