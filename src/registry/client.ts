@@ -120,7 +120,7 @@ export class RegistryClient implements AsyncDisposable {
       } as const;
       const answer = await this.#session.send(endpoint, ask);
       if (answer.status !== 200) throw await this.#session.refusal(answer, ask, "BLOB_UNKNOWN");
-      return verified(await readDocument(answer, subject, options, blob.size), blob, answer.url.host);
+      return verified(await readDocument(answer, subject, options, limit), blob, answer.url.host);
     });
   }
 
