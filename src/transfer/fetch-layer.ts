@@ -2,6 +2,7 @@
  * One layer of a pull: held already, waited for, or fetched by the best plan; its DiffID is checked behind the download's front.
  * The blob is published only when everything holds.
  */
+import type { ErrorCode } from "../errors/table.ts";
 import { isVarveError, toError, VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
 import type { FrontFile } from "../layer/threads.ts";
@@ -86,7 +87,6 @@ async function tryLayer(context: TransferContext, task: LayerTask, options: Fetc
   await ingest.commit(assembly);
   if (check !== undefined) await recordLayer(context, task, check);
   onProgress({ type: "layer-done", digest: blob.digest, total: blob.size, ...(check && { diffId: check.diffId }) });
-  options.tally.add(assembly);
   const { bytes, fallbacks, resumedBytes } = assembly;
   const result = resultOf(task, { how: resumedBytes > 0 ? "resumed" : "full", bytes, fallbacks });
   return { result, resumedBytes };
@@ -107,7 +107,7 @@ async function assembleAndCheck(
   const [assembled, checked] = await Promise.allSettled([
     assemble(plan.recipe, {
       ingest,
-      blobs: context.registry.blobs(task.reference),
+      blobs: options.tally.counting(context.registry.blobs(task.reference)),
       budget: options.budget,
       concurrency: options.budget.concurrency,
       priority: options.priority,
@@ -118,11 +118,24 @@ async function assembleAndCheck(
   ]);
   if (assembled.status === "rejected") throw toError(assembled.reason);
   if (checked.status === "rejected") {
-    await ingest.discard();
+    // A verdict on the content condemns the bytes; a check that was only cut off says nothing against them.
+    if (isVerdict(checked.reason)) await ingest.discard();
+    else await ingest.commit(assembled.value);
     throw toError(checked.reason);
   }
   return [assembled.value, checked.value];
 }
+
+function isVerdict(error: unknown): boolean {
+  return error instanceof VarveError && VERDICTS.has(error.code);
+}
+
+const VERDICTS: ReadonlySet<ErrorCode> = new Set([
+  "DIFFID_MISMATCH",
+  "COMPRESSION_INVALID",
+  "LAYER_INVALID",
+  "LAYER_LIMIT",
+]);
 
 /** What is held is not fetched. Its DiffID is checked unless that was done before. */
 async function presentLayer(

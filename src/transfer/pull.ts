@@ -164,7 +164,8 @@ interface Facts extends Done {
 
 function report(image: ResolvedImage, { status, layers, resumedBytes, tally, startedAt }: Facts): PullResult {
   const bytes = layers.reduce((sum, layer) => addBytes(sum, layer.bytes), noBytes());
-  bytes.network += tally.network;
+  // Documents count too, and tries that failed.
+  bytes.network = tally.network;
   return {
     reference: image.name,
     digest: image.root.digest,
