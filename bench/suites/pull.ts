@@ -4,6 +4,7 @@
  * system made anew; medians are quoted.
  *
  *   npm run bench -- pull [--image HOST:PORT/NAME:TAG] [--on tmpfs,ext4] [--runs 3] [--size GIB]
+ *   npm run bench -- pull --times 10 --size 40     memory, on an image ten times as large
  *
  * Without `--image` a Debian image of about a gigabyte is built (see lib/real-image.ts; a quarter of an hour).
  */
@@ -15,6 +16,7 @@ import { run, runOk } from "../../test/kit/peers/run.ts";
 import { containerdContender } from "../lib/containerd.ts";
 import { freshDisk, type DiskKind } from "../lib/fresh-disk.ts";
 import { inSequence, measure, median, type Cost } from "../lib/measure.ts";
+import { multiplyImage } from "../lib/multiply-image.ts";
 import { withRealImage } from "../lib/real-image.ts";
 
 const VARVE = join(import.meta.dirname, "../../bin/varve.js");
@@ -71,10 +73,31 @@ export async function main(args: readonly string[]): Promise<void> {
       runs: { type: "string", default: "3" },
       size: { type: "string", default: "14" },
       json: { type: "string" },
+      times: { type: "string" },
     },
   });
-  if (values.image === undefined) return withRealImage((image) => compare(image, values));
-  return compare(values.image, values);
+  const work = (image: string): Promise<void> =>
+    values.times === undefined ? compare(image, values) : watchMemory(image, Number(values.times), values.size);
+  return values.image === undefined ? withRealImage(work) : work(values.image);
+}
+
+/** varve alone, on the image and on one `times` as large: the peak must not grow with the size. */
+async function watchMemory(image: string, times: number, size: string): Promise<void> {
+  await using disk = await freshDisk("ext4", Number(size));
+  const larger = await multiplyImage(image, times, disk.path);
+  await rm(join(disk.path, "layout"), { recursive: true });
+  const costs: Record<string, Cost> = {};
+  for (const [name, which] of [
+    ["once", image],
+    [`${times} times as large`, larger],
+  ] as const) {
+    const dir = join(disk.path, "run");
+    const store = join(dir, "store");
+    costs[`pull, ${name}`] = await varve("--root", store, "pull", which);
+    costs[`unpack, ${name}`] = await varve("--root", store, "unpack", which, join(dir, "tree"));
+    await rm(dir, { recursive: true });
+  }
+  printTable(`${image}, and ${larger}`, costs);
 }
 
 interface Options {
