@@ -5,5 +5,6 @@
 export function releaseBuffer(bytes: Uint8Array): void {
   const { buffer } = bytes;
   // A view of a part shares its buffer with others; a buffer that was transferred away is empty already.
-  if (buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength && bytes.byteLength > 0) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && bytes.byteLength === buffer.byteLength && bytes.byteLength > 0)
+    buffer.transfer(0);
 }
