@@ -16,6 +16,8 @@ const BY_ERRNO: Readonly<Record<string, ErrorCode>> = {
  */
 export function toVarveError(error: unknown, doing?: string): VarveError {
   if (error instanceof VarveError) return error;
+  // What went wrong first is what happened; that closing something then failed as well follows from it.
+  if (error instanceof SuppressedError) return toVarveError(error.suppressed, doing);
   const prefix = doing === undefined ? "" : `${doing}: `;
   if (!(error instanceof Error)) return new VarveError("INTERNAL", prefix + String(error));
   if (error.name === "AbortError") return new VarveError("INTERRUPTED", `${prefix}interrupted`, { cause: error });

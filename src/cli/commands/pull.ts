@@ -1,4 +1,5 @@
 /** `varve pull REF...` */
+import { parseReference } from "../../oci/reference.ts";
 import type { PullResult } from "../../transfer/pull-result.ts";
 import type { Command } from "../command.ts";
 import { renderPlan, renderPull } from "../print/pull.ts";
@@ -21,6 +22,8 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   keepsProgress: true,
 
   async run({ args, flags, settings, services }) {
+    // A slip in the last name must not be told after the first one's gigabytes.
+    for (const reference of args) parseReference(reference);
     const results: PullResult[] = [];
     for (const reference of args) {
       const result = await services.pull(reference, {

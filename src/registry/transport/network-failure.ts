@@ -84,9 +84,10 @@ export function networkFailure(error: unknown, host: string, doing: string, sign
   }
   if (code === "UND_ERR_ABORTED" && error.message.includes("Proxy response")) return proxyFailure(error, host, doing);
   if (error.message.includes("Proxy Authentication Required")) return proxyFailure(error, host, doing);
-  if (code.startsWith("HPE_")) {
+  if (code.startsWith("HPE_") || error.name === "HTTPParserError") {
     // A connection cut inside a chunk header looks like this too, so it is worth another attempt.
-    return new RegistryFailure("REGISTRY_PROTOCOL", `${doing}: ${host} sent a broken HTTP response (${code})`, {
+    const what = code === "" ? "something else than HTTP" : `a broken HTTP response (${code})`;
+    return new RegistryFailure("REGISTRY_PROTOCOL", `${doing}: ${host} sent ${what}`, {
       ...options,
       retryable: true,
     });
