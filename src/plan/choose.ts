@@ -33,13 +33,16 @@ export function estimate(cost: Cost, rates: Rates = {}): number {
   return cost.network / network + cost.local / local + cost.data / data + cost.zero / zero + cost.requests * request;
 }
 
-/** The cheapest plan; of equal ones that with fewer network bytes, then fewer requests, then the one named first. */
+/** The cheapest plan; of equal ones that with fewer network bytes, requests, local bytes, literals, zeros; then the one named first. */
 export function choose(plans: readonly Plan[], rates: Rates = {}): Choice {
   const ranked = [...plans].sort(
     (a, b) =>
       estimate(a.cost, rates) - estimate(b.cost, rates) ||
       a.cost.network - b.cost.network ||
-      a.cost.requests - b.cost.requests,
+      a.cost.requests - b.cost.requests ||
+      a.cost.local - b.cost.local ||
+      a.cost.data - b.cost.data ||
+      a.cost.zero - b.cost.zero,
   );
   const [plan, next] = ranked;
   if (plan === undefined) throw new VarveError("INTERNAL", "there is no plan to choose from");

@@ -4,7 +4,7 @@
  * stay.
  */
 import { randomUUID } from "node:crypto";
-import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { link, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { toVarveError } from "../../errors/from-system.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
@@ -129,14 +129,33 @@ function temporaryIn(directory: string): string {
 
 async function prepare(directory: string): Promise<void> {
   const names = await readdir(directory);
-  if (names.length > 0 && !["oci-layout", "index.json", "blobs"].some((name) => names.includes(name))) {
+  // Another copy may be at this very point; its half-made files are no foreign ones.
+  const others = names.filter((name) => !name.startsWith(TEMPORARY));
+  if (others.length > 0 && !["oci-layout", "index.json", "blobs"].some((name) => names.includes(name))) {
     throw new VarveError("TARGET_NOT_EMPTY", `${directory} is not an image layout, and not empty`);
   }
-  if (!names.includes("oci-layout")) {
-    const options = { syncIn: directory, mode: FILE_MODE };
-    await replaceFile(join(directory, "oci-layout"), temporaryIn(directory), OCI_LAYOUT, options);
-  }
+  if (!names.includes("oci-layout")) await placeMarker(directory);
   for (const name of names.filter((found) => found.startsWith(TEMPORARY))) await removeStale(join(directory, name));
+}
+
+/** Never replaces the file, which another copy may have locked by now. */
+async function placeMarker(directory: string): Promise<void> {
+  const marker = join(directory, "oci-layout");
+  const temporary = temporaryIn(directory);
+  try {
+    await using file = await open(temporary, "wx", FILE_MODE);
+    await file.writeFile(OCI_LAYOUT);
+    await file.sync();
+    await link(temporary, marker);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    // File systems without hard links leave only the rename, and with it a small risk between two first copies.
+    if (code === "EPERM" || code === "ENOTSUP") await rename(temporary, marker);
+    else if (code !== "EEXIST") throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+  await syncNames(directory);
 }
 
 async function removeStale(path: string): Promise<void> {
