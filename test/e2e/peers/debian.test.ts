@@ -18,6 +18,8 @@ import { buildDebian, DEBIAN_PEERS, MirrorUnreachable, RELEASE, type BuiltImage 
 import { isRoot, lacks, program, skopeoCopy, skopeoRaw, umociUnpack } from "./programs.ts";
 
 const SETUP_MS = 300_000;
+/** Trees of thousands of files are read on a machine that may have other work. */
+const TREES_MS = 180_000;
 
 describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !isRoot)("an image of Debian", () => {
   const things = new AsyncDisposableStack();
@@ -61,15 +63,19 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
     expect(await storeFaults(machine.root)).toEqual([]);
   });
 
-  it("unpacks to umoci's tree, entry by entry", async () => {
-    const ours = join(machine.path, "ours");
-    const unpacked = (await execOk("unpack", reference, ours)) as UnpackResult;
-    const theirs = await umociUnpack(`${built.layout}:${built.tag}`, join(machine.path, "theirs"));
-    const tree = await readTree(ours);
-    expect(diffTrees(asVarveDoes(await readTree(theirs)), tree)).toEqual([]);
-    expect(unpacked.skipped).toEqual({ owners: 0, devices: 0, xattrs: 1 });
-    expectEverySort(tree);
-  });
+  it(
+    "unpacks to umoci's tree, entry by entry",
+    async () => {
+      const ours = join(machine.path, "ours");
+      const unpacked = (await execOk("unpack", reference, ours)) as UnpackResult;
+      const theirs = await umociUnpack(`${built.layout}:${built.tag}`, join(machine.path, "theirs"));
+      const tree = await readTree(ours);
+      expect(diffTrees(asVarveDoes(await readTree(theirs)), tree)).toEqual([]);
+      expect(unpacked.skipped).toEqual({ owners: 0, devices: 0, xattrs: 1 });
+      expectEverySort(tree);
+    },
+    TREES_MS,
+  );
 
   it("runs from the bundle, and its exit status comes through", async () => {
     const bundle = join(machine.path, "bundle");
@@ -80,7 +86,7 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
 
     const path = join(bundle, "config.json");
     const config = JSON.parse(await readFile(path, "utf8")) as { process: { args: string[] } };
-    config.process.args = ["/bin/sh", "-c", "dpkg --verify >&2; id; exit 7"];
+    config.process.args = ["/bin/sh", "-c", "id; exit 7"];
     await writeFile(path, JSON.stringify(config));
     const edited = await runc(bundle);
     expect(edited.stdout.toString()).toMatch(/^uid=0\(root\) gid=0\(root\)/);

@@ -4,20 +4,22 @@
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { xattrCalls } from "../../../../src/sys/xattr.ts";
 import { findPeer, type PeerName } from "../../../kit/peers.ts";
-import { run, runOk } from "../../../kit/peers/run.ts";
+import { run, runOk, type RunOptions, type RunResult } from "../../../kit/peers/run.ts";
 import { unmountBelow } from "../../../kit/unmount-below.ts";
 import { BY_TAR, BY_UMOCI, CHANGE, CLEAN_BASE, INSTALL, XATTRS } from "./changes.ts";
 
 /** What has to be installed to build it; devices and owners need root as well. */
-export const DEBIAN_PEERS: readonly PeerName[] = ["debootstrap", "buildah", "umoci", "tar"];
+export const DEBIAN_PEERS: readonly PeerName[] = ["debootstrap", "buildah", "umoci", "tar", "python3", "unshare"];
 
 export const RELEASE = "bookworm";
 /** What the image runs. */
 const COMMAND = ["/bin/sh", "-c", "cat /etc/os-release"];
 const SOURCES = "/etc/apt/sources.list.d/debian.sources";
 const BUILD_MS = 240_000;
+const SET_XATTR = "import os, sys; os.setxattr(sys.argv[1], sys.argv[2], sys.argv[3].encode())";
+/** How debootstrap and apt say that packages cannot be had. */
+const NO_WAY = /Failed getting release file|Couldn't download|Failed to fetch|Could not (?:resolve|connect)/;
 
 /** The machine has no way to Debian's packages: the image cannot be built here and now. */
 export class MirrorUnreachable extends Error {
@@ -44,6 +46,9 @@ export async function buildDebian(dir: string): Promise<BuiltImage> {
     await buildWithBuildah(dir, mirror, `oci:${layout}:v1`);
     await addTarLayer(dir, `${layout}:v1`);
     await addUmociLayer(dir, `${layout}:v1`);
+  } catch (error) {
+    if (!(error instanceof Error) || !NO_WAY.test(error.message)) throw error;
+    throw new MirrorUnreachable(error.message.slice(-1000), { cause: error });
   } finally {
     await unmountBelow(dir);
   }
@@ -63,8 +68,7 @@ async function buildWithBuildah(dir: string, mirror: string, destination: string
   const places = ["--root", join(dir, "storage"), "--runroot", join(dir, "run")];
   const buildah = async (command: string, ...args: string[]): Promise<string> => {
     const all = ["--storage-driver", "overlay", ...places, command, ...args];
-    const { stdout } = await runOk(peer("buildah"), all, { timeoutMs: BUILD_MS });
-    return stdout.toString().trim();
+    return (await contained(peer("buildah"), all)).stdout.toString().trim();
   };
 
   const base = await buildah("from", "scratch");
@@ -80,7 +84,7 @@ async function buildWithBuildah(dir: string, mirror: string, destination: string
 
   // Through the mount and not through `buildah run`, which lets nobody make devices.
   const changed = await buildah("from", "--pull-never", "localhost/varve-tools");
-  await runOk("chroot", [await buildah("mount", changed), "sh", "-ec", CHANGE], { timeoutMs: BUILD_MS });
+  await contained("chroot", [await buildah("mount", changed), "sh", "-ec", CHANGE]);
   await buildah("umount", changed);
   await buildah("config", "--cmd", JSON.stringify(COMMAND), changed);
   await buildah("commit", "--quiet", changed, "varve-changed");
@@ -90,11 +94,9 @@ async function buildWithBuildah(dir: string, mirror: string, destination: string
 
 async function debootstrap(tree: string, mirror: string): Promise<void> {
   const args = ["--variant=minbase", RELEASE, tree, mirror];
-  const { code, stdout, stderr } = await run(peer("debootstrap"), args, { timeoutMs: BUILD_MS });
+  const { code, stdout, stderr } = await run(...container(peer("debootstrap"), args));
   if (code === 0) return;
-  const said = `${stdout.toString()}${stderr}`.slice(-2000);
-  if (said.includes("Failed getting release file")) throw new MirrorUnreachable(said);
-  throw new Error(`debootstrap ended with ${code}: ${said}`);
+  throw new Error(`debootstrap ended with ${code}: ${`${stdout.toString()}${stderr}`.slice(-2000)}`);
 }
 
 async function addTarLayer(dir: string, image: string): Promise<void> {
@@ -102,9 +104,7 @@ async function addTarLayer(dir: string, image: string): Promise<void> {
   const archive = join(dir, "by-tar.tar");
   await mkdir(tree);
   await runOk("sh", ["-ec", BY_TAR], { cwd: tree });
-  for (const [path, name, value] of XATTRS) {
-    if (xattrCalls().set(join(tree, path), name, Buffer.from(value)) < 0) throw new Error(`${path} takes no ${name}`);
-  }
+  for (const attribute of XATTRS) await runOk(peer("python3"), ["-c", SET_XATTR, ...attribute], { cwd: tree });
   const args = "--format=posix --sparse --numeric-owner --sort=name --xattrs --xattrs-include=*".split(" ");
   await runOk(peer("tar"), [...args, "-C", tree, "-cf", archive, "."]);
   await runOk(peer("umoci"), ["raw", "add-layer", "--image", image, archive]);
@@ -115,6 +115,15 @@ async function addUmociLayer(dir: string, image: string): Promise<void> {
   await runOk(peer("umoci"), ["unpack", "--image", image, bundle], { timeoutMs: BUILD_MS });
   await runOk("sh", ["-ec", BY_UMOCI], { cwd: join(bundle, "rootfs") });
   await runOk(peer("umoci"), ["repack", "--image", image, bundle], { timeoutMs: BUILD_MS });
+}
+
+function contained(program: string, args: readonly string[]): Promise<RunResult> {
+  return runOk(...container(program, args));
+}
+
+/** Builders start many programs: with the one that is killed go all that it started. */
+function container(program: string, args: readonly string[]): [string, string[], RunOptions] {
+  return [peer("unshare"), ["--pid", "--fork", "--kill-child", program, ...args], { timeoutMs: BUILD_MS }];
 }
 
 function peer(name: PeerName): string {

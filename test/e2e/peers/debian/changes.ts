@@ -15,6 +15,7 @@ rm -rf /var/lib/apt/lists/*
 /** In the chroot of the second layer's tree: deletions and replacements of all sorts, and every sort of file there is. */
 export const CHANGE = `
 export DEBIAN_FRONTEND=noninteractive
+umask 022
 apt-get -qy purge at
 rm -rf /usr/share/doc /usr/share/man
 rm /etc/issue
@@ -79,6 +80,7 @@ export const XATTRS: readonly (readonly [path: string, name: string, value: stri
 
 /** On this machine, in the tree that umoci made of the other layers and makes a layer of again. */
 export const BY_UMOCI = `
+umask 022
 rm -r srv/sticky usr/share/common-licenses
 rm usr/local/bin/capable-too
 printf 'changed by umoci\\n' >> etc/cron.d/own
