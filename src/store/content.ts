@@ -2,9 +2,9 @@
  * The content store: whole, verified blobs under their digests, and the one way in (see types.ts for the life of a blob).
  * A digest's lock is held while its blob is made or removed, so any number of processes may work on one store.
  */
-import { readdir, unlink } from "node:fs/promises";
+import { lstat, readdir, rm, unlink } from "node:fs/promises";
 import { toVarveError } from "../errors/from-system.ts";
-import { VarveError } from "../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { digestAlgorithm, digestOf, isDigest, type Digest } from "../oci/digest.ts";
 import type { FileLock } from "../sys/flock.ts";
 import { hashBlob, readBlob, statBlob } from "./blob-file.ts";
@@ -26,6 +26,11 @@ export interface ContentStoreOptions {
 }
 
 export type IngestOptions = LockWaitOptions;
+
+export interface RemoveOptions {
+  /** Asked last, under the digest's lock and after the leases: a yes keeps it. */
+  readonly unless?: () => Promise<boolean>;
+}
 
 export class ContentStore {
   readonly #options: ContentStoreOptions;
@@ -124,16 +129,64 @@ export class ContentStore {
    * the store to do this instead.
    * @returns whether it was removed
    */
-  async remove(digest: Digest): Promise<boolean> {
-    return this.#removing(digest, () => unlink(this.#layout.blob(digest)));
+  async remove(digest: Digest, options: RemoveOptions = {}): Promise<boolean> {
+    return this.#removing(digest, options, async () => {
+      await unlink(this.#layout.blob(digest));
+      this.#options.step("unlinked");
+    });
   }
 
-  /** All whole blobs, in no order. */
-  async *list(): AsyncGenerator<ContentInfo> {
+  /**
+   * Removes a blob whose bytes are not the digest's, though images or leases name it: as long as it lies there, nobody fetches the
+   * right one. Waits for whoever is at work on the digest.
+   * @returns whether it was damaged, and is gone
+   */
+  async removeDamaged(digest: Digest, options: LockWaitOptions = {}): Promise<boolean> {
+    this.#mustBeWritable();
+    const lock = await this.#options.locks.digest(digest, options);
+    try {
+      const path = this.#layout.blob(digest);
+      const found = await lstat(path).catch(() => undefined);
+      if (found === undefined) return false;
+      if (found.isFile() && (await hashBlob(path, digest, options.signal)) === digest) return false;
+      await rm(path, { recursive: true });
+      return true;
+    } catch (error) {
+      throw toVarveError(error, `removing the damaged ${digest}`);
+    } finally {
+      lock.unlock({ remove: true });
+    }
+  }
+
+  /**
+   * Whether the blob is there, for who has just leased it: what is being removed at this moment is not. A blob that someone is at
+   * work on counts as not there; `ingest` waits for him.
+   */
+  async holds({ digest, size }: { readonly digest: Digest; readonly size: number }): Promise<boolean> {
+    if ((await this.stat(digest))?.size !== size) return false;
+    const lock = this.#options.locks.tryDigest(digest);
+    if (lock === undefined) return false;
+    try {
+      return (await this.stat(digest))?.size === size;
+    } finally {
+      lock.unlock({ remove: true });
+    }
+  }
+
+  /**
+   * All whole blobs, in no order.
+   * @param options.odd what to do when a digest names something else than a file. Default: `STORE_CORRUPT`
+   */
+  async *list(options: { readonly odd?: "skip" | "throw" } = {}): AsyncGenerator<ContentInfo> {
+    const { odd = "throw" } = options;
     for (const algorithm of ALGORITHMS) {
       for (const name of await namesIn(this.#layout.blobDirectory(algorithm))) {
         const digest = `${algorithm}:${name}`;
-        const info = isDigest(digest) ? await this.stat(digest) : undefined;
+        if (!isDigest(digest)) continue;
+        const info = await this.stat(digest).catch((error: unknown) => {
+          if (odd === "skip" && isVarveError(error, "STORE_CORRUPT")) return undefined;
+          throw error;
+        });
         if (info !== undefined) yield info;
       }
     }
@@ -153,17 +206,18 @@ export class ContentStore {
    * Drops the partial data of a blob unless someone is at work on it or holds a lease.
    * @returns whether it was dropped
    */
-  async removeIngest(digest: Digest): Promise<boolean> {
-    return this.#removing(digest, () => new IngestFolder(this.#layout, digest).discard(this.#options.step));
+  async removeIngest(digest: Digest, options: RemoveOptions = {}): Promise<boolean> {
+    return this.#removing(digest, options, () => new IngestFolder(this.#layout, digest).discard(this.#options.step));
   }
 
-  async #removing(digest: Digest, work: () => Promise<void>): Promise<boolean> {
+  async #removing(digest: Digest, { unless }: RemoveOptions, work: () => Promise<void>): Promise<boolean> {
     this.#mustBeWritable();
     const lock = this.#options.locks.tryDigest(digest);
     if (lock === undefined) return false;
     try {
       // Asked under the lock: who leases a digest and then locks it either sees the blob gone or has it kept.
       if (await this.#options.isLeased(digest)) return false;
+      if ((await unless?.()) === true) return false;
       await work();
       return true;
     } catch (error) {

@@ -40,7 +40,7 @@ export async function writeImageIndex(
   options: { readonly sync: boolean },
 ): Promise<void> {
   const names = new Set(images.map((image) => image.name));
-  const foreign = (await foreignEntries(layout)).filter((entry) => !names.has(refName(entry) ?? ""));
+  const foreign = foreignEntries(await readIndex(layout)).filter((entry) => !names.has(refName(entry) ?? ""));
   const taken = new Set(foreign.map(refName));
   const tags = [...newestByTag(images)].filter(([tag]) => !taken.has(tag));
   const text = indexText([
@@ -49,18 +49,27 @@ export async function writeImageIndex(
     ...foreign,
   ]);
   try {
-    const temporary = join(layout.root, ".index.json.new");
+    const temporary = temporaryIndex(layout);
     await replaceFile(layout.indexJson, temporary, text, { mode: 0o644, ...(options.sync && { syncIn: layout.root }) });
   } catch (error) {
     throw toVarveError(error, "writing index.json");
   }
 }
 
-/** Descriptors that other tools put into index.json. */
-export async function foreignDescriptors(layout: StoreLayout): Promise<Descriptor[]> {
-  return (await foreignEntries(layout)).flatMap(({ digest, mediaType, size }) =>
+/** The file that is about to take the place of index.json. */
+export function temporaryIndex(layout: StoreLayout): string {
+  return join(layout.root, ".index.json.new");
+}
+
+/** Descriptors that other tools put into index.json, and whether it could be read to find them. A missing file has none. */
+export async function readForeign(
+  layout: StoreLayout,
+): Promise<{ readonly descriptors: readonly Descriptor[]; readonly readable: boolean }> {
+  const index = await readIndex(layout);
+  const descriptors = foreignEntries(index).flatMap(({ digest, mediaType, size }) =>
     isDigest(digest) && typeof mediaType === "string" && typeof size === "number" ? [{ digest, mediaType, size }] : [],
   );
+  return { descriptors, readable: index !== "damaged" };
 }
 
 /** The tag of a reference: what stands after the colon of its last part, before a digest. */
@@ -78,20 +87,26 @@ function newestByTag(images: readonly ImageRecord[]): Map<string, ImageRecord> {
   return newest;
 }
 
-async function foreignEntries(layout: StoreLayout): Promise<JsonObject[]> {
-  const entries = (await readIndex(layout))["manifests"];
-  if (!Array.isArray(entries)) return [];
-  return entries.filter(isObject).filter((entry) => annotation(entry, OURS) === undefined);
+function foreignEntries(index: ImageIndex): JsonObject[] {
+  return entriesOf(index).filter((entry) => annotation(entry, OURS) === undefined);
 }
 
-async function readIndex(layout: StoreLayout): Promise<JsonObject> {
+function entriesOf(index: ImageIndex): JsonObject[] {
+  const entries = typeof index === "string" ? undefined : index["manifests"];
+  return Array.isArray(entries) ? entries.filter(isObject) : [];
+}
+
+type ImageIndex = JsonObject | "missing" | "damaged";
+
+/** A missing or broken file has no entries to keep; it is made anew from the database. */
+async function readIndex(layout: StoreLayout): Promise<ImageIndex> {
   try {
-    if ((await stat(layout.indexJson)).size > MAX_INDEX_BYTES) return {};
+    if ((await stat(layout.indexJson)).size > MAX_INDEX_BYTES) return "damaged";
     const value = parseJson(await readFile(layout.indexJson), "index.json");
-    return isObject(value) ? value : {};
+    return isObject(value) ? value : "damaged";
   } catch (error) {
-    // A missing or broken file has no entries to keep; it is made anew from the database.
-    if (isVarveError(error) || (error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "missing";
+    if (isVarveError(error)) return "damaged";
     throw toVarveError(error, "reading index.json");
   }
 }

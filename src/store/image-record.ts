@@ -17,7 +17,7 @@ export interface ImageRecord extends ImageEntry {
   readonly manifest: Descriptor;
   /** When the name first came into the store. */
   readonly createdAt: Date;
-  /** When it was last put. */
+  /** When it was last put, or found up to date by a pull. */
   readonly updatedAt: Date;
 }
 

@@ -58,6 +58,42 @@ export class ImageStore {
     });
   }
 
+  /**
+   * Gives what `name` points to one more name, in one step: what has just been taken out cannot come back without its content.
+   * @throws VarveError `IMAGE_NOT_FOUND`
+   */
+  async alias(name: string, added: string): Promise<ImageRecord> {
+    mustBeName(added);
+    return this.#change((connection) => {
+      const found = selectImage(connection, name);
+      if (found !== undefined) return upsertImage(connection, { ...found, name: added }, this.#options.now());
+      throw new VarveError("IMAGE_NOT_FOUND", `the store has no image ${name}`);
+    });
+  }
+
+  /** Takes out those of the images that are as they were when they were looked up. @returns their names */
+  async deleteUnchanged(records: readonly ImageRecord[]): Promise<string[]> {
+    if (records.length === 0) return [];
+    return this.#change((connection) =>
+      records.flatMap(({ name, descriptor, updatedAt }) => {
+        const same = "DELETE FROM images WHERE name = ? AND digest = ? AND updated_at = ?";
+        return connection.run(same, name, descriptor.digest, updatedAt.getTime()) > 0 ? [name] : [];
+      }),
+    );
+  }
+
+  /** Notes that a pull found the image up to date. */
+  async touch(name: string): Promise<void> {
+    const connection = await this.#options.metadata.writable();
+    connection.run("UPDATE images SET updated_at = ? WHERE name = ?", this.#options.now(), name);
+  }
+
+  /** How often images were put or taken out in this store's life: another number means that {@link list} may have changed. */
+  async changes(): Promise<number> {
+    const connection = await this.#readable();
+    return connection === undefined ? 0 : indexState(connection).wanted;
+  }
+
   /** Brings index.json up to date with the database. Done by every change; needed again only after a crash between both. */
   async writeIndex(): Promise<void> {
     const { layout, locks, metadata, sync } = this.#options;
@@ -69,18 +105,14 @@ export class ImageStore {
     connection.run("UPDATE state SET value = ? WHERE key = 'index_written'", wanted);
   }
 
-  /** One transaction, then index.json. The content lock keeps removers from deciding on half of it (see unreferenced.ts). */
+  /** One transaction, then index.json. */
   async #change<T>(work: (connection: Connection) => T): Promise<T> {
     const connection = await this.#options.metadata.writable();
-    let result: T;
-    {
-      using _lock = await this.#options.locks.named("content", { shared: true });
-      result = connection.transaction(() => {
-        const done = work(connection);
-        connection.run("UPDATE state SET value = value + 1 WHERE key = 'index_wanted'");
-        return done;
-      });
-    }
+    const result = connection.transaction(() => {
+      const done = work(connection);
+      connection.run("UPDATE state SET value = value + 1 WHERE key = 'index_wanted'");
+      return done;
+    });
     await this.writeIndex();
     return result;
   }

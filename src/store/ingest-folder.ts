@@ -16,8 +16,10 @@ import { digestAlgorithm } from "../oci/digest.ts";
 import { syncNames } from "./durable.ts";
 import type { StoreLayout } from "./layout.ts";
 
-/** Told after each step of a commit or discard, so that tests can die there. */
-export type StepHook = (step: "synced" | "renamed" | "names-synced" | "removed" | "trashed") => void;
+/** Told after each step of a commit, a discard or a collection of garbage, so that tests can die there. */
+export type StepHook = (
+  step: "synced" | "renamed" | "names-synced" | "removed" | "trashed" | "marked" | "unlinked" | "swept" | "tidied",
+) => void;
 
 const TRASH = ".trash";
 

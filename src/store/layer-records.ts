@@ -44,11 +44,37 @@ export class LayerRecords {
     return (connection?.all(`${SELECT} WHERE diff_id = ? ORDER BY digest`, diffId) ?? []).map(toRecord);
   }
 
+  /** All records, by digest, a few hundred at a time: no transaction stays open while the caller works. */
+  async *list(): AsyncGenerator<LayerRecord> {
+    const connection = await this.#metadata.readable();
+    let after = "";
+    for (;;) {
+      const rows = connection?.all(`${SELECT} WHERE digest > ? ORDER BY digest LIMIT ?`, after, PAGE) ?? [];
+      const records = rows.map(toRecord);
+      yield* records;
+      const last = records.at(-1);
+      if (last === undefined || records.length < PAGE) return;
+      after = last.digest;
+    }
+  }
+
+  /** Takes out those of the records that nobody has written anew since they were read, in one transaction. @returns how many */
+  async deleteUnchanged(records: readonly LayerRecord[]): Promise<number> {
+    if (records.length === 0) return 0;
+    const connection = await this.#metadata.writable();
+    const one = "DELETE FROM layers WHERE digest = ? AND verified_at = ?";
+    return connection.transaction(() =>
+      records.reduce((sum, { digest, verifiedAt }) => sum + connection.run(one, digest, verifiedAt.getTime()), 0),
+    );
+  }
+
   /** @returns whether there was one */
   async delete(digest: Digest): Promise<boolean> {
     return (await this.#metadata.writable()).run("DELETE FROM layers WHERE digest = ?", digest) > 0;
   }
 }
+
+const PAGE = 500;
 
 const SELECT = "SELECT digest, diff_id, media_type, size, uncompressed_size, entries, verified_at FROM layers";
 

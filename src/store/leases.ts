@@ -7,7 +7,12 @@ import type { Digest } from "../oci/digest.ts";
 import type { Connection } from "./connection.ts";
 import type { Metadata } from "./database.ts";
 
-const DEFAULT_TTL_MS = 24 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const DEFAULT_TTL_MS = DAY_MS;
+/** As long as partial blobs are kept: what an operation left when it was cut off stays as one. */
+const UNFINISHED_TTL_MS = 7 * DAY_MS;
+/** The id of what an unfinished operation left begins like this and ends in the name it was for. */
+const UNFINISHED = "unfinished:";
 
 export interface Lease extends AsyncDisposable {
   readonly id: string;
@@ -15,6 +20,11 @@ export interface Lease extends AsyncDisposable {
   add(...digests: readonly Digest[]): Promise<void>;
   /** Moves the expiry to `ttlMs` (default 24 h) from now. */
   extend(ttlMs?: number): Promise<void>;
+  /**
+   * Ends it, but keeps what it protects for a week, as the unfinished business of `name`: whoever tries again finds it. It takes the
+   * place of what an earlier try left, and ends early by {@link Leases.finish}.
+   */
+  leave(name: string): Promise<void>;
   /** Ends it; ending it again does nothing. Also done when it is disposed. */
   release(): Promise<void>;
 }
@@ -42,8 +52,14 @@ export class Leases {
       released = true;
       (await this.#metadata.writable()).run("DELETE FROM leases WHERE id = ?", id);
     };
+    const leave = async (name: string): Promise<void> => {
+      if (released) return;
+      released = true;
+      this.#leave(await this.#metadata.writable(), id, UNFINISHED + name);
+    };
     return {
       id,
+      leave,
       add: (...digests) => this.#add(id, ttlMs, digests),
       extend: async (ttl = DEFAULT_TTL_MS) => this.#renew(await this.#metadata.writable(), id, ttl),
       release,
@@ -51,9 +67,37 @@ export class Leases {
     };
   }
 
-  async isLeased(digest: Digest): Promise<boolean> {
+  /** Ends the protection of what unfinished operations for `name` have left: it was finished, or nobody wants it any more. */
+  async finish(...names: readonly string[]): Promise<void> {
+    const connection = await this.#metadata.writable();
+    for (const name of names) {
+      if (connection.get("SELECT 1 FROM leases WHERE id = ?", UNFINISHED + name) === undefined) continue;
+      connection.run("DELETE FROM leases WHERE id = ?", UNFINISHED + name);
+    }
+  }
+
+  /** How many leases {@link sweep} would end. */
+  async ended(unfinishedMs?: number): Promise<number> {
     const connection = await this.#metadata.readable();
-    return connection?.get(LEASED, digest, this.#now()) !== undefined;
+    return Number(
+      connection?.get(`SELECT count(*) AS n FROM leases WHERE ${ENDED}`, ...this.#limits(unfinishedMs))?.["n"] ?? 0,
+    );
+  }
+
+  /**
+   * Ends those that have expired, and what operations left unfinished more than `unfinishedMs` ago (default: a week).
+   * @returns how many there were
+   */
+  async sweep(unfinishedMs?: number): Promise<number> {
+    if ((await this.ended(unfinishedMs)) === 0) return 0;
+    const connection = await this.#metadata.writable();
+    return connection.run(`DELETE FROM leases WHERE ${ENDED}`, ...this.#limits(unfinishedMs));
+  }
+
+  /** @param unfinishedMs as in {@link sweep}: whether it will be leased after that */
+  async isLeased(digest: Digest, unfinishedMs?: number): Promise<boolean> {
+    const connection = await this.#metadata.readable();
+    return connection?.get(LEASED, digest, ...this.#limits(unfinishedMs)) !== undefined;
   }
 
   async #add(id: string, ttlMs: number, digests: readonly Digest[]): Promise<void> {
@@ -63,6 +107,19 @@ export class Leases {
       for (const digest of digests) {
         connection.run("INSERT OR IGNORE INTO lease_resources (digest, lease_id) VALUES (?, ?)", digest, id);
       }
+    });
+  }
+
+  #limits(unfinishedMs = UNFINISHED_TTL_MS): [number, string, number] {
+    return [this.#now(), `${UNFINISHED}*`, this.#now() - unfinishedMs];
+  }
+
+  #leave(connection: Connection, id: string, kept: string): void {
+    connection.transaction(() => {
+      connection.run("DELETE FROM leases WHERE id = ?", kept);
+      this.#renew(connection, kept, UNFINISHED_TTL_MS);
+      connection.run("UPDATE lease_resources SET lease_id = ? WHERE lease_id = ?", kept, id);
+      connection.run("DELETE FROM leases WHERE id = ?", id);
     });
   }
 
@@ -76,6 +133,8 @@ const RENEW = `
   INSERT INTO leases (id, created_at, expires_at) VALUES (?, ?, ?)
   ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at`;
 
+const ENDED = "expires_at <= ? OR (id GLOB ? AND created_at <= ?)";
+
 const LEASED = `
   SELECT 1 FROM lease_resources JOIN leases ON leases.id = lease_resources.lease_id
-  WHERE lease_resources.digest = ? AND leases.expires_at > ? LIMIT 1`;
+  WHERE lease_resources.digest = ? AND NOT (${ENDED}) LIMIT 1`;

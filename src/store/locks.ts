@@ -1,19 +1,20 @@
 /**
  * The store's locks, held between processes and freed by the kernel when their holder dies. Order, for those who hold
- * several: `content`, then digests, then `index`; whoever removes content only tries for digests and never waits for them.
+ * several: digests, then `index`; whoever removes content only tries for digests and never waits for them.
  */
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import { lock, tryLock, type FileLock } from "../sys/flock.ts";
-import { fileKey } from "./layout.ts";
+import { digestOfKey, fileKey } from "./layout.ts";
 
-/**
- * `store`: making or migrating the store. `content`: shared by those who record images, exclusive to those who find out
- * what no image needs and remove it. `index`: writing index.json.
- */
-export type LockName = "store" | "content" | "index";
+/** `store`: making or migrating the store. `index`: writing index.json. */
+export type LockName = "store" | "index";
+
+const USE = "use-";
+const SUFFIX = ".lock";
 
 export interface LockWaitOptions {
   /** Default true; otherwise a lock that is taken is `STORE_BUSY`. */
@@ -64,7 +65,95 @@ export class StoreLocks {
     }
   }
 
+  /** Whether someone holds the digest's lock at this moment. Makes nothing. */
+  isHeld(digest: Digest): boolean {
+    return isHeld(this.#digestPath(digest));
+  }
+
+  /**
+   * Keeps an image's content while this process reads it, whatever happens to its names. Take it, then see that the image
+   * still has its name. Where nothing can be written nobody can be told, and reading goes on without.
+   */
+  use(digest: Digest): Disposable {
+    const path = this.#usePath(digest);
+    try {
+      for (;;) {
+        const shared = tryLock(path, { shared: true });
+        // Who has it alone is only finding out whether it is held, or about to remove the file.
+        if (shared !== undefined) return { [Symbol.dispose]: () => endUse(shared) };
+      }
+    } catch {
+      return { [Symbol.dispose]: () => undefined };
+    }
+  }
+
+  /** What processes have taken for {@link use} at this moment. */
+  inUse(): Digest[] {
+    return this.#digests().flatMap(({ name, digest }) =>
+      name.startsWith(USE) && isHeld(join(this.#directory, name)) ? [digest] : [],
+    );
+  }
+
+  /** Lock files of digests that nobody holds: their process died. Only files, not locks: the kernel has freed those. */
+  stale(): string[] {
+    return this.#digests()
+      .map(({ name }) => join(this.#directory, name))
+      .filter((path) => !isHeld(path));
+  }
+
+  /** Removes a lock file that nobody holds; one that somebody takes meanwhile stays. @returns whether it was removed */
+  removeStale(path: string): boolean {
+    if (!existsSync(path)) return false;
+    const taken = tryLock(path);
+    taken?.unlock({ remove: true });
+    return taken !== undefined;
+  }
+
+  /** Lock files that belong to digests. */
+  #digests(): { readonly name: string; readonly digest: Digest }[] {
+    return namesIn(this.#directory).flatMap((name) => {
+      if (!name.endsWith(SUFFIX)) return [];
+      const digest = digestOfKey(name.slice(name.startsWith(USE) ? USE.length : 0, -SUFFIX.length));
+      return digest === undefined ? [] : [{ name, digest }];
+    });
+  }
+
+  #usePath(digest: Digest): string {
+    return join(this.#directory, `${USE}${fileKey(digest)}${SUFFIX}`);
+  }
+
   #digestPath(digest: Digest): string {
-    return join(this.#directory, `${fileKey(digest)}.lock`);
+    return join(this.#directory, `${fileKey(digest)}${SUFFIX}`);
+  }
+}
+
+/** The last one to leave takes the file along. */
+function endUse(held: FileLock): void {
+  held.unlock();
+  try {
+    if (existsSync(held.path)) tryLock(held.path)?.unlock({ remove: true });
+  } catch {
+    // It stays behind; collecting garbage removes it.
+  }
+}
+
+function isHeld(path: string): boolean {
+  if (!existsSync(path)) return false;
+  try {
+    const taken = tryLock(path);
+    taken?.unlock();
+    return taken === undefined;
+  } catch {
+    // Somebody else's file, or a file system that is only read: nobody can tell, so it counts as held.
+    return true;
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw toVarveError(error, "listing the store's locks");
   }
 }

@@ -1,6 +1,7 @@
 /** A store as a whole: one directory that is an OCI image layout, with the metadata and the locks that belong to it. */
 import { resolve } from "node:path";
 import type { Digest } from "../oci/digest.ts";
+import { collectGarbage, type Collection, type CollectOptions } from "./collect.ts";
 import { ContentStore } from "./content.ts";
 import { checkStore, createStore } from "./create-store.ts";
 import { Metadata } from "./database.ts";
@@ -20,7 +21,7 @@ export interface StoreOptions {
   readonly sync?: boolean;
   /** Milliseconds since 1970, for timestamps and the expiry of leases. Default `Date.now`. */
   readonly clock?: () => number;
-  /** For tests: called after each step of a commit or discard. */
+  /** For tests: called after each step of a commit, a discard or a collection of garbage. */
   readonly onStep?: StepHook;
 }
 
@@ -34,6 +35,8 @@ export interface Store extends AsyncDisposable {
   readonly locks: StoreLocks;
   /** Removes those of the digests that no image, lease or process needs. Take the image's name out first. */
   removeUnreferenced(digests: Iterable<Digest>): Promise<Removal>;
+  /** Removes what nothing needs: unreferenced blobs, old partial data and what goes with them. Runs beside everything else. */
+  collectGarbage(options?: CollectOptions): Promise<Collection>;
   /** Closes the database. Ingests are closed by who opened them. Also done when the store is disposed. */
   close(): Promise<void>;
 }
@@ -59,6 +62,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   const content = new ContentStore({ layout, locks, readOnly, sync, isLeased, step: onStep });
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
+  const parts = { layout, locks, content, images, layers, metadata };
   const close = (): Promise<void> => metadata.close();
   return {
     root: layout.root,
@@ -67,7 +71,8 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     layers,
     leases,
     locks,
-    removeUnreferenced: (digests) => removeUnreferenced({ layout, locks, content, images, layers, metadata }, digests),
+    removeUnreferenced: (digests) => removeUnreferenced(parts, digests),
+    collectGarbage: (options) => collectGarbage({ ...parts, leases, now: clock, step: onStep }, options),
     close,
     [Symbol.asyncDispose]: close,
   };

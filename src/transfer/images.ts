@@ -155,13 +155,8 @@ export async function tagImage({ store }: TransferContext, image: string, name: 
   if (reference.digest !== undefined) {
     throw new VarveError("REFERENCE_INVALID", `a digest is no name to give: ${name}`, { hint: "give NAME:TAG" });
   }
-  const { descriptor, manifest, configDigest } = await findImage(store, image);
-  return store.images.put({
-    name: formatReference(reference),
-    descriptor,
-    manifest,
-    ...(configDigest !== undefined && { configDigest }),
-  });
+  const found = await findImage(store, image);
+  return store.images.alias(found.name, formatReference(reference));
 }
 
 export interface RemoveResult {
@@ -180,6 +175,7 @@ export async function removeImages({ store }: TransferContext, images: readonly 
   const roots = [...records.values()].flatMap(({ descriptor, manifest }) => [descriptor, manifest]);
   const candidates = await reachable(store.content, roots);
   await store.images.delete(...records.keys());
+  await store.leases.finish(...records.keys());
   const { deleted, freedBytes } = await store.removeUnreferenced(candidates.keys());
   return { untagged: [...records.keys()], deleted, freedBytes };
 }

@@ -85,16 +85,35 @@ async function planAll(context: TransferContext, tasks: readonly LayerTask[], op
   return { status: "planned", layers: inOrder(tasks, results), resumedBytes: 0 };
 }
 
+/** What a pull that fails has got so far stays leased as unfinished, so that trying again finds it whatever is cleaned up meanwhile. */
 async function carryOut(
+  context: TransferContext,
+  image: ResolvedImage,
+  tasks: readonly LayerTask[],
+  options: PullOptions,
+  tally: Tally,
+): Promise<Done> {
+  const { leases } = context.store;
+  await using lease = await leases.create();
+  await lease.add(...contentOf(image));
+  try {
+    const done = await getLayers(context, image, tasks, options, tally);
+    await leases.finish(image.name);
+    return done;
+  } catch (error) {
+    await lease.leave(image.name).catch(() => {});
+    throw error;
+  }
+}
+
+async function getLayers(
   context: TransferContext,
   image: ResolvedImage,
   tasks: readonly LayerTask[],
   { unpack = true, wait = true, concurrency = DEFAULT_CONCURRENCY }: PullOptions,
   tally: Tally,
 ): Promise<Done> {
-  const { store, signal } = context;
-  await using lease = await store.leases.create();
-  await lease.add(...contentOf(image));
+  const { signal } = context;
   // The largest goes first: it is the longest way to the end, and the small ones fill the gaps.
   const queue = distinctTasks(tasks).toSorted((a, b) => b.blob.size - a.blob.size);
   const failed = new AbortController();

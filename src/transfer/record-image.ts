@@ -9,6 +9,7 @@ export async function recordImage({ store }: TransferContext, image: ResolvedIma
   const { manifest, name, platform, root } = image;
   const known = await store.images.get(name);
   const same = known?.descriptor.digest === root.digest && known.manifest.digest === manifest.digest;
+  if (same) await store.images.touch(name);
   if (same && !image.fetched) return false;
   await store.content.writeBytes(manifest.config.digest, image.configBytes);
   // Children before parents: whatever a document names is there when it appears.

@@ -65,9 +65,9 @@ export class StoreSink implements ImageSink {
     return new StoreSink(options, await options.store.leases.create());
   }
 
-  async has({ digest, size }: Descriptor): Promise<boolean> {
-    await this.#lease.add(digest);
-    return (await this.#options.store.content.stat(digest))?.size === size;
+  async has(blob: Descriptor): Promise<boolean> {
+    await this.#lease.add(blob.digest);
+    return this.#options.store.content.holds(blob);
   }
 
   async putBlob(descriptor: Descriptor, bytes: AsyncIterable<Uint8Array>): Promise<void> {
