@@ -183,8 +183,8 @@ interface Facts extends Done {
 
 function report(image: ResolvedImage, { status, layers, resumedBytes, tally, startedAt }: Facts): PullResult {
   const bytes = layers.reduce((sum, layer) => addBytes(sum, layer.bytes), noBytes());
-  // Documents count too, and tries that failed.
-  bytes.network = tally.network;
+  // Documents count too, and tries that failed. A plan has moved nothing but documents, and tells what the rest would cost.
+  bytes.network = tally.network + (status === "planned" ? bytes.network : 0);
   return {
     reference: image.name,
     digest: image.root.digest,
