@@ -27,7 +27,7 @@ interface Config {
 
 /** An empty member: header with the number as its time, an empty final block, CRC and length of nothing. */
 function emptyMember(number: number): Buffer {
-  const member = Buffer.from(`1f8b0800000000000003${"0300"}${"00".repeat(8)}`, "hex");
+  const member = Buffer.from(`1f8b08000000000000030300${"00".repeat(8)}`, "hex");
   member.writeUInt32LE(number, 4);
   return member;
 }
