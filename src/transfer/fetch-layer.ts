@@ -47,7 +47,7 @@ export interface LayerOutcome {
   readonly resumedBytes: number;
 }
 
-/** A digest that comes out wrong is tried once more from the start: a proxy or a disk may have erred. */
+/** What comes out wrong, or is announced so, is tried once more: a proxy or a disk may have erred. */
 const TRIES = 2;
 
 export async function fetchLayer(
@@ -59,10 +59,14 @@ export async function fetchLayer(
     try {
       return await tryLayer(context, task, options);
     } catch (error) {
-      if (!isVarveError(error, "DIGEST_MISMATCH") || attempt === TRIES) throw error;
+      if (!isVarveError(error) || !isDoubtful(error.code) || attempt === TRIES) throw error;
       context.onProgress({ type: "fallback", digest: task.blob.digest, from: "first try", reason: error.message });
     }
   }
+}
+
+function isDoubtful(code: ErrorCode): boolean {
+  return code === "DIGEST_MISMATCH" || code === "SIZE_MISMATCH";
 }
 
 async function tryLayer(context: TransferContext, task: LayerTask, options: FetchOptions): Promise<LayerOutcome> {

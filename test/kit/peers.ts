@@ -18,6 +18,7 @@ export const PEERS = {
   zstd: "zstd",
   openssl: "openssl",
   unshare: "util-linux",
+  setpriv: "util-linux",
 } as const;
 
 export type PeerName = keyof typeof PEERS;
