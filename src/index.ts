@@ -60,6 +60,8 @@ export type { RegistryOptions } from "./registry/options.ts";
 export { openStore, type Store, type StoreOptions } from "./store/store.ts";
 export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts";
 export { diskUsage, type DiskUsage } from "./transfer/disk-usage.ts";
+export { checkStore, type CheckOptions, type Finding, type FindingKind, type StoreReport } from "./transfer/fsck.ts";
+export { collectGarbage, type GcOptions, type GcResult } from "./transfer/gc.ts";
 export {
   inspectImage,
   listImages,
@@ -71,6 +73,7 @@ export {
   type InspectOptions,
   type RemoveResult,
 } from "./transfer/images.ts";
+export { prune, type PruneOptions, type PruneResult } from "./transfer/prune.ts";
 export { pull, type PullOptions } from "./transfer/pull.ts";
 export type { LayerResult, PullResult } from "./transfer/pull-result.ts";
 export { unpack, type UnpackOptions, type UnpackResult } from "./transfer/unpack.ts";

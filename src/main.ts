@@ -65,6 +65,18 @@ export function connect(settings: Settings, bound: Run): Services {
     tagImage: async (...args) => (await import("./transfer/images.ts")).tagImage(await local({}), ...args),
     removeImages: async (...args) => (await import("./transfer/images.ts")).removeImages(await local({}), ...args),
     diskUsage: async () => (await import("./transfer/disk-usage.ts")).diskUsage(await local(reading)),
+    async collectGarbage(options) {
+      const { collectGarbage } = await import("./transfer/gc.ts");
+      return collectGarbage(await local(options?.dryRun === true ? reading : {}), options);
+    },
+    async prune(options) {
+      const { prune } = await import("./transfer/prune.ts");
+      return prune(await local(options?.dryRun === true ? reading : {}), options);
+    },
+    async checkStore(options) {
+      const { checkStore } = await import("./transfer/fsck.ts");
+      return checkStore(options?.repair === true ? await online({}) : await local(reading), options);
+    },
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");

@@ -35,6 +35,7 @@ async function cliReference(): Promise<string> {
             ),
           ]),
       ...(command.flags.length === 0 ? [] : [flagTable(command.flags)]),
+      ...(command.notes === undefined ? [] : [command.notes.join(" ")]),
       ...(command.examples === undefined ? [] : [command.examples.map((line) => `    ${line}`).join("\n")]),
     );
   }

@@ -83,6 +83,7 @@ function addEntry(program: Parser, entry: CommandEntry, hidden = false): void {
 function describe(parser: Parser, command: Command): void {
   for (const argument of command.arguments) parser.argument(argument.name, argument.summary);
   for (const flag of command.flags) parser.addOption(option(flag));
+  if (command.notes !== undefined) parser.addHelpText("after", `\n${command.notes.join("\n")}`);
   if (command.examples !== undefined) {
     parser.addHelpText("after", `\nExamples:\n${command.examples.map((line) => `  ${line}\n`).join("")}`);
   }

@@ -47,6 +47,8 @@ export interface View {
 export interface Command<Data = unknown> {
   readonly arguments: readonly ArgumentSpec[];
   readonly flags: readonly FlagSpec[];
+  /** Sentences of help after the flags: what one has to know beside them. */
+  readonly notes?: readonly string[];
   /** Lines of help after the flags: examples. */
   readonly examples?: readonly string[];
   /** Transfers report their progress while it runs. */
@@ -54,6 +56,8 @@ export interface Command<Data = unknown> {
   /** An interrupted run leaves its progress in the store, and the user is told how much. */
   readonly keepsProgress?: boolean;
   run(call: Call): Promise<Data>;
+  /** For data that is printed in full and is bad news all the same. Default: 0. */
+  exitCode?(data: Data): number;
   /** The data as people read it; empty for nothing. Bytes are passed on as they are and need none. */
   render(data: Exclude<Data, Uint8Array>, view: View): string;
 }

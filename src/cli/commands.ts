@@ -51,6 +51,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/df.ts")).dfCommand,
   },
   {
+    name: "gc",
+    summary: "remove from the store what no image and no running process needs",
+    load: async () => (await import("./commands/gc.ts")).gcCommand,
+  },
+  {
+    name: "prune",
+    summary: "take out images that were not used for long or that make the store too large, then do as gc does",
+    load: async () => (await import("./commands/prune.ts")).pruneCommand,
+  },
+  {
+    name: "fsck",
+    summary: "check that the store is what it says, and mend it",
+    load: async () => (await import("./commands/fsck.ts")).fsckCommand,
+  },
+  {
     name: "login",
     summary: "log in to a registry",
     load: async () => (await import("./commands/login.ts")).loginCommand,

@@ -24,6 +24,47 @@ export function parseRate(flag: string, text: string): number {
   throw usage(flag, text, "bytes per second, for example 500k, 10M or 1.5G");
 }
 
+const SIZE_UNITS: Readonly<Record<string, number>> = {
+  ...Object.fromEntries(
+    ["k", "m", "g", "t"].flatMap((unit, index) => [
+      [unit, 1024 ** (index + 1)],
+      [`${unit}ib`, 1024 ** (index + 1)],
+      [`${unit}b`, 1000 ** (index + 1)],
+    ]),
+  ),
+  "": 1,
+  b: 1,
+};
+
+/** Bytes: `10GB` is decimal as in `varve df`, `10GiB` and `10G` are of 1024. @throws VarveError `USAGE` */
+export function parseSize(flag: string, text: string): number {
+  const [, number = "", suffix = ""] = /^(\d{1,15}(?:\.\d{1,6})?)([a-z]{0,3})$/i.exec(text) ?? [];
+  const size =
+    number === "" ? Number.NaN : Math.floor(Number(number) * (SIZE_UNITS[suffix.toLowerCase()] ?? Number.NaN));
+  if (Number.isSafeInteger(size)) return size;
+  throw usage(flag, text, "bytes, for example 500MB, 10GB or 20GiB");
+}
+
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+};
+
+/** `90s`, `30m`, `12h`, `7d`, `2w`, several together as in `1d12h`, or `0`; to milliseconds. @throws VarveError `USAGE` */
+export function parseDuration(flag: string, text: string): number {
+  if (text === "0") return 0;
+  const parts = [...text.matchAll(/(\d{1,9}(?:\.\d{1,6})?)([smhdw])/gi)];
+  const whole = parts.length > 0 && parts.map(([part]) => part).join("") === text;
+  const milliseconds = parts.reduce((sum, [, number, unit = ""]) => {
+    return sum + Number(number) * (TIME_UNITS[unit.toLowerCase()] ?? Number.NaN);
+  }, 0);
+  if (whole && Number.isSafeInteger(Math.round(milliseconds))) return Math.round(milliseconds);
+  throw usage(flag, text, "a time, for example 90s, 12h, 7d or 2w");
+}
+
 export interface Credentials {
   readonly username: string;
   readonly password: string;

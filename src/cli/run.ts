@@ -17,8 +17,8 @@ export async function run(host: Host, connect: Connect): Promise<number> {
   const offCrash = host.onCrash((error) => void crash(host, error));
   try {
     const line = await readCommandLine(host.args);
-    if (line.kind === "help") await printHelp(host, line.text);
-    else await runCommand(host, connect, line);
+    if (line.kind === "run") return await runCommand(host, connect, line);
+    await printHelp(host, line.text);
     return 0;
   } catch (error) {
     return await fail(host, error);
@@ -27,7 +27,7 @@ export async function run(host: Host, connect: Connect): Promise<number> {
   }
 }
 
-async function runCommand(host: Host, connect: Connect, line: CommandLine & { kind: "run" }): Promise<void> {
+async function runCommand(host: Host, connect: Connect, line: CommandLine & { kind: "run" }): Promise<number> {
   const { command, args, flags } = line;
   const settings = await resolveSettings(line.globals, host);
   const session = await openSession(host, settings, command.showsProgress === true);
@@ -39,6 +39,7 @@ async function runCommand(host: Host, connect: Connect, line: CommandLine & { ki
     const data = await command.run({ args, flags, settings, services, logger, terminal, signal: stop.signal });
     session.close();
     await printData(command, data, host.stdout, settings);
+    return command.exitCode?.(data) ?? 0;
   } catch (error) {
     throw stop.signal.aborted ? interrupted(command, session, error) : error;
   } finally {

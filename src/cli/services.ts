@@ -3,9 +3,12 @@ import type { ProgressEvent } from "../recipe/progress.ts";
 import type { copyImage } from "../transfer/copy.ts";
 import type { TransferContext } from "../transfer/context.ts";
 import type { diskUsage } from "../transfer/disk-usage.ts";
+import type { checkStore } from "../transfer/fsck.ts";
+import type { collectGarbage } from "../transfer/gc.ts";
 import type { inspectImage, listImages, rawDocument, removeImages, tagImage } from "../transfer/images.ts";
 import type { Login } from "../registry/client.ts";
 import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
+import type { prune } from "../transfer/prune.ts";
 import type { PullOptions } from "../transfer/pull.ts";
 import type { PullResult } from "../transfer/pull-result.ts";
 import type { unpack } from "../transfer/unpack.ts";
@@ -29,6 +32,9 @@ export interface Services extends AsyncDisposable {
   readonly tagImage: Bound<typeof tagImage>;
   readonly removeImages: Bound<typeof removeImages>;
   readonly diskUsage: Bound<typeof diskUsage>;
+  readonly collectGarbage: Bound<typeof collectGarbage>;
+  readonly prune: Bound<typeof prune>;
+  readonly checkStore: Bound<typeof checkStore>;
   /** Asks the registry whether it takes the credentials. @throws VarveError `UNAUTHORIZED`, `REGISTRY_*` */
   checkLogin(host: string, credentials: Credentials): Promise<Login>;
   storeCredentials(host: string, credentials: Credentials): Promise<CredentialPlace>;

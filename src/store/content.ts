@@ -179,17 +179,28 @@ export class ContentStore {
    */
   async *list(options: { readonly odd?: "skip" | "throw" } = {}): AsyncGenerator<ContentInfo> {
     const { odd = "throw" } = options;
+    for await (const digest of this.digests()) {
+      const info = await this.stat(digest).catch((error: unknown) => {
+        if (odd === "skip" && isVarveError(error, "STORE_CORRUPT")) return undefined;
+        throw error;
+      });
+      if (info !== undefined) yield info;
+    }
+  }
+
+  /** All names of blobs, whatever lies under them. */
+  async *digests(): AsyncGenerator<Digest> {
     for (const algorithm of ALGORITHMS) {
       for (const name of await namesIn(this.#layout.blobDirectory(algorithm))) {
         const digest = `${algorithm}:${name}`;
-        if (!isDigest(digest)) continue;
-        const info = await this.stat(digest).catch((error: unknown) => {
-          if (odd === "skip" && isVarveError(error, "STORE_CORRUPT")) return undefined;
-          throw error;
-        });
-        if (info !== undefined) yield info;
+        if (isDigest(digest)) yield digest;
       }
     }
+  }
+
+  /** Where the blob lies if it is there. */
+  pathOf(digest: Digest): string {
+    return this.#layout.blob(digest);
   }
 
   /** What the store has of a blob that is not whole, as far as its journal says; for plans. */

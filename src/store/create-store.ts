@@ -91,6 +91,8 @@ async function isLayout(layout: StoreLayout): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
     throw error;
   }
+  // A power loss can leave it empty; it is made anew.
+  if (text.trim() === "") return false;
   const version = layoutVersion(text);
   if (version === LAYOUT_VERSION) return true;
   throw new VarveError(

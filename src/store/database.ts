@@ -3,6 +3,7 @@
  * made by a newer varve is refused untouched.
  */
 import { existsSync } from "node:fs";
+import { rename } from "node:fs/promises";
 import { VarveError } from "../errors/varve-error.ts";
 import { Connection } from "./connection.ts";
 import { databaseError } from "./database-error.ts";
@@ -40,6 +41,22 @@ export class Metadata {
   /** For queries; undefined when the store is open for reading only and has no database yet. */
   readable(): Promise<Connection | undefined> {
     return this.#open();
+  }
+
+  /** Moves a database that is damaged out of the way, with its log; the next use makes an empty one. @returns where it is now */
+  async setAside(): Promise<string> {
+    const { layout, locks } = this.#options;
+    const opening = this.#opening;
+    this.#opening = undefined;
+    (await opening?.catch(() => undefined))?.[Symbol.dispose]();
+    using _lock = await locks.named("store");
+    let aside = `${layout.database}.damaged`;
+    for (let number = 1; existsSync(aside); number++) aside = `${layout.database}.damaged-${number}`;
+    // The log first: beside an empty database it would be played into that.
+    for (const end of ["-wal", "-shm", ""]) {
+      if (existsSync(layout.database + end)) await rename(layout.database + end, aside + end);
+    }
+    return aside;
   }
 
   async close(): Promise<void> {

@@ -72,6 +72,29 @@ export async function readForeign(
   return { descriptors, readable: index !== "damaged" };
 }
 
+export interface OwnEntry {
+  /** Its ref.name: the image's name, or its tag. */
+  readonly ref: string;
+  /** The image that it was made for. */
+  readonly name: string;
+  readonly value: JsonObject;
+}
+
+/** The entries of index.json that were made here; undefined when it is missing or cannot be read. */
+export async function ownEntries(layout: StoreLayout): Promise<OwnEntry[] | undefined> {
+  const index = await readIndex(layout);
+  if (typeof index === "string") return undefined;
+  return entriesOf(index).flatMap((value) => {
+    const [ref, name] = [refName(value), annotation(value, OURS)];
+    return ref === undefined || name === undefined ? [] : [{ ref, name, value }];
+  });
+}
+
+/** All names that index.json has, whoever made them. */
+export async function refNames(layout: StoreLayout): Promise<ReadonlySet<string | undefined>> {
+  return new Set(entriesOf(await readIndex(layout)).map(refName));
+}
+
 /** The tag of a reference: what stands after the colon of its last part, before a digest. */
 export function tagOf(name: string): string | undefined {
   return /^[^@]*:([^:/@]+)(?:@|$)/.exec(name)?.[1];

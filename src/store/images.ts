@@ -88,6 +88,22 @@ export class ImageStore {
     connection.run("UPDATE images SET updated_at = ? WHERE name = ?", this.#options.now(), name);
   }
 
+  /** Puts entries in and takes names out, all at once. Their content need not be there: `fsck` sees to that. */
+  async restore(entries: readonly ImageEntry[], without: readonly string[] = []): Promise<void> {
+    await this.#change((connection) => {
+      for (const name of without) connection.run("DELETE FROM images WHERE name = ?", name);
+      for (const entry of entries) upsertImage(connection, entry, this.#options.now());
+    });
+  }
+
+  /** Whether a change is recorded that index.json does not show yet. */
+  async isIndexDue(): Promise<boolean> {
+    const connection = await this.#options.metadata.readable();
+    if (connection === undefined) return false;
+    const { wanted, written } = indexState(connection);
+    return wanted !== written;
+  }
+
   /** How often images were put or taken out in this store's life: another number means that {@link list} may have changed. */
   async changes(): Promise<number> {
     const connection = await this.#readable();
@@ -95,12 +111,12 @@ export class ImageStore {
   }
 
   /** Brings index.json up to date with the database. Done by every change; needed again only after a crash between both. */
-  async writeIndex(): Promise<void> {
+  async writeIndex(options: { readonly force?: boolean } = {}): Promise<void> {
     const { layout, locks, metadata, sync } = this.#options;
     using _lock = await locks.named("index");
     const connection = await metadata.writable();
     const { wanted, written } = indexState(connection);
-    if (wanted === written) return;
+    if (wanted === written && options.force !== true) return;
     await writeImageIndex(layout, selectImages(connection), { sync });
     connection.run("UPDATE state SET value = ? WHERE key = 'index_written'", wanted);
   }

@@ -1,10 +1,13 @@
 /** A store as a whole: one directory that is an OCI image layout, with the metadata and the locks that belong to it. */
 import { resolve } from "node:path";
+import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { collectGarbage, type Collection, type CollectOptions } from "./collect.ts";
 import { ContentStore } from "./content.ts";
 import { checkStore, createStore } from "./create-store.ts";
 import { Metadata } from "./database.ts";
+import { Examination } from "./examine.ts";
+import { readForeign } from "./image-index.ts";
 import { ImageStore } from "./images.ts";
 import type { StepHook } from "./ingest-folder.ts";
 import { sweepIngests } from "./ingests.ts";
@@ -33,8 +36,11 @@ export interface Store extends AsyncDisposable {
   readonly layers: LayerRecords;
   readonly leases: Leases;
   readonly locks: StoreLocks;
+  readonly examination: Examination;
   /** Removes those of the digests that no image, lease or process needs. Take the image's name out first. */
   removeUnreferenced(digests: Iterable<Digest>): Promise<Removal>;
+  /** What other tools have put into index.json. */
+  foreignRoots(): Promise<readonly Descriptor[]>;
   /** Removes what nothing needs: unreferenced blobs, old partial data and what goes with them. Runs beside everything else. */
   collectGarbage(options?: CollectOptions): Promise<Collection>;
   /** Closes the database. Ingests are closed by who opened them. Also done when the store is disposed. */
@@ -71,7 +77,9 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     layers,
     leases,
     locks,
+    examination: new Examination(layout, metadata, images),
     removeUnreferenced: (digests) => removeUnreferenced(parts, digests),
+    foreignRoots: async () => (await readForeign(layout)).descriptors,
     collectGarbage: (options) => collectGarbage({ ...parts, leases, now: clock, step: onStep }, options),
     close,
     [Symbol.asyncDispose]: close,

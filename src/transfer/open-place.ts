@@ -4,6 +4,7 @@
  */
 import { VarveError } from "../errors/varve-error.ts";
 import { formatReference } from "../oci/reference.ts";
+import type { Store } from "../store/store.ts";
 import type { TransferContext } from "./context.ts";
 import { findImage } from "./find-image.ts";
 import { parseImageName } from "./transports/name.ts";
@@ -17,11 +18,24 @@ const FILE_FORM = /^(oci|oci-archive|docker-archive):/;
 /** @throws VarveError `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `REFERENCE_INVALID` ... */
 export async function openSource(context: TransferContext, text: string): Promise<ImageSource> {
   const { store, registry, signal } = context;
-  if (!FILE_FORM.test(text) && !text.startsWith("docker://"))
-    return new StoreSource(store, await findImage(store, text));
+  if (!FILE_FORM.test(text) && !text.startsWith("docker://")) return openHeld(store, text);
   const name = parseImageName(text);
   if (name.transport !== "registry") return openImageSource(name, { signal });
   return new RegistrySource({ client: registry, reference: name.reference, signal });
+}
+
+/** An image of the store, which nobody can clean up while it is read. */
+async function openHeld(store: Store, text: string): Promise<StoreSource> {
+  for (;;) {
+    const record = await findImage(store, text);
+    using held = new DisposableStack();
+    for (const digest of new Set([record.manifest.digest, record.descriptor.digest])) held.use(store.locks.use(digest));
+    // Whoever has taken it out by now may not have seen that it is held.
+    const now = await store.images.get(record.name);
+    if (now?.manifest.digest !== record.manifest.digest) continue;
+    if (now.descriptor.digest !== record.descriptor.digest) continue;
+    return new StoreSource(store, record, held.move());
+  }
 }
 
 export async function openSink(context: TransferContext, text: string): Promise<ImageSink> {

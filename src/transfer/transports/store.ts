@@ -12,11 +12,16 @@ import type { ImageSink, ImageSource, PutDocumentOptions } from "./types.ts";
 export class StoreSource implements ImageSource {
   readonly #store: Store;
   readonly #record: ImageRecord;
+  readonly #held: Disposable | undefined;
 
-  /** The store stays the caller's to close. */
-  constructor(store: Store, record: ImageRecord) {
+  /**
+   * The store stays the caller's to close.
+   * @param held ends with the source
+   */
+  constructor(store: Store, record: ImageRecord, held?: Disposable) {
     this.#store = store;
     this.#record = record;
+    this.#held = held;
   }
 
   root(): Promise<Manifest | Index> {
@@ -38,6 +43,7 @@ export class StoreSource implements ImageSource {
   }
 
   [Symbol.asyncDispose](): Promise<void> {
+    this.#held?.[Symbol.dispose]();
     return Promise.resolve();
   }
 }

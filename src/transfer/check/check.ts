@@ -1,0 +1,22 @@
+/** What the parts of one check share. */
+import type { Digest } from "../../oci/digest.ts";
+import type { Lease } from "../../store/leases.ts";
+import type { Store } from "../../store/store.ts";
+import type { TransferContext } from "../context.ts";
+import type { Findings } from "./findings.ts";
+
+/** `whole`: its bytes are the digest's. */
+export type BlobState = "whole" | "damaged" | "missing";
+
+export interface Check {
+  readonly context: TransferContext;
+  readonly store: Store;
+  readonly findings: Findings;
+  readonly repair: boolean;
+  readonly concurrency: number;
+  /** Of the blobs that were looked at, and since then of those that were mended. */
+  readonly states: Map<Digest, BlobState>;
+  /** Protects what is fetched until the end; there only when mending. */
+  readonly lease: Lease | undefined;
+  readonly counts: { blobs: number; bytes: number; layers: number; images: number };
+}

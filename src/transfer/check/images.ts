@@ -1,0 +1,194 @@
+/**
+ * Checks that images are whole: documents that parse and agree, every part there with the size that its descriptor says, layers that
+ * unpack to their DiffIDs. When mending, what is broken is fetched from the registry that the image's name says, and nothing else.
+ */
+import { toVarveError } from "../../errors/from-system.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
+import { checkLayers, parseImageConfig, type ImageConfig } from "../../oci/config.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { digestAlgorithm, type Digest } from "../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";
+import { isConfigType, isLayerType, isManifestType, isIndexType } from "../../oci/media-types.ts";
+import type { ImageRecord } from "../../store/images.ts";
+import { inParallel } from "../in-parallel.ts";
+import { MAX_INDEX_DEPTH } from "../pick-platform.ts";
+import type { Check } from "./check.ts";
+import { checkBlobs } from "./blobs.ts";
+import { fetchBroken, type BrokenPart } from "./mend.ts";
+
+/** A layer and what it must unpack to. */
+interface Layer {
+  readonly image: string;
+  readonly blob: Descriptor;
+  readonly diffId: Digest;
+}
+
+export async function checkImages(check: Check, images: readonly ImageRecord[]): Promise<void> {
+  const layers = new Map<string, Layer>();
+  for (const image of images) {
+    check.context.signal.throwIfAborted();
+    check.counts.images++;
+    for (const layer of await checkImage(check, image)) layers.set(`${layer.blob.digest} ${layer.diffId}`, layer);
+  }
+  await inParallel([...layers.values()], check.concurrency, (layer) => checkLayer(check, layer));
+}
+
+async function checkImage(check: Check, { name, descriptor, manifest }: ImageRecord): Promise<Layer[]> {
+  const layers = await checkDocument(check, name, manifest, 1);
+  // The index that it was chosen from must be there; its other platforms need not.
+  if (descriptor.digest !== manifest.digest) await readDocument(check, name, descriptor);
+  return layers;
+}
+
+/** @returns the layers below that are whole */
+async function checkDocument(check: Check, image: string, descriptor: Descriptor, depth: number): Promise<Layer[]> {
+  const document = await readDocument(check, image, descriptor);
+  if (document === undefined) return [];
+  if (document.kind === "manifest") return checkManifest(check, image, document);
+  // Copied as a whole: each platform that is here must be whole, and one must be here.
+  const layers: Layer[] = [];
+  let here = 0;
+  for (const child of document.manifests) {
+    if (!isManifestType(child.mediaType) && !isIndexType(child.mediaType)) continue;
+    if ((await stateOf(check, child.digest)) === "missing") continue;
+    here++;
+    if (depth < MAX_INDEX_DEPTH) layers.push(...(await checkDocument(check, image, child, depth + 1)));
+  }
+  if (here === 0) {
+    check.findings.add("blob-missing", `${image}: no manifest of its index is in the store`, {
+      digest: descriptor.digest,
+      image,
+    });
+  }
+  return layers;
+}
+
+async function checkManifest(check: Check, image: string, manifest: Manifest): Promise<Layer[]> {
+  const { config, layers } = manifest;
+  if (!(await checkPart(check, image, { kind: "config", descriptor: config }))) return [];
+  const parsed = await readConfig(check, image, manifest);
+  const whole: Layer[] = [];
+  for (const [index, blob] of layers.entries()) {
+    const diffId = parsed?.rootfs.diffIds[index];
+    const there = await checkPart(check, image, { kind: "layer", descriptor: blob, diffId });
+    if (there && diffId !== undefined && isLayerType(blob.mediaType)) whole.push({ image, blob, diffId });
+  }
+  return whole;
+}
+
+async function readDocument(
+  check: Check,
+  image: string,
+  descriptor: Descriptor,
+): Promise<Manifest | Index | undefined> {
+  if (!(await checkPart(check, image, { kind: "document", descriptor }))) return undefined;
+  const { digest, mediaType } = descriptor;
+  return parsed(check, image, digest, async () => {
+    const bytes = await check.store.content.readBytes(digest, MAX_DOCUMENT_BYTES);
+    return parseManifest(bytes, { contentType: mediaType, expected: { digest } });
+  });
+}
+
+async function readConfig(check: Check, image: string, manifest: Manifest): Promise<ImageConfig | undefined> {
+  const { config } = manifest;
+  if (!isConfigType(config.mediaType)) return undefined;
+  return parsed(check, image, config.digest, async () => {
+    const bytes = await check.store.content.readBytes(config.digest, MAX_DOCUMENT_BYTES);
+    const read = parseImageConfig(bytes, { expected: config });
+    checkLayers(manifest, read);
+    return read;
+  });
+}
+
+/** A document whose bytes are right and that is none all the same cannot be mended: it is what the image's maker pushed. */
+async function parsed<T>(check: Check, image: string, digest: Digest, read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    check.findings.add("document-invalid", `${image}: ${error.message}`, { digest, image });
+    check.findings.failedDigest(digest, "the image is broken");
+    return undefined;
+  }
+}
+
+/** @returns whether the part is there and whole, perhaps after mending */
+async function checkPart(check: Check, image: string, part: BrokenPart): Promise<boolean> {
+  const { digest, size } = part.descriptor;
+  const { findings, store } = check;
+  const state = await stateOf(check, digest);
+  const actual = (await store.content.stat(digest).catch(() => undefined))?.size;
+  if (state === "whole" && actual === size) return true;
+  if (state === "whole" && actual !== undefined) {
+    findings.add("document-invalid", `${image}: ${digest} has ${actual} bytes, and its descriptor says ${size}`, {
+      digest,
+      image,
+    });
+    findings.failedDigest(digest, "the image is broken");
+    return false;
+  }
+  if (state === "missing")
+    findings.add("blob-missing", `${image}: ${part.kind} ${digest} is missing`, { digest, image });
+  else
+    findings.add(actual === 0 ? "blob-truncated" : "blob-damaged", `${image}: ${part.kind} ${digest} is damaged`, {
+      digest,
+      image,
+    });
+  if (!check.repair) return false;
+  try {
+    await fetchBroken(check, image, part);
+    check.states.set(digest, "whole");
+    findings.repairedDigest(digest);
+    return true;
+  } catch (error) {
+    if (check.context.signal.aborted) throw error;
+    // By now a damaged one is taken away.
+    if ((await store.content.stat(digest).catch(() => undefined)) === undefined) check.states.set(digest, "missing");
+    findings.failedDigest(digest, toVarveError(error).message);
+    return false;
+  }
+}
+
+async function stateOf(check: Check, digest: Digest): Promise<"whole" | "damaged" | "missing"> {
+  const known = check.states.get(digest);
+  if (known !== undefined) return known;
+  // It came after the others were looked at.
+  await checkBlobs(check, [digest]);
+  return check.states.get(digest) ?? "missing";
+}
+
+/** Unpacks a layer to nowhere and holds it to its DiffID, and what is recorded of it to both. */
+async function checkLayer(check: Check, { image, blob, diffId }: Layer): Promise<void> {
+  const { context, store, findings, repair, counts } = check;
+  const { digest, mediaType, size } = blob;
+  const path = store.content.pathOf(digest);
+  const file = { path, size, front: size, waitFront: () => Promise.resolve() };
+  try {
+    const found = await context.threads.check(file, { algorithm: digestAlgorithm(diffId), signal: context.signal });
+    counts.layers++;
+    if (found.diffId !== diffId) {
+      throw new VarveError("DIFFID_MISMATCH", `layer ${digest} unpacks to ${found.diffId}, the config says ${diffId}`);
+    }
+    const record = await store.layers.get(digest);
+    const right =
+      record?.diffId === diffId && record.uncompressedSize === found.size && record.entries === found.entries;
+    if (record === undefined || right) return;
+    const key = findings.add("layer-record", `what is recorded of layer ${digest} is not so`, { digest, image });
+    if (!repair) return;
+    const { size: uncompressedSize, entries } = found;
+    await store.layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt: new Date() });
+    findings.repaired(key);
+  } catch (error) {
+    if (!isVarveError(error) || !VERDICTS.has(error.code)) throw error;
+    // The blob is its digest's, so fetching it again would bring the same.
+    const key = findings.add("diffid-mismatch", `${image}: ${error.message}`, { digest, image });
+    findings.failed(key, "the image is broken");
+  }
+}
+
+const VERDICTS: ReadonlySet<string> = new Set([
+  "DIFFID_MISMATCH",
+  "COMPRESSION_INVALID",
+  "LAYER_INVALID",
+  "LAYER_LIMIT",
+]);

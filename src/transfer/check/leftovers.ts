@@ -1,0 +1,56 @@
+/** What lies about in a store and belongs to nothing. It does no harm; mending takes away what surely nobody wants, `gc` the rest. */
+import type { Digest } from "../../oci/digest.ts";
+import { reachable } from "../../store/unreferenced.ts";
+import type { Check } from "./check.ts";
+
+const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
+
+export async function checkLeftovers(check: Check): Promise<void> {
+  await findUnreferenced(check);
+  await findRecords(check);
+  const { store, findings, repair } = check;
+  for await (const path of store.examination.strayFiles()) {
+    const key = findings.add("file-unknown", "no file of the store has such a name", { path });
+    findings.failed(key, "it may be somebody's; look at it and remove it");
+  }
+  for await (const { kind, path, digest, touchedAt } of store.examination.partials()) {
+    if (kind === "unknown") findings.add("file-unknown", "no partial blob has such a name", { path });
+    else if (kind === "leftover" || Date.now() - touchedAt >= WEEK_MS) {
+      const facts = { path, ...(digest !== undefined && { digest }) };
+      const key = findings.add(
+        "partial-stale",
+        "partial data that nobody has touched for long; varve gc removes it",
+        facts,
+      );
+      if (repair && (await store.content.removeIngest(digest))) findings.repaired(key);
+    }
+  }
+  for (const path of store.locks.stale()) {
+    const key = findings.add("lock-stale", "the process that made this lock file is gone", { path });
+    if (repair && store.locks.removeStale(path)) findings.repaired(key);
+  }
+}
+
+/** Leased ones are somebody's who is at work, or unfinished pulls'. */
+async function findUnreferenced({ store, states, findings }: Check): Promise<void> {
+  const images = await store.images.list();
+  const roots = images.flatMap(({ manifest, descriptor }) => [manifest, descriptor]);
+  const needed = await reachable(store.content, [...roots, ...(await store.foreignRoots())]);
+  for (const [digest, state] of states) {
+    if (state !== "whole" || needed.has(digest) || (await isWanted(store, digest))) continue;
+    findings.add("blob-unreferenced", `no image needs blob ${digest}; varve gc removes it`, { digest });
+  }
+}
+
+async function isWanted({ leases, content }: Check["store"], digest: Digest): Promise<boolean> {
+  return (await leases.isLeased(digest)) || (await content.stat(digest).catch(() => undefined)) === undefined;
+}
+
+async function findRecords({ store, findings, repair }: Check): Promise<void> {
+  for await (const record of store.layers.list()) {
+    const { digest } = record;
+    if ((await store.content.stat(digest).catch(() => undefined)) !== undefined) continue;
+    const key = findings.add("layer-record", `layer ${digest} is recorded and not there`, { digest });
+    if (repair && (await store.layers.deleteUnchanged([record])) > 0) findings.repaired(key);
+  }
+}
