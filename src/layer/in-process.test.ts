@@ -1,0 +1,4 @@
+import { inProcess } from "./in-process.ts";
+import { describeLayerThreads } from "./threads.suite.ts";
+
+describeLayerThreads("without threads", () => inProcess);

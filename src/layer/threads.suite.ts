@@ -1,0 +1,222 @@
+/** What every `LayerThreads` must do, with threads or without. */
+import { appendFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { onTestFinished, describe, expect, it } from "vitest";
+import { packTree } from "../../test/kit/images/pack-tree.ts";
+import { createRng } from "../../test/kit/images/rng.ts";
+import { tempDir } from "../../test/kit/temp-dir.ts";
+import { directory, file } from "../../test/kit/trees/tree-node.ts";
+import { toVarveError } from "../errors/from-system.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import { digestOf } from "../oci/digest.ts";
+import { Rising } from "../workers/rising.ts";
+import type { FrontFile, LayerThreads } from "./threads.ts";
+
+const rng = createRng(1);
+const TAR = packTree([directory("d"), file("d/random", rng.bytes(3_000_000)), file("d/text", rng.text(2_000_000))]);
+const COMPRESSED = { none: TAR, gzip: gzipSync(TAR, { level: 1 }), zstd: zstdCompressSync(TAR) } as const;
+const FACTS = { diffId: digestOf(TAR), size: TAR.length, entries: 3 };
+const NEVER = { signal: new AbortController().signal };
+
+interface Blob {
+  readonly path: string;
+  readonly size: number;
+}
+
+async function blobOf(bytes: Uint8Array): Promise<Blob> {
+  const dir = await tempDir();
+  onTestFinished(() => dir[Symbol.asyncDispose]());
+  const path = join(dir.path, "blob");
+  await writeFile(path, bytes);
+  return { path, size: bytes.length };
+}
+
+const whole = (blob: Blob): FrontFile => ({ ...blob, front: blob.size, waitFront: () => Promise.resolve() });
+
+/** A file that the test lets grow, and may let fail. */
+async function growing(
+  size: number,
+): Promise<FrontFile & { grow(bytes: Uint8Array): Promise<void>; fail(e: Error): void }> {
+  const { path } = await blobOf(Buffer.alloc(0));
+  const front = new Rising();
+  const broken = Promise.withResolvers<never>();
+  broken.promise.catch(() => undefined);
+  return {
+    path,
+    size,
+    get front() {
+      return front.value;
+    },
+    waitFront: (position, signal = NEVER.signal) => Promise.race([front.passed(position, signal), broken.promise]),
+    async grow(bytes) {
+      await appendFile(path, bytes);
+      front.raise(front.value + bytes.length);
+    },
+    fail: broken.reject,
+  };
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stream) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
+}
+
+const codeOf = (work: Promise<unknown>): Promise<string> =>
+  work.then(
+    () => "it succeeded",
+    (error: unknown) => toVarveError(error).code,
+  );
+
+/** @param make makes one; the suite disposes of it */
+export function describeLayerThreads(name: string, make: () => LayerThreads): void {
+  const threads = (): LayerThreads => {
+    const made = make();
+    onTestFinished(() => made[Symbol.asyncDispose]());
+    return made;
+  };
+
+  describe(`${name}: check`, () => {
+    it.each(["none", "gzip", "zstd"] as const)("tells DiffID, size and members of a layer as %s", async (kind) => {
+      const blob = await blobOf(COMPRESSED[kind]);
+      expect(await threads().check(whole(blob), NEVER)).toEqual(FACTS);
+    });
+
+    it("hashes with the algorithm that is asked for", async () => {
+      const options = { algorithm: "sha512", ...NEVER } as const;
+      const { diffId } = await threads().check(whole(await blobOf(COMPRESSED.gzip)), options);
+      expect(diffId).toBe(digestOf(TAR, "sha512"));
+    });
+
+    it("follows a file that grows, to its end and not further", async () => {
+      const bytes = COMPRESSED.gzip;
+      const blob = await growing(bytes.length);
+      let ended = false;
+      const checking = threads()
+        .check(blob, NEVER)
+        .finally(() => {
+          ended = true;
+        });
+      for (let at = 0; at < bytes.length; at += 700_001) {
+        expect(ended).toBe(false);
+        await blob.grow(bytes.subarray(at, at + 700_001));
+      }
+      expect(await checking).toEqual(FACTS);
+    });
+
+    it("takes a layer without a byte", async () => {
+      const empty = { diffId: digestOf(Buffer.alloc(0)), size: 0, entries: 0 };
+      expect(await threads().check(whole(await blobOf(Buffer.alloc(0))), NEVER)).toEqual(empty);
+    });
+
+    it("fails as the file does that stops growing", async () => {
+      const blob = await growing(1000);
+      const checking = threads().check(blob, NEVER);
+      blob.fail(new VarveError("NO_SPACE", "the disk is full", { hint: "buy one", detail: { disk: 1 } }));
+      await expect(checking).rejects.toMatchObject({ code: "NO_SPACE", hint: "buy one", detail: { disk: 1 } });
+    });
+
+    it.each([
+      ["COMPRESSION_INVALID", COMPRESSED.gzip.subarray(0, -1000)],
+      ["COMPRESSION_INVALID", COMPRESSED.zstd.subarray(0, -1000)],
+      ["LAYER_INVALID", TAR.subarray(0, 2_000_000)],
+      ["LAYER_INVALID", gzipSync(Buffer.alloc(3000, "no tar "))],
+    ])("is %s when the layer is broken", async (code, bytes) => {
+      const blob = await blobOf(bytes);
+      await expect(threads().check(whole(blob), NEVER)).rejects.toMatchObject({ code, hint: expect.any(String) });
+    });
+
+    it("says so when the file is not there", async () => {
+      const checking = threads().check(whole({ path: "/nonexistent/blob", size: 5 }), NEVER);
+      expect(await codeOf(checking)).toBe("FILE_NOT_FOUND");
+    });
+
+    it("is interrupted before it begins, and while it waits", async () => {
+      const one = threads();
+      const blob = await growing(COMPRESSED.gzip.length);
+      expect(await codeOf(one.check(blob, { signal: AbortSignal.abort() }))).toBe("INTERRUPTED");
+      const abort = new AbortController();
+      await blob.grow(COMPRESSED.gzip.subarray(0, 100_000));
+      const checking = one.check(blob, abort);
+      abort.abort();
+      expect(await codeOf(checking)).toBe("INTERRUPTED");
+      expect(await one.check(whole(await blobOf(COMPRESSED.zstd)), NEVER)).toEqual(FACTS);
+    });
+
+    it("holds none up for another that waits", async () => {
+      const one = threads();
+      const bytes = COMPRESSED.gzip;
+      const files = await Promise.all([1, 2, 3, 4, 5].map(() => growing(bytes.length)));
+      const checks = files.map((blob) => one.check(blob, NEVER));
+      for (const [index, blob] of files.toReversed().entries()) {
+        await blob.grow(bytes);
+        expect(await checks.at(-1 - index)).toEqual(FACTS);
+      }
+    });
+  });
+
+  describe(`${name}: open`, () => {
+    it.each(["none", "gzip", "zstd"] as const)("gives the tar of a layer as %s, and then its DiffID", async (kind) => {
+      const stream = threads().open(await blobOf(COMPRESSED[kind]), NEVER);
+      expect(() => stream.diffId).toThrow("has not ended");
+      expect((await collect(stream)).equals(TAR)).toBe(true);
+      expect(stream.diffId).toBe(FACTS.diffId);
+    });
+
+    it("lends each chunk until the next is asked for", async () => {
+      const tar = threads().open(await blobOf(COMPRESSED.gzip), NEVER);
+      const stream = tar[Symbol.asyncIterator]();
+      const first = (await stream.next()).value as Uint8Array;
+      expect(Buffer.from(first).equals(TAR.subarray(0, first.length))).toBe(true);
+      await stream.next();
+      expect(first.byteLength).toBe(0);
+      await stream.return?.();
+    });
+
+    it("may be left at any time", async () => {
+      const one = threads();
+      const blob = await blobOf(COMPRESSED.gzip);
+      for (let round = 0; round < 5; round++) {
+        for await (const chunk of one.open(blob, NEVER)) {
+          expect(chunk.length).toBeGreaterThan(0);
+          break;
+        }
+      }
+      expect((await collect(one.open(blob, NEVER))).length).toBe(TAR.length);
+    });
+
+    it("is interrupted between two chunks", async () => {
+      const abort = new AbortController();
+      const stream = threads().open(await blobOf(gzipSync(Buffer.alloc(40 << 20))), abort);
+      const reading = (async () => {
+        for await (const chunk of stream) {
+          expect(chunk.length).toBeGreaterThan(0);
+          abort.abort();
+        }
+      })();
+      expect(await codeOf(reading)).toBe("INTERRUPTED");
+    });
+
+    it("gives what is good of a broken layer, and then the error", async () => {
+      const stream = threads().open(await blobOf(COMPRESSED.gzip.subarray(0, -1000)), NEVER);
+      let seen = 0;
+      const reading = (async () => {
+        for await (const chunk of stream) seen += chunk.length;
+      })();
+      await expect(reading).rejects.toMatchObject({ code: "COMPRESSION_INVALID" });
+      expect(seen).toBeGreaterThan(TAR.length / 2);
+      expect(() => stream.diffId).toThrow("has not ended");
+    });
+
+    it("does many at once, each at its own pace", async () => {
+      const one = threads();
+      const blob = await blobOf(COMPRESSED.gzip);
+      const streams = [1, 2, 3, 4, 5].map(() => one.open(blob, NEVER)[Symbol.asyncIterator]());
+      for (const stream of streams) await stream.next();
+      const [slow, ...others] = streams;
+      for (const stream of others) while ((await stream.next()).done !== true);
+      while ((await slow?.next())?.done === false);
+    });
+  });
+}
