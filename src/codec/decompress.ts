@@ -4,7 +4,7 @@
  * default 16 KiB, because each piece is a trip to the thread pool and back.
  */
 import { VarveError } from "../errors/varve-error.ts";
-import { releaseBuffer } from "../sys/release-buffer.ts";
+import { releaseUpTo } from "../sys/release-buffer.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 import { Inflater } from "./inflater.ts";
 import { SNIFF_BYTES, sniffCompression, type Compression } from "./sniff.ts";
@@ -66,7 +66,8 @@ async function* passThrough(reader: ChunkReader, chunkSize: number): AsyncGenera
 async function* lent(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const piece of pieces) {
     yield piece;
-    releaseBuffer(piece);
+    // The engine fills its buffers from the start and lets go of one when it is full.
+    releaseUpTo(piece);
   }
 }
 

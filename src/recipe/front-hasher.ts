@@ -6,6 +6,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { digestAlgorithm, Digester, type Digest } from "../oci/digest.ts";
 import type { Ingest } from "../store/types.ts";
+import { releaseBuffer } from "../sys/release-buffer.ts";
 
 const STEP = 1 << 20;
 /** Runs of zeros remembered so that they need not be read back; more of them are simply read. */
@@ -105,6 +106,7 @@ export class FrontHasher {
         const read = await this.#ingest.read(this.#position, length);
         this.#readBack += read.length;
         this.#update(read);
+        releaseBuffer(read);
       }
     }
   }
