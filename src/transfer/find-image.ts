@@ -1,7 +1,7 @@
 /** Which image of the store a word on the command line means: a name, a digest, or the beginning of one. */
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { digestHex, isDigest } from "../oci/digest.ts";
-import { formatReference, parseReference } from "../oci/reference.ts";
+import { formatReference, parseReference, type Reference } from "../oci/reference.ts";
 import type { ImageRecord } from "../store/images.ts";
 import type { Store } from "../store/store.ts";
 
@@ -33,15 +33,17 @@ async function byName(store: Store, text: string): Promise<ImageRecord | undefin
     const exact = await store.images.get(formatReference(reference));
     if (exact !== undefined || reference.digest === undefined) return exact;
     // NAME@DIGEST also means what NAME:TAG was pulled as.
-    const repository = formatReference({ host: reference.host, name: reference.name });
     const images = await store.images.list();
-    return images.find(
-      (image) => image.name.startsWith(repository) && hasDigest(image, (digest) => digest === reference.digest),
-    );
+    return images.find((image) => isOf(image, reference) && hasDigest(image, (digest) => digest === reference.digest));
   } catch (error) {
     if (isVarveError(error, "REFERENCE_INVALID") && looksLikeDigest(text)) return undefined;
     throw error;
   }
+}
+
+function isOf(image: ImageRecord, { host, name }: Reference): boolean {
+  const own = parseReference(image.name);
+  return own.host === host && own.name === name;
 }
 
 async function byDigest(store: Store, text: string): Promise<ImageRecord[]> {
