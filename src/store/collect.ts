@@ -59,7 +59,7 @@ export async function collectGarbage(context: CollectContext, options: CollectOp
   const needed = await Needed.find(context);
   context.step("marked");
   const now = context.now();
-  const sweeping: SweepContext = { ...context, needed, dryRun, partialsOlderThanMs, now, signal };
+  const sweeping: SweepContext = { ...context, needed, dryRun, wouldGo: new Set(), partialsOlderThanMs, now, signal };
   const nothing = { count: 0, bytes: 0 };
   const partials = needed.broken.size > 0 ? nothing : await sweepPartials(sweeping);
   const blobs = needed.broken.size > 0 ? nothing : await sweepBlobs(sweeping);

@@ -6,7 +6,7 @@
  *   platforms are here: `skopeo copy oci:ROOT:docker.io/library/debian:12 ...`;
  * - its bare tag (`12`), with the manifest that was chosen for a platform: `skopeo inspect oci:ROOT:12`,
  *   `umoci unpack --image ROOT:12`. umoci calls an index ambiguous, so this entry never is one. Where images share a tag it
- *   is the one put last; the full reference always tells them apart.
+ *   is the one pulled last; the full reference always tells them apart.
  *
  * Entries that other tools made are kept, and their content counts as needed. Where one has the same ref.name as a bare tag,
  * theirs stands.

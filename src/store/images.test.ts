@@ -90,7 +90,7 @@ describe("index.json", () => {
     expect((await indexOf(dir.path))[1]?.platform).toEqual({ os: "linux", architecture: "amd64" });
   });
 
-  it("gives a tag that several images share to the one put last", async () => {
+  it("gives a tag that several images share to the one pulled last", async () => {
     await using dir = await tempDir();
     let now = 0;
     await using store = await openStore(dir.path, { clock: () => ++now });
@@ -98,6 +98,10 @@ describe("index.json", () => {
     const b = await putImage(store, "b.example/x:latest", { text: "b" });
     expect((await refs(dir.path))["latest"]).toBe(b.entry.manifest.digest);
     await store.images.put(a.entry);
+    expect((await refs(dir.path))["latest"]).toBe(a.entry.manifest.digest);
+    await store.images.touch("b.example/x:latest");
+    expect((await refs(dir.path))["latest"]).toBe(b.entry.manifest.digest);
+    await store.images.touch("a.example/x:latest");
     expect((await refs(dir.path))["latest"]).toBe(a.entry.manifest.digest);
     await store.images.delete("a.example/x:latest");
     expect(await refs(dir.path)).toEqual({

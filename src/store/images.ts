@@ -5,7 +5,7 @@
 import { VarveError } from "../errors/varve-error.ts";
 import type { Connection } from "./connection.ts";
 import type { Metadata } from "./database.ts";
-import { writeImageIndex } from "./image-index.ts";
+import { tagOf, writeImageIndex } from "./image-index.ts";
 import { selectImage, selectImages, upsertImage, type ImageEntry, type ImageRecord } from "./image-record.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { StoreLocks } from "./locks.ts";
@@ -82,10 +82,16 @@ export class ImageStore {
     );
   }
 
-  /** Notes that a pull found the image up to date. */
+  /** Notes that a pull found the image up to date. A tag that other images have as well is now this one's in index.json. */
   async touch(name: string): Promise<void> {
     const connection = await this.#options.metadata.writable();
-    connection.run("UPDATE images SET updated_at = ? WHERE name = ?", this.#options.now(), name);
+    const tag = tagOf(name);
+    const isShared = selectImages(connection).some((other) => other.name !== name && tagOf(other.name) === tag);
+    const update = (): number =>
+      connection.run("UPDATE images SET updated_at = ? WHERE name = ?", this.#options.now(), name);
+    // The index is written for that only: most pulls that find all there change nothing in it.
+    if (tag !== undefined && isShared) await this.#change(update);
+    else update();
   }
 
   /** Puts entries in and takes names out, all at once. Their content need not be there: `fsck` sees to that. */

@@ -2,6 +2,7 @@
  * Sweeping: everything in the store that nothing needs, kind by kind. Each removal is one step under the digest's own lock, so a
  * death between any two of them leaves a sound store, and what runs beside it never waits for more than one removal.
  */
+import type { Digest } from "../oci/digest.ts";
 import type { ContentStore } from "./content.ts";
 import type { StepHook } from "./ingest-folder.ts";
 import type { LayerRecord, LayerRecords } from "./layer-records.ts";
@@ -20,6 +21,8 @@ export interface SweepContext {
   readonly needed: Needed;
   /** Only tell what would go. */
   readonly dryRun: boolean;
+  /** Blobs that would have gone, in a dry run. */
+  readonly wouldGo: Set<Digest>;
   /** Partial data goes when nobody has touched it for so long, in milliseconds. */
   readonly partialsOlderThanMs: number;
   readonly now: number;
@@ -46,6 +49,7 @@ export async function sweepBlobs(context: SweepContext): Promise<Swept> {
       ? !locks.isHeld(digest) && !(await context.leases.isLeased(digest, context.partialsOlderThanMs))
       : await content.remove(digest, { unless: () => needed.isNeeded(digest) });
     if (!gone) continue;
+    if (dryRun) context.wouldGo.add(digest);
     swept.count++;
     swept.bytes += size;
   }
@@ -77,7 +81,7 @@ export async function sweepPartials(context: SweepContext): Promise<Swept> {
 }
 
 /** What is recorded of layers whose blob is not there. @returns how many */
-export async function sweepRecords({ content, layers, dryRun, signal }: SweepContext): Promise<number> {
+export async function sweepRecords({ content, layers, dryRun, wouldGo, signal }: SweepContext): Promise<number> {
   let count = 0;
   let batch: LayerRecord[] = [];
   const flush = async (): Promise<void> => {
@@ -86,7 +90,8 @@ export async function sweepRecords({ content, layers, dryRun, signal }: SweepCon
   };
   for await (const record of layers.list()) {
     signal?.throwIfAborted();
-    if ((await content.stat(record.digest).catch(() => undefined)) !== undefined) continue;
+    const there = (await content.stat(record.digest).catch(() => undefined)) !== undefined;
+    if (there && !wouldGo.has(record.digest)) continue;
     batch.push(record);
     if (batch.length >= RECORDS_AT_ONCE) await flush();
   }

@@ -3,8 +3,12 @@
  * goes, so that nobody has to guess how far it got.
  */
 import { writeSync } from "node:fs";
+import type { Descriptor } from "../../../src/oci/descriptor.ts";
+import { digestOf } from "../../../src/oci/digest.ts";
+import { MEDIA_TYPES } from "../../../src/oci/media-types.ts";
 import { openStore } from "../../../src/store/store.ts";
 import type { Ingest } from "../../../src/store/types.ts";
+import { createRng } from "../images/rng.ts";
 import { sample } from "./sample.ts";
 import type { StoreJob } from "./store-process.ts";
 
@@ -45,6 +49,19 @@ switch (job.act) {
   case "list":
     for (const { name } of await store.images.list()) say(name);
     break;
+  case "put":
+    await putLeased(job.name ?? "", 0, 1);
+    break;
+  case "churn":
+    await churn();
+    say("done");
+    break;
+  case "collect":
+    for (let round = 0; round < (job.rounds ?? 1); round++) {
+      const { blobs } = await store.collectGarbage({ partialsOlderThanMs: 0 });
+      say(`collected:${blobs.count}`);
+    }
+    break;
   case "ingest":
   case "hold":
   case "discard": {
@@ -69,3 +86,38 @@ switch (job.act) {
   }
 }
 await store.close();
+
+/** Puts images whose parts others put, share and take out at the same time, as pulls and removals do it. */
+async function churn(): Promise<void> {
+  const rng = createRng(job.seed ?? 1);
+  for (let round = 0; round < (job.rounds ?? 1); round++) {
+    const name = `a.example/churn:${rng.int(5)}`;
+    if (rng.int(3) === 0) {
+      const known = await store.images.get(name);
+      if (known !== undefined) await store.images.deleteUnchanged([known]);
+      continue;
+    }
+    await putLeased(name, rng.int(3), rng.int(3));
+  }
+}
+
+async function putLeased(name: string, ...layers: readonly number[]): Promise<void> {
+  await using lease = await store.leases.create();
+  const put = async (mediaType: string, bytes: Buffer): Promise<Descriptor> => {
+    const descriptor = { mediaType, digest: digestOf(bytes), size: bytes.length };
+    await lease.add(descriptor.digest);
+    const place = await store.content.ingest(descriptor);
+    if ("commit" in place) {
+      await using ingest = place;
+      await ingest.write(0, bytes);
+      await ingest.commit(descriptor);
+    }
+    return descriptor;
+  };
+  const parts: Descriptor[] = [];
+  for (const layer of layers) parts.push(await put(MEDIA_TYPES.ociLayer, Buffer.from(`churned layer ${layer}`)));
+  const config = await put(MEDIA_TYPES.ociConfig, Buffer.from(`churned config ${layers.join(" ")}`));
+  const manifest = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociManifest, config, layers: parts };
+  const root = await put(MEDIA_TYPES.ociManifest, Buffer.from(JSON.stringify(manifest)));
+  await store.images.put({ name, descriptor: root });
+}

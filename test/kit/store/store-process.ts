@@ -1,15 +1,19 @@
 /** Starts {@link file://./store-child.ts} and follows what it says. */
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+const PROGRAM = fileURLToPath(new URL("store-child.ts", import.meta.url));
+
 export interface StoreJob {
   readonly root: string;
-  readonly act: "open" | "list" | "ingest" | "hold" | "discard";
+  readonly act: "open" | "list" | "ingest" | "hold" | "discard" | "put" | "churn" | "collect";
   readonly size?: number;
   readonly seed?: number;
-  /** A step of a commit or discard, at which the process kills itself. */
+  /** Of `churn` and `collect`. */
+  readonly rounds?: number;
+  /** A step of a commit, a discard or a collection, at which the process kills itself. */
   readonly dieAt?: string;
   readonly writeUpTo?: number;
   readonly name?: string;
@@ -28,9 +32,14 @@ export interface StoreProcessOptions {
   readonly uid?: number;
 }
 
+/** Runs one to its end while this process stands still. */
+export function runStoreProcess(job: StoreJob): void {
+  const { status, stderr } = spawnSync(process.execPath, [PROGRAM, JSON.stringify(job)]);
+  if (status !== 0) throw new Error(`the store process failed: ${stderr.toString()}`);
+}
+
 export function startStoreProcess(job: StoreJob, options: StoreProcessOptions = {}): StoreProcess {
-  const program = fileURLToPath(new URL("store-child.ts", import.meta.url));
-  const child = spawn(process.execPath, [program, JSON.stringify(job)], {
+  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(job)], {
     ...options,
     stdio: ["ignore", "pipe", "pipe"],
   });
