@@ -8,8 +8,10 @@ import type { PullResult } from "../../../src/transfer/pull-result.ts";
 import type { UnpackResult } from "../../../src/transfer/unpack.ts";
 import { peersRequired } from "../../kit/peers.ts";
 import { startDockerRegistry } from "../../kit/peers/docker-registry.ts";
-import { run, type RunResult } from "../../kit/peers/run.ts";
+import { run, runOk, type RunResult } from "../../kit/peers/run.ts";
+import { VARVE_BIN, varveEnvironment } from "../../kit/peers/varve.ts";
 import { tempDir } from "../../kit/temp-dir.ts";
+import { unmountBelow } from "../../kit/unmount-below.ts";
 import { diffTrees } from "../../kit/trees/diff-trees.ts";
 import { readTree, type TreeEntry } from "../../kit/trees/read-tree.ts";
 import { newMachine, type Machine } from "../machine.ts";
@@ -17,6 +19,8 @@ import { storeFaults } from "../store-health.ts";
 import { buildDebian, DEBIAN_PEERS, MirrorUnreachable, RELEASE, type BuiltImage } from "./debian/build-debian.ts";
 import { isRoot, lacks, program, skopeoCopy, skopeoRaw, umociUnpack } from "./programs.ts";
 
+/** `unshare` to a user who is nobody special. */
+const UNPRIVILEGED = ["--user", "--map-user=1000", "--map-group=1000"];
 const SETUP_MS = 300_000;
 /** Trees of thousands of files are read on a machine that may have other work. */
 const TREES_MS = 180_000;
@@ -27,9 +31,13 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
   let machine: Machine;
   let reference: string;
   let unreachable: string | undefined;
+  /** What umoci makes of it. */
+  let umociTree: readonly TreeEntry[];
 
   beforeAll(async () => {
     const dir = things.use(await tempDir("varve-debian-"));
+    // A build that took too long may still have something mounted.
+    things.defer(() => unmountBelow(dir.path));
     try {
       built = await buildDebian(dir.path);
     } catch (error) {
@@ -43,6 +51,7 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
     reference = `${registry.host}/e2e/debian:12`;
     await skopeoCopy(`oci:${built.layout}:${built.tag}`, `docker://${reference}`);
     await execOk("pull", reference);
+    umociTree = await readTree(await umociUnpack(`${built.layout}:${built.tag}`, join(machine.path, "umoci")));
   }, SETUP_MS);
 
   afterAll(() => things.disposeAsync(), SETUP_MS);
@@ -63,19 +72,14 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
     expect(await storeFaults(machine.root)).toEqual([]);
   });
 
-  it(
-    "unpacks to umoci's tree, entry by entry",
-    async () => {
-      const ours = join(machine.path, "ours");
-      const unpacked = (await execOk("unpack", reference, ours)) as UnpackResult;
-      const theirs = await umociUnpack(`${built.layout}:${built.tag}`, join(machine.path, "theirs"));
-      const tree = await readTree(ours);
-      expect(diffTrees(asVarveDoes(await readTree(theirs)), tree)).toEqual([]);
-      expect(unpacked.skipped).toEqual({ owners: 0, devices: 0, xattrs: 1 });
-      expectEverySort(tree);
-    },
-    TREES_MS,
-  );
+  it("unpacks to umoci's tree, entry by entry", { timeout: TREES_MS }, async () => {
+    const rootfs = join(machine.path, "rootfs");
+    const unpacked = (await execOk("unpack", reference, rootfs)) as UnpackResult;
+    const tree = await readTree(rootfs);
+    expect(diffTrees(asVarveDoes(umociTree), tree)).toEqual([]);
+    expect(unpacked.skipped).toEqual({ owners: 0, devices: 0, xattrs: 1 });
+    expectEverySort(tree);
+  });
 
   it("runs from the bundle, and its exit status comes through", async () => {
     const bundle = join(machine.path, "bundle");
@@ -93,14 +97,29 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
     expect(edited.code).toBe(7);
   });
 
-  async function runc(bundle: string): Promise<RunResult> {
-    const state = ["--root", join(machine.path, "runc")];
+  it("unpacks without privileges but for owners, devices and capabilities", { timeout: TREES_MS }, async (context) => {
+    context.skip((await run(program("unshare"), [...UNPRIVILEGED, "true"])).code !== 0, "no user namespaces here");
+    const bundle = join(machine.path, "rootless");
+    const args = ["--root", machine.root, "--progress", "none", "unpack", "--bundle", reference, bundle];
+    const env = varveEnvironment({ env: { HOME: machine.path } });
+    await runOk(program("unshare"), [...UNPRIVILEGED, process.execPath, VARVE_BIN, ...args], { env });
+    const tree = await readTree(join(bundle, "rootfs"));
+    const wanted = withoutPrivileges(asVarveDoes(umociTree));
+    expect(diffTrees(wanted, tree, { ignore: ["uid", "gid"] })).toEqual([]);
+    const { code, stdout } = await runc(bundle, program("unshare"), ...UNPRIVILEGED);
+    expect(stdout.toString()).toContain(`VERSION_CODENAME=${RELEASE}\n`);
+    expect(code).toBe(0);
+  });
+
+  async function runc(bundle: string, ...through: string[]): Promise<RunResult> {
     const id = `varve-${randomUUID()}`;
+    const state = ["--root", join(machine.path, "runc")];
+    const [first, ...rest] = [...through, program("runc"), ...state] as [string, ...string[]];
     try {
-      return await run(program("runc"), [...state, "run", "--bundle", bundle, id]);
+      return await run(first, [...rest, "run", "--bundle", bundle, id]);
     } finally {
       // Gone already when it ended by itself.
-      await run(program("runc"), [...state, "delete", "--force", id]);
+      await run(first, [...rest, "delete", "--force", id]);
     }
   }
 });
@@ -115,6 +134,17 @@ function asVarveDoes(tree: readonly TreeEntry[]): TreeEntry[] {
     mtime: entry.mtime < 0n ? 0n : entry.mtime,
     xattrs: Object.fromEntries(Object.entries(entry.xattrs).filter(([name]) => !name.startsWith("trusted."))),
   }));
+}
+
+/** Without a right to owners no file is setuid or setgid, because it would be so for somebody else. */
+function withoutPrivileges(tree: readonly TreeEntry[]): TreeEntry[] {
+  return tree.filter(({ type }) => type !== "char" && type !== "block").map(unprivileged);
+}
+
+function unprivileged(entry: TreeEntry): TreeEntry {
+  const mode = entry.type === "file" ? entry.mode & 0o1777 : entry.mode;
+  const xattrs = Object.entries(entry.xattrs).filter(([name]) => !name.startsWith("security."));
+  return { ...entry, mode, xattrs: Object.fromEntries(xattrs) };
 }
 
 /** That the two trees are equal would mean little if what the layers do was in neither. */
