@@ -2,7 +2,9 @@
  * The pool of threads behind `LayerThreads`. Threads start when first needed and end with the pool; a job goes to the
  * thread that has the fewest. Memory: each open stream is at most `AHEAD` bytes ahead of its consumer.
  */
+import { getCompileCacheDir } from "node:module";
 import { availableParallelism } from "node:os";
+import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
@@ -30,9 +32,10 @@ type Listener = (message: FromThread | { readonly type: "died"; readonly error: 
 class Thread {
   readonly #worker: Worker;
   readonly #listeners = new Map<number, Listener>();
+  #died = false;
 
   constructor() {
-    this.#worker = new Worker(THREAD_FILE);
+    this.#worker = new Worker(THREAD_FILE, { env: threadEnvironment() });
     this.#worker.on("message", (message: FromThread) => this.#listeners.get(message.id)?.(message));
     this.#worker.on("error", (error: Error) => this.#die(error));
     this.#worker.on("exit", () => this.#die(new VarveError("INTERNAL", "a layer thread ended early")));
@@ -41,6 +44,11 @@ class Thread {
 
   get load(): number {
     return this.#listeners.size;
+  }
+
+  /** It takes no more jobs: messages to it would go nowhere. */
+  get died(): boolean {
+    return this.#died;
   }
 
   start(id: number, job: Job, listener: Listener): void {
@@ -63,13 +71,23 @@ class Thread {
   }
 
   #die(error: Error): void {
+    this.#died = true;
     for (const listener of this.#listeners.values()) listener({ type: "died", error });
   }
 }
 
+/**
+ * A thread shares the process's compile cache only when its environment says so. Without it, each one compiles all modules again,
+ * in a checkout from TypeScript: 60 ms and 25 MB.
+ */
+function threadEnvironment(): NodeJS.ProcessEnv {
+  const cache = getCompileCacheDir();
+  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
+}
+
 export class LayerPool implements LayerThreads {
   readonly #size: number;
-  readonly #threads: Thread[] = [];
+  #threads: Thread[] = [];
   #nextId = 0;
 
   /** `size` threads at most. Default: one per core, four at most; inflating is what they share out. */
@@ -114,14 +132,21 @@ export class LayerPool implements LayerThreads {
     blob: { readonly path: string; readonly size: number },
     { algorithm = "sha256", signal }: TarStreamOptions,
   ): TarStream {
+    signal.throwIfAborted();
     const id = this.#nextId++;
     const thread = this.#pick();
     const queue = new ChunkQueue();
     const { path, size } = blob;
-    thread.start(id, { kind: "open", path, size, front: size, algorithm, credit: AHEAD }, (message) =>
-      queue.put(message),
-    );
     const cancel = (): void => thread.send({ type: "cancel", id });
+    const end = (): void => {
+      signal.removeEventListener("abort", cancel);
+      thread.end(id);
+    };
+    thread.start(id, { kind: "open", path, size, front: size, algorithm, credit: AHEAD }, (message) => {
+      queue.put(message);
+      // Not left to the reader: one who gives up before he began is never heard of.
+      if (message.type !== "chunk") end();
+    });
     signal.addEventListener("abort", cancel, { once: true });
     return new TarStream(async function* (stream) {
       let taken = 0;
@@ -138,14 +163,14 @@ export class LayerPool implements LayerThreads {
           thread.send({ type: "credit", id, total: taken + AHEAD });
         }
       } finally {
-        signal.removeEventListener("abort", cancel);
         cancel();
-        thread.end(id);
+        end();
       }
     });
   }
 
   #pick(): Thread {
+    this.#threads = this.#threads.filter((thread) => !thread.died);
     const idle = this.#threads.find((thread) => thread.load === 0);
     if (idle !== undefined) return idle;
     if (this.#threads.length < this.#size) {
