@@ -3,7 +3,7 @@
  * `bundle` an OCI runtime bundle (runtime-spec "bundle": config.json beside rootfs/). Layers are applied in order; the next one
  * is inflated while the last one is written.
  */
-import { mkdir, opendir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
@@ -18,6 +18,7 @@ import type { Manifest } from "../oci/manifest.ts";
 import { isLayerType } from "../oci/media-types.ts";
 import type { Platform } from "../oci/platform.ts";
 import { ProgressMeter, UnpackMeter } from "../recipe/progress-meter.ts";
+import { makeDirectory } from "../sys/make-directory.ts";
 import { bundleConfig } from "./bundle-config.ts";
 import type { TransferContext } from "./context.ts";
 import { openManifest, readImageConfig } from "./open-image.ts";
@@ -93,7 +94,8 @@ export async function unpack(
       peakRssBytes: process.resourceUsage().maxRSS * 1024,
     };
   } catch (error) {
-    await clear(target, made);
+    // What went wrong matters more than what could not be taken away.
+    await clear(target, made).catch(() => undefined);
     throw toVarveError(error, `unpacking into ${target}`);
   }
 }
@@ -104,13 +106,20 @@ function refuseUnknownLayers(manifest: Manifest, image: string): void {
   throw new VarveError("MEDIA_TYPE_UNSUPPORTED", `${image}: layer ${unknown.digest} is of type ${unknown.mediaType}`);
 }
 
-/** @returns whether the directory is new */
+/**
+ * @returns whether the directory is new
+ * @throws VarveError `TARGET_NOT_EMPTY`, `PATH_INVALID` for what is no directory, `PERMISSION`, `NO_SPACE` ...
+ */
 async function makeTarget(target: string): Promise<boolean> {
   try {
-    if ((await mkdir(target, { recursive: true })) !== undefined) return true;
+    if ((await makeDirectory(target)) !== undefined) return true;
     await using entries = await opendir(target);
     if ((await entries.read()) === null) return false;
   } catch (error) {
+    const there = await stat(target).catch(() => undefined);
+    if (there !== undefined && !there.isDirectory()) {
+      throw new VarveError("PATH_INVALID", `${target} is no directory`, { hint: "choose a directory", cause: error });
+    }
     throw toVarveError(error, `making ${target}`);
   }
   throw new VarveError("TARGET_NOT_EMPTY", `${target} is not empty`);
@@ -133,22 +142,29 @@ interface Layers {
 async function applyLayers(context: TransferContext, layers: Layers, rootfs: string): Promise<ApplyReport> {
   const { manifest, config, source } = layers;
   using applier = new LayerApplier(rootfs);
+  // When one layer fails, the next has been begun and nobody will read it.
+  const left = new AbortController();
+  const reading = { ...context, signal: AbortSignal.any([context.signal, left.signal]) };
   const open = (index: number): Promise<TarStream> | undefined => {
     const blob = manifest.layers[index];
     const diffId = config.rootfs.diffIds[index];
-    return blob === undefined || diffId === undefined ? undefined : openLayer(context, source, blob, diffId);
+    return blob === undefined || diffId === undefined ? undefined : openLayer(reading, source, blob, diffId);
   };
-  let next = open(0);
-  for (const [index, blob] of manifest.layers.entries()) {
-    const stream = await next;
-    const diffId = config.rootfs.diffIds[index];
-    if (stream === undefined || diffId === undefined) break;
-    // The next layer is inflated while this one is written.
-    next = open(index + 1);
-    next?.catch(() => undefined);
-    await applyOne(context, stream, applier, { blob, diffId });
+  try {
+    let next = open(0);
+    for (const [index, blob] of manifest.layers.entries()) {
+      const stream = await next;
+      const diffId = config.rootfs.diffIds[index];
+      if (stream === undefined || diffId === undefined) break;
+      // The next layer is inflated while this one is written.
+      next = open(index + 1);
+      next?.catch(() => undefined);
+      await applyOne(context, stream, applier, { blob, diffId });
+    }
+    return applier.finish();
+  } finally {
+    left.abort();
   }
-  return applier.finish();
 }
 
 async function applyOne(
