@@ -158,6 +158,16 @@ const ROWS: readonly Row[] = [
     },
   },
   {
+    name: "a layer that the manifest carries, and that is another",
+    code: "DIGEST_MISMATCH",
+    exit: 5,
+    async image() {
+      const layer = await buildLayer([file("f", "x".repeat(100))]);
+      const data = Buffer.alloc(layer.bytes.length, "x").toString("base64");
+      return buildImage({ layers: [layer], lies: { manifest: { layers: [{ ...layer.descriptor, data }] } } });
+    },
+  },
+  {
     name: "an index whose manifest is another",
     code: "DIGEST_MISMATCH",
     exit: 5,

@@ -148,6 +148,20 @@ describe("a pull", () => {
     expect(bytes.network).toBe(registry.requests.reduce((sum, { sent }) => sum + sent, 0));
   });
 
+  it("asks for no layer that the manifest carries", async () => {
+    const { machine, registry } = await setUp();
+    const layer = await buildLayer([file("small", "carried")]);
+    const data = layer.bytes.toString("base64");
+    const lies = { manifest: { layers: [{ ...layer.descriptor, data }] } };
+    const image = await buildImage({ layers: [layer], lies });
+    await pushImage(registry.host, "app", "1", image);
+    registry.clearRequests();
+    const { layers } = await machine.pull(`${registry.host}/app:1`);
+    expect(layers).toMatchObject([{ how: "full", bytes: { network: 0, data: layer.bytes.length } }]);
+    expect(blobGets(registry)).toEqual([image.config.digest]);
+    expect(await storeFaults(machine.root)).toEqual([]);
+  });
+
   it("of several references gives an array, of which layers in common are fetched once", async () => {
     const { machine, registry } = await setUp();
     const shared = await buildLayer([file("shared", "x".repeat(5000))]);
