@@ -3,9 +3,10 @@
  * may do this at once, and one that is killed half-way leaves what the next one finishes.
  */
 import { mkdir, open, readdir, readFile, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
+import { makeDirectory } from "../sys/make-directory.ts";
 import { replaceFile, syncNames } from "./durable.ts";
 import { EMPTY_INDEX } from "./image-index.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -38,7 +39,7 @@ export async function createStore(layout: StoreLayout, locks: StoreLocks, sync: 
     await refuseNewer(layout);
     // The images of one user are not for others to read; the system's store may be, as image layouts are.
     const mode = process.getuid?.() === 0 ? 0o755 : 0o700;
-    for (const path of [layout.root, layout.locks, layout.ingests, layout.blobs]) await makeDirectory(path, mode);
+    for (const path of [layout.root, layout.locks, layout.ingests, layout.blobs]) await makeDirectory(path, { mode });
     if (!(await isLayout(layout))) await writeLayout(layout, locks, sync);
   } catch (error) {
     throw rootError(error, layout.root);
@@ -65,21 +66,6 @@ async function writeLayout(layout: StoreLayout, locks: StoreLocks, sync: boolean
     await replaceFile(layout.indexJson, join(layout.root, ".index.json.new"), EMPTY_INDEX, options);
   }
   await replaceFile(layout.ociLayout, join(layout.root, ".oci-layout.new"), LAYOUT_TEXT, options);
-}
-
-/** With its parents. Not Node's recursive mkdir, which says ENOENT where a file system is read-only. */
-async function makeDirectory(path: string, mode: number): Promise<void> {
-  try {
-    await mkdir(path, { mode });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" && dirname(path) !== path) {
-      await makeDirectory(dirname(path), mode);
-      await mkdir(path, { mode });
-    } else if (code !== "EEXIST" || !(await stat(path)).isDirectory()) {
-      throw error;
-    }
-  }
 }
 
 /** @throws VarveError when `oci-layout` is there but of a version that is not known */

@@ -1,7 +1,10 @@
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildImage } from "../../test/kit/images/build-image.ts";
 import { writeOciLayout } from "../../test/kit/images/oci-layout.ts";
+import { putImage } from "../../test/kit/store/put-image.ts";
+import { transferContext } from "../../test/kit/store/transfer-context.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import { file } from "../../test/kit/trees/tree-node.ts";
 import { inProcess } from "../layer/in-process.ts";
@@ -32,5 +35,36 @@ describe("unpack", () => {
     await expect(unpacking).rejects.toMatchObject({ code: "LAYER_INVALID" });
     expect(streams.map(({ aborted }) => aborted)).toEqual([true, true]);
     expect(context.signal.aborted).toBe(false);
+  });
+});
+
+describe("where unpack writes", () => {
+  it("makes the directory with its parents", async () => {
+    const context = await transferContext();
+    await putImage(context.store, "docker.io/library/app:1");
+    const directory = join(context.path, "a", "b");
+    expect(await unpack(context, "app:1", directory)).toMatchObject({ directory, bundle: false });
+    expect(await readdir(directory)).not.toEqual([]);
+  });
+
+  it("names what is in the way", async () => {
+    const context = await transferContext();
+    await putImage(context.store, "docker.io/library/app:1");
+    const file = join(context.path, "file");
+    await writeFile(file, "mine");
+    await expect(unpack(context, "app:1", file)).rejects.toMatchObject({
+      code: "PATH_INVALID",
+      message: /no directory/,
+    });
+    await expect(unpack(context, "app:1", context.path)).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
+    expect(await readdir(context.path)).toContain("file");
+  });
+
+  it.skipIf(process.platform !== "linux")("fails where nothing can be made, rather than try for ever", async () => {
+    const context = await transferContext();
+    await putImage(context.store, "docker.io/library/app:1");
+    await expect(unpack(context, "app:1", "/proc/varve/deep")).rejects.toMatchObject({
+      code: expect.stringMatching(/^(FILE_NOT_FOUND|PERMISSION)$/),
+    });
   });
 });

@@ -2,10 +2,11 @@
  * `login` and `logout`: puts an account into a credential file or the helper program it names, and takes it out again.
  * Whatever else the file holds stays as it is.
  */
-import { mkdir, open, realpath, rename, rm } from "node:fs/promises";
+import { open, realpath, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { randomUUID } from "node:crypto";
 import { toVarveError } from "../../errors/from-system.ts";
+import { makeDirectory } from "../../sys/make-directory.ts";
 import { parseAuthFile, parseObject, readAuthText, type AuthFile } from "./auth-file.ts";
 import { helperErase, helperStore, type HelperOptions } from "./helper.ts";
 import { authLocations, homeAuthFile } from "./locations.ts";
@@ -97,7 +98,7 @@ function without(auths: unknown, key: string): Record<string, unknown> {
 async function write(file: OpenFile, auths: Record<string, unknown>): Promise<void> {
   try {
     const target = await realpath(file.path).catch(() => file.path);
-    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await makeDirectory(dirname(target), { mode: 0o700 });
     const temporary = join(dirname(target), `.varve-${randomUUID()}`);
     try {
       await using handle = await open(temporary, "wx", 0o600);

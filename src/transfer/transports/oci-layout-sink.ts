@@ -14,6 +14,7 @@ import type { Document, Index, Manifest } from "../../oci/manifest.ts";
 import type { JsonObject } from "../../oci/strict-json.ts";
 import { replaceFile, syncNames } from "../../store/durable.ts";
 import { lock } from "../../sys/flock.ts";
+import { makeDirectory } from "../../sys/make-directory.ts";
 import { addImage, emptyIndex, MAX_INDEX_BYTES, OCI_LAYOUT, parseEditableIndex } from "./layout-index.ts";
 import { blobPath } from "./oci-layout.ts";
 import { readSmallFile } from "./plain-file.ts";
@@ -48,9 +49,12 @@ export class OciLayoutSink implements ImageSink {
    */
   static async open(directory: string, options: { readonly tag?: string } = {}): Promise<OciLayoutSink> {
     try {
-      const made = await mkdir(directory, { recursive: true });
+      const made = await makeDirectory(directory);
       if (made !== undefined) await syncNames(dirname(made));
-      await prepare(directory);
+      await prepare(directory).catch(async (error: unknown) => {
+        if (made !== undefined) await rm(directory, { recursive: true, force: true });
+        throw error;
+      });
     } catch (error) {
       throw toVarveError(error, `writing the layout ${directory}`);
     }
