@@ -22,6 +22,8 @@ import { costOf, type Plan } from "./plan.ts";
 const MIB = 1 << 20;
 const RANGES_PER_CONNECTION = 4;
 const MAX_RANGE = 64 * MIB;
+/** Beyond 256 GiB ranges grow instead: a size is only what a manifest claims, and must not decide on the memory of a plan. */
+const MOST_RANGES = 4096;
 
 export interface FullPlanOptions {
   /** Whether the host serves ranges; undefined when nobody knows. */
@@ -51,7 +53,7 @@ export function connectionsFor(layersLeft: number, concurrency: number): number 
 
 function rangeLength(size: number, connections: number, least: number): number {
   const even = Math.ceil(size / (connections * RANGES_PER_CONNECTION) / MIB) * MIB;
-  return Math.max(Math.min(even, MAX_RANGE), Math.ceil(least), 8 * MIB);
+  return Math.max(Math.min(even, MAX_RANGE), Math.ceil(size / MOST_RANGES), Math.ceil(least), 8 * MIB);
 }
 
 function plan(blob: Descriptor, length: number, why: string): Plan {

@@ -49,6 +49,7 @@ describe("planFull", () => {
     ["one among many layers", 1024 * MIB, { ranges: true, connections: 1 }, 1],
     ["a very large one", 1024 * MIB, { ranges: true, connections: 4 }, 16],
     ["a huge one", 8192 * MIB, { ranges: true, connections: 4 }, 128],
+    ["one of a size that only an attacker claims", 2 ** 53 - 1, { ranges: true, connections: 4 }, 4096],
     ["one with ranges that are too small", 64 * MIB, { ranges: true, connections: 4, rangeSize: 1 }, 8],
     ["an empty one", 0, { ranges: true, connections: 4 }, 0],
   ])("fetches %s in so many requests", (_, size, options, requests) => {
