@@ -14,6 +14,7 @@ import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
 import { noBytes } from "../recipe/bytes.ts";
 import type { TransferBudget } from "../recipe/limiter.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
+import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
 import { planFetch } from "./plan-fetch.ts";
 import type { LayerResult } from "./pull-result.ts";
@@ -123,23 +124,12 @@ async function assembleAndCheck(
   if (assembled.status === "rejected") throw toError(assembled.reason);
   if (checked.status === "rejected") {
     // A verdict on the content condemns the bytes; a check that was only cut off says nothing against them.
-    if (isVerdict(checked.reason)) await ingest.discard();
+    if (isContentVerdict(checked.reason)) await ingest.discard();
     else await ingest.commit(assembled.value);
     throw toError(checked.reason);
   }
   return [assembled.value, checked.value];
 }
-
-function isVerdict(error: unknown): boolean {
-  return error instanceof VarveError && VERDICTS.has(error.code);
-}
-
-const VERDICTS: ReadonlySet<ErrorCode> = new Set([
-  "DIFFID_MISMATCH",
-  "COMPRESSION_INVALID",
-  "LAYER_INVALID",
-  "LAYER_LIMIT",
-]);
 
 /** What is held is not fetched. Its DiffID is checked unless that was done before. */
 async function presentLayer(

@@ -62,11 +62,10 @@ export async function checkStore(context: TransferContext, options: CheckOptions
   } else {
     await checkBlobs(check);
   }
-  const list = findings.list();
   return {
-    sound: list.every(({ severity, repaired }) => severity === "note" || repaired === true),
+    sound: findings.isSound(),
     checked: counts,
-    findings: list,
+    findings: findings.list(),
     durationMs: Math.round(performance.now() - startedAt),
   };
 }

@@ -7,24 +7,17 @@ import { mkdir, opendir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
-import { LayerApplier } from "../layer/apply.ts";
-import { applyLayer } from "../layer/apply-layer.ts";
 import type { ApplyReport } from "../layer/report.ts";
-import { tarStreamOf, type TarStream } from "../layer/tar-stream.ts";
-import type { ImageConfig } from "../oci/config.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import { digestAlgorithm, type Digest } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { Manifest } from "../oci/manifest.ts";
 import { isLayerType } from "../oci/media-types.ts";
 import type { Platform } from "../oci/platform.ts";
-import { ProgressMeter, UnpackMeter } from "../recipe/progress-meter.ts";
 import { makeDirectory } from "../sys/make-directory.ts";
+import { applyLayers } from "./apply-layers.ts";
 import { bundleConfig } from "./bundle-config.ts";
 import type { TransferContext } from "./context.ts";
 import { openManifest, readImageConfig } from "./open-image.ts";
 import { openSource } from "./open-place.ts";
-import { StoreSource } from "./transports/store.ts";
-import type { ImageSource } from "./transports/types.ts";
 
 export interface UnpackOptions {
   /** Default: the one that was pulled, else this machine's. */
@@ -74,7 +67,7 @@ export async function unpack(
   const made = await makeTarget(target);
   try {
     if (bundle) await mkdir(rootfs);
-    const report = await applyLayers(context, { source, manifest, config, image }, rootfs);
+    const report = await applyLayers(context, { source, manifest, config }, rootfs);
     if (bundle)
       await writeFile(join(target, "config.json"), `${JSON.stringify(await bundleConfig(config, rootfs), null, 2)}\n`);
     const { entries, files, bytes, skipped, warnings } = report;
@@ -130,80 +123,4 @@ async function clear(target: string, made: boolean): Promise<void> {
   for (const name of await readdir(target, { encoding: "buffer" })) {
     await rm(Buffer.concat([Buffer.from(`${target}/`), name]), { recursive: true, force: true });
   }
-}
-
-interface Layers {
-  readonly source: ImageSource;
-  readonly manifest: Manifest;
-  readonly config: ImageConfig;
-  readonly image: string;
-}
-
-async function applyLayers(context: TransferContext, layers: Layers, rootfs: string): Promise<ApplyReport> {
-  const { manifest, config, source } = layers;
-  using applier = new LayerApplier(rootfs);
-  // When one layer fails, the next has been begun and nobody will read it.
-  const left = new AbortController();
-  const reading = { ...context, signal: AbortSignal.any([context.signal, left.signal]) };
-  const open = (index: number): Promise<TarStream> | undefined => {
-    const blob = manifest.layers[index];
-    const diffId = config.rootfs.diffIds[index];
-    return blob === undefined || diffId === undefined ? undefined : openLayer(reading, source, blob, diffId);
-  };
-  try {
-    let next = open(0);
-    for (const [index, blob] of manifest.layers.entries()) {
-      const stream = await next;
-      const diffId = config.rootfs.diffIds[index];
-      if (stream === undefined || diffId === undefined) break;
-      // The next layer is inflated while this one is written.
-      next = open(index + 1);
-      next?.catch(() => undefined);
-      await applyOne(context, stream, applier, { blob, diffId });
-    }
-    return applier.finish();
-  } finally {
-    left.abort();
-  }
-}
-
-async function applyOne(
-  { store, signal, onProgress }: TransferContext,
-  stream: TarStream,
-  applier: LayerApplier,
-  { blob: { digest }, diffId }: { readonly blob: Descriptor; readonly diffId: Digest },
-): Promise<void> {
-  const known = await store.layers.get(digest);
-  const total = known?.diffId === diffId ? known.uncompressedSize : 0;
-  onProgress({ type: "layer-start", digest, total, resumed: 0 });
-  const bytes = new ProgressMeter({ digest, total, emit: onProgress });
-  const members = new UnpackMeter({ digest, ...(total > 0 && { total }), emit: onProgress });
-  let entries = applier.report().entries;
-  const { size } = await applyLayer(stream, applier, {
-    diffId,
-    signal,
-    onBytes(done) {
-      const step = done - bytes.done;
-      bytes.count("local", step);
-      bytes.advance(step);
-      const before = entries;
-      entries = applier.report().entries;
-      members.advance(step, entries - before);
-    },
-  });
-  bytes.finish();
-  members.finish();
-  onProgress({ type: "layer-done", digest, total: size, diffId });
-}
-
-async function openLayer(
-  { store, threads, signal }: TransferContext,
-  source: ImageSource,
-  blob: Descriptor,
-  diffId: Digest,
-): Promise<TarStream> {
-  const options = { algorithm: digestAlgorithm(diffId), signal };
-  const stored = source instanceof StoreSource ? await store.content.stat(blob.digest) : undefined;
-  if (stored !== undefined) return threads.open(stored, options);
-  return tarStreamOf(source.blob(blob, signal), options);
 }

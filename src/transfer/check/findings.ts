@@ -15,6 +15,7 @@ export type FindingKind =
   | "blob-unreferenced"
   | "partial-stale"
   | "lock-stale"
+  | "record-unused"
   | "file-unknown";
 
 /** What is only left over. It takes space and does no harm; `gc` removes most of it. */
@@ -22,6 +23,7 @@ const HARMLESS: ReadonlySet<FindingKind> = new Set([
   "blob-unreferenced",
   "partial-stale",
   "lock-stale",
+  "record-unused",
   "file-unknown",
 ]);
 
@@ -70,6 +72,10 @@ export class Findings {
     if (entry !== undefined) entry.repaired = true;
   }
 
+  hasDigest(digest: Digest): boolean {
+    return this.#all.values().some(({ finding }) => finding.digest === digest);
+  }
+
   /** Why it could not be mended. */
   failed(key: string, why: string): void {
     const entry = this.#all.get(key);
@@ -85,10 +91,16 @@ export class Findings {
     for (const entry of this.#all.values()) if (entry.finding.digest === digest) entry.why = why;
   }
 
+  /** Whether nothing is wrong, or all of it is mended. Leftovers do not count. */
+  isSound(): boolean {
+    return this.list().every(({ severity, repaired }) => severity === "note" || repaired === true);
+  }
+
   list(): Finding[] {
     const list: Finding[] = [];
     for (const { finding, repaired, why } of this.#all.values()) {
-      const message = repaired || why === "" ? finding.message : `${finding.message}; not mended: ${why}`;
+      const message =
+        repaired || why === "" || !this.#repair ? finding.message : `${finding.message}; not mended: ${why}`;
       list.push({ ...finding, message, ...(this.#repair && { repaired }) });
     }
     return list;

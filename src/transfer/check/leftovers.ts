@@ -6,7 +6,8 @@ import type { Check } from "./check.ts";
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
 export async function checkLeftovers(check: Check): Promise<void> {
-  await findUnreferenced(check);
+  // What a broken image needs is not known, so nothing can be called nobody's.
+  if (check.findings.isSound()) await findUnreferenced(check);
   await findRecords(check);
   const { store, findings, repair } = check;
   for await (const path of store.examination.strayFiles()) {
@@ -50,7 +51,9 @@ async function findRecords({ store, findings, repair }: Check): Promise<void> {
   for await (const record of store.layers.list()) {
     const { digest } = record;
     if ((await store.content.stat(digest).catch(() => undefined)) !== undefined) continue;
-    const key = findings.add("layer-record", `layer ${digest} is recorded and not there`, { digest });
+    // Of a layer that an image misses more was told.
+    if (findings.hasDigest(digest)) continue;
+    const key = findings.add("record-unused", `what is known of layer ${digest}, which is not there`, { digest });
     if (repair && (await store.layers.deleteUnchanged([record])) > 0) findings.repaired(key);
   }
 }

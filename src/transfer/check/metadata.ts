@@ -1,7 +1,6 @@
 /** Checks and mends what the store says about itself: database, rows of images, index.json. */
 import type { Descriptor } from "../../oci/descriptor.ts";
-import { hostPlatform } from "../../oci/platform.ts";
-import { choosePlatform } from "../../oci/platform.ts";
+import { choosePlatform, hostPlatform } from "../../oci/platform.ts";
 import { findDocument } from "../../store/mark.ts";
 import type { RecoveredImage } from "../../store/recover.ts";
 import type { ImageEntry } from "../../store/images.ts";
@@ -12,8 +11,10 @@ import type { Check } from "./check.ts";
 export async function checkMetadata(check: Check): Promise<boolean> {
   const { store, findings, repair } = check;
   const { examination } = store;
-  if (await examination.isLayoutEmpty()) {
-    findings.add("layout", "oci-layout is empty, so other tools see no image layout here", { path: "oci-layout" });
+  if (await examination.isLayoutLost()) {
+    findings.add("layout", "oci-layout is missing or empty, so other tools see no image layout here", {
+      path: "oci-layout",
+    });
   }
   if (!(await checkDatabase(check))) return false;
   const lost = await examination.lostImages();
