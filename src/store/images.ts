@@ -13,6 +13,8 @@ import type { StoreLocks } from "./locks.ts";
 export type { ImageEntry, ImageRecord } from "./image-record.ts";
 
 const MAX_NAME_LENGTH = 1024;
+/** An image that was noted to be in use is so for this long. */
+const TOUCH_MS = 60 * 60 * 1000;
 
 export interface ImageStoreOptions {
   readonly layout: StoreLayout;
@@ -82,16 +84,23 @@ export class ImageStore {
     );
   }
 
-  /** Notes that a pull found the image up to date. A tag that other images have as well is now this one's in index.json. */
+  /**
+   * Notes, to the hour, that a pull found the image up to date: most such pulls then write nothing. A tag that other images have
+   * as well is now this one's in index.json.
+   */
   async touch(name: string): Promise<void> {
     const connection = await this.#options.metadata.writable();
+    const images = selectImages(connection);
+    const own = images.find((image) => image.name === name);
+    if (own === undefined) return;
+    const now = this.#options.now();
     const tag = tagOf(name);
-    const isShared = selectImages(connection).some((other) => other.name !== name && tagOf(other.name) === tag);
-    const update = (): number =>
-      connection.run("UPDATE images SET updated_at = ? WHERE name = ?", this.#options.now(), name);
-    // The index is written for that only: most pulls that find all there change nothing in it.
-    if (tag !== undefined && isShared) await this.#change(update);
-    else update();
+    const isContested = images.some(
+      (other) => other !== own && tag !== undefined && tagOf(other.name) === tag && other.updatedAt >= own.updatedAt,
+    );
+    const update = (): number => connection.run("UPDATE images SET updated_at = ? WHERE name = ?", now, name);
+    if (isContested) await this.#change(update);
+    else if (now - own.updatedAt.getTime() >= TOUCH_MS) update();
   }
 
   /** Puts entries in and takes names out, all at once. Their content need not be there: `fsck` sees to that. */

@@ -138,7 +138,6 @@ async function presentLayer(
   content: ContentInfo,
   options: FetchOptions,
 ): Promise<LayerOutcome> {
-  const { digest } = task.blob;
   if (options.check && !(await isChecked(context, task))) {
     const whole: FrontFile = {
       path: content.path,
@@ -149,8 +148,19 @@ async function presentLayer(
     const check = await checkDiffId(context, task, whole, options.signal);
     if (check !== undefined) await recordLayer(context, task, check);
   }
-  context.onProgress({ type: "layer-present", digest, total: content.size });
-  return { result: resultOf(task, { how: "present" }), resumedBytes: 0 };
+  return { result: presentResult(context, task), resumedBytes: 0 };
+}
+
+/** Whether there is nothing to do for a layer; of a store that nobody removes it from. */
+export async function isPresent(context: TransferContext, task: LayerTask, check: boolean): Promise<boolean> {
+  const content = await context.store.content.stat(task.blob.digest);
+  return content?.size === task.blob.size && (!check || (await isChecked(context, task)));
+}
+
+/** Tells that a layer is here, and what a report says of it. */
+export function presentResult(context: TransferContext, task: LayerTask): LayerResult {
+  context.onProgress({ type: "layer-present", digest: task.blob.digest, total: task.blob.size });
+  return resultOf(task, { how: "present" });
 }
 
 async function isChecked({ store }: TransferContext, { blob, diffId }: LayerTask): Promise<boolean> {

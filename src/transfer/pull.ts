@@ -11,10 +11,10 @@ import { formatReference, parseReference } from "../oci/reference.ts";
 import { addBytes, noBytes } from "../recipe/bytes.ts";
 import { TransferBudget } from "../recipe/limiter.ts";
 import type { TransferContext } from "./context.ts";
-import { fetchLayer, planLayer, type LayerOutcome, type LayerTask } from "./fetch-layer.ts";
+import { fetchLayer, isPresent, planLayer, presentResult, type LayerOutcome, type LayerTask } from "./fetch-layer.ts";
 import { inParallel } from "./in-parallel.ts";
 import type { LayerResult, PullResult } from "./pull-result.ts";
-import { recordImage } from "./record-image.ts";
+import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
 import { Tally } from "./tally.ts";
 
@@ -94,6 +94,8 @@ async function carryOut(
   tally: Tally,
 ): Promise<Done> {
   const { leases } = context.store;
+  const present = await findAllPresent(context, image, tasks, options.unpack ?? true);
+  if (present !== undefined) return { status: "up-to-date", layers: present, resumedBytes: 0 };
   await using lease = await leases.create();
   await lease.add(...contentOf(image));
   try {
@@ -104,6 +106,28 @@ async function carryOut(
     await lease.leave(image.name).catch(() => {});
     throw error;
   }
+}
+
+/**
+ * The results when there is nothing to do, which is then also nothing to lease: as long as the name stands for the image, its content
+ * stays. Undefined when there is.
+ */
+async function findAllPresent(
+  context: TransferContext,
+  image: ResolvedImage,
+  tasks: readonly LayerTask[],
+  check: boolean,
+): Promise<LayerResult[] | undefined> {
+  const { store } = context;
+  if (image.fetched || !(await isRecorded(store, image))) return undefined;
+  const distinct = distinctTasks(tasks);
+  for (const task of distinct) if (!(await isPresent(context, task, check))) return undefined;
+  await store.images.touch(image.name);
+  await store.leases.finish(image.name);
+  return inOrder(
+    tasks,
+    distinct.map((task) => presentResult(context, task)),
+  );
 }
 
 async function getLayers(
