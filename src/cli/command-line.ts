@@ -1,15 +1,20 @@
 /** Arguments to a command and its flags, by commander; everything that commander has to say becomes a value or a coded error. */
 import { Command as Parser, CommanderError, Option } from "commander";
-import { VarveError } from "../errors/varve-error.ts";
+import { ERROR_TABLE } from "../errors/table.ts";
+import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { COMMANDS, type CommandEntry } from "./commands.ts";
 import { COMPLETE_COMMAND } from "./complete-entry.ts";
 import type { Command, FlagSpec } from "./command.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 import type { Flags } from "./settings.ts";
 
+const LISTED = "varve --help lists the commands";
+
 export type CommandLine =
   | {
       readonly kind: "run";
+      /** As it was found in the list of commands. */
+      readonly name: string;
       readonly command: Command;
       readonly args: readonly string[];
       readonly flags: Flags;
@@ -24,15 +29,16 @@ export async function readCommandLine(args: readonly string[]): Promise<CommandL
   const program = createProgram((text) => {
     help += text;
   });
-  const loaded = new Map<Parser, Command>();
+  let chosen: string | undefined;
   const load = async (parser: Parser): Promise<void> => {
     const entry = [...COMMANDS, COMPLETE_COMMAND].find(({ name }) => name === parser.name());
-    if (entry === undefined || loaded.has(parser)) return;
+    if (entry === undefined || chosen !== undefined) return;
+    const { name } = entry;
+    chosen = name;
     const command = await entry.load();
-    loaded.set(parser, command);
     describe(parser, command);
     parser.action(() => {
-      result = { kind: "run", command, args: parser.args, flags: parser.opts(), globals: program.opts() };
+      result = { kind: "run", name, command, args: parser.args, flags: parser.opts(), globals: program.opts() };
     });
   };
   program.hook("preSubcommand", (_, parser) => load(parser));
@@ -41,17 +47,29 @@ export async function readCommandLine(args: readonly string[]): Promise<CommandL
     const parser = name === undefined ? program : program.commands.find((one) => names(one).includes(name));
     if (parser === undefined) throw unknownCommand(name ?? "");
     await load(parser);
-    result = { kind: "help", text: parser.helpInformation() };
+    parser.outputHelp();
+    result = { kind: "help", text: help };
   });
   try {
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(asCommand(args), { from: "user" });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     if (error.code === "commander.helpDisplayed") return { kind: "help", text: help };
-    throw fromCommander(error);
+    throw fromCommander(error, chosen);
   }
   if (result === undefined) throw noCommand();
   return result;
+}
+
+/** The same error, with a hint that names the command's own help where it had none but the general one. */
+export function withHelp(error: unknown, command: string): unknown {
+  if (!isVarveError(error, "USAGE") || error.hint !== ERROR_TABLE.USAGE.hint) return error;
+  return new VarveError("USAGE", error.message, { hint: helpOf(command), cause: error.cause, detail: error.detail });
+}
+
+/** `varve --version` is what people try first. */
+function asCommand(args: readonly string[]): readonly string[] {
+  return args[0] === "--version" ? ["version", ...args.slice(1)] : args;
 }
 
 /** Whether `--json` was given, also where the rest cannot be understood. */
@@ -99,19 +117,23 @@ function names(parser: Parser): string[] {
 }
 
 function unknownCommand(name: string): VarveError {
-  return new VarveError("USAGE", `unknown command '${name}'`, { hint: "varve --help lists the commands" });
+  return new VarveError("USAGE", `unknown command '${name}'`, { hint: LISTED });
 }
 
 function noCommand(): VarveError {
-  return new VarveError("USAGE", "no command was given", { hint: "varve --help lists the commands" });
+  return new VarveError("USAGE", "no command was given", { hint: LISTED });
 }
 
-/** commander writes `error: what\n(Did you mean this?)`. */
-function fromCommander(error: CommanderError): VarveError {
+function helpOf(command: string | undefined): string {
+  return command === undefined ? ERROR_TABLE.USAGE.hint : `see varve ${command} --help`;
+}
+
+/** commander writes `error: what\n(Did you mean this?)`; what it means may be far off. */
+function fromCommander(error: CommanderError, command: string | undefined): VarveError {
   if (error.code === "commander.help") return noCommand();
   const [what = "", ...suggestion] = error.message.split("\n");
-  const meant = /\((Did you mean .*)\)/.exec(suggestion.join(" "))?.[1];
-  const isCommand = error.code === "commander.unknownCommand";
-  const hint = meant?.replace(/^D/, "d") ?? (isCommand ? "varve --help lists the commands" : undefined);
-  return new VarveError("USAGE", what.replace(/^error: /, "").replace(/\.$/, ""), hint === undefined ? {} : { hint });
+  const meant = /\(D(id you mean .*)\)/.exec(suggestion.join(" "))?.[1];
+  const help = error.code === "commander.unknownCommand" ? LISTED : helpOf(command);
+  const hint = meant === undefined ? help : `d${meant} ${help}`;
+  return new VarveError("USAGE", what.replace(/^error: /, "").replace(/\.$/, ""), { hint });
 }

@@ -6,25 +6,26 @@ import { runWith } from "./services.suite.ts";
 describe("usage errors", () => {
   it.each([
     [["frobnicate"], "unknown command 'frobnicate'", "varve --help lists the commands"],
-    [["pul"], "unknown command 'pul'", "did you mean pull?"],
+    [["pul"], "unknown command 'pul'", "did you mean pull? varve --help lists the commands"],
     [[], "no command was given", "varve --help lists the commands"],
-    [["pull"], "missing required argument 'ref'", "see varve --help"],
-    [["tag", "a"], "missing required argument 'ref'", "see varve --help"],
-    [["images", "extra"], "too many arguments for 'images'", "see varve --help"],
-    [["pull", "--plam", "a"], "unknown option '--plam'", "did you mean --plan?"],
+    [["pull"], "missing required argument 'ref'", "see varve pull --help"],
+    [["tag", "a"], "missing required argument 'ref'", "see varve tag --help"],
+    [["images", "extra"], "too many arguments for 'images'", "see varve images --help"],
+    [["pull", "--plam", "a"], "unknown option '--plam'", "did you mean --plan? see varve pull --help"],
     [["pull", "a", "-j"], "option '-j, --concurrency <n>' argument missing", "see varve --help"],
-    [["pull", "a", "-j", "0"], '--concurrency takes a whole number from 1 to 256, not "0"', "see varve --help"],
-    [["pull", "a", "--delta", "never"], "unknown option '--delta'", "see varve --help"],
+    [["pull", "a", "-j", "0"], '--concurrency takes a whole number from 1 to 256, not "0"', "see varve pull --help"],
+    [["pull", "a", "--delta", "never"], "unknown option '--delta'", "see varve pull --help"],
     [["push", "a"], "unknown command 'push'", ""],
-    [["-q", "-v", "version"], "--quiet goes with neither --verbose nor --debug", "see varve --help"],
+    [["-q", "-v", "version"], "--quiet goes with neither --verbose nor --debug", "see varve version --help"],
     [
       ["--progress", "loud", "version"],
       '--progress takes one of auto, tty, plain, json, none, not "loud"',
-      "see varve --help",
+      "see varve version --help",
     ],
-    [["--cert-file", "x", "version"], "--cert-file and --key-file go together", "see varve --help"],
-    [["inspect", "--raw", "--config", "a"], "--raw and --config do not go together", "see varve --help"],
-    [["completion", "tcsh"], 'completion takes one of bash, zsh, fish, not "tcsh"', "see varve --help"],
+    [["--cred", "x", "nothing"], "unknown option '--cred'", "did you mean --creds? see varve --help"],
+    [["--cert-file", "x", "version"], "--cert-file and --key-file go together", "see varve version --help"],
+    [["inspect", "--raw", "--config", "a"], "--raw and --config do not go together", "see varve inspect --help"],
+    [["completion", "tcsh"], 'completion takes one of bash, zsh, fish, not "tcsh"', "see varve completion --help"],
   ])("%j exits with 2", async (args, message, hint) => {
     const { code, host } = await runWith(args);
     expect(code).toBe(2);
@@ -81,6 +82,20 @@ describe("errors", () => {
     const debug = await runWith(["--debug", "images", "--json"], services);
     expect(debug.host.err).toMatch(/TypeError: x is not a function\n +at /);
     expect(JSON.parse(debug.host.out)).toHaveProperty("error.code", "INTERNAL");
+  });
+
+  it("are told where the result cannot be written", async () => {
+    const listImages = () => Promise.resolve([]);
+    const full = Object.assign(new Error("ENOSPC: no space left on device, write"), {
+      code: "ENOSPC",
+      syscall: "write",
+    });
+    for (const args of [["images"], ["images", "--json"], ["images", "--json", "extra"]]) {
+      const { code, host } = await runWith(args, { listImages }, { stdoutFailure: full });
+      expect(code).toBe(args.includes("extra") ? 2 : 1);
+      expect(host.err).toMatch(/^varve: (NO_SPACE: the result could not be printed: ENOSPC|USAGE: ).*\nhint: .*\n$/);
+      expect(host.out).toBe("");
+    }
   });
 
   it("that nobody caught end the process with a coded error", async () => {

@@ -8,6 +8,8 @@ export interface FakeHostOptions {
   /** stderr is a terminal of this size. */
   readonly terminal?: { readonly columns: number; readonly rows: number };
   readonly stdoutIsTerminal?: boolean;
+  /** What writing to stdout fails with. */
+  readonly stdoutFailure?: Error;
   /** What comes from stdin, chunk by chunk. */
   readonly input?: readonly string[];
   readonly inputIsTerminal?: boolean;
@@ -42,6 +44,7 @@ export class FakeHost implements Host {
     this.screen = new Screen(options.terminal?.columns, options.terminal?.rows);
     this.stdin = fakeInput(options, this.rawModes);
     this.stdout = this.#output(options.stdoutIsTerminal === true, (chunk) => {
+      if (options.stdoutFailure !== undefined) throw options.stdoutFailure;
       this.#out.push(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
     });
     this.stderr = this.#output(options.terminal !== undefined, (chunk) => {
@@ -137,10 +140,7 @@ export class FakeHost implements Host {
   #output(isTerminal: boolean, take: (chunk: string | Uint8Array) => void): Output {
     return {
       isTerminal,
-      write: (chunk) => {
-        take(chunk);
-        return Promise.resolve();
-      },
+      write: async (chunk) => take(chunk),
       size: () => ({ columns: this.screen.columns, rows: this.screen.rows }),
       onResize: (listener) => subscribe(this.#resizeListeners, listener),
     };

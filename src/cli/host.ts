@@ -4,7 +4,7 @@
 export interface Output {
   /** Whether a person's terminal is at the other end. */
   readonly isTerminal: boolean;
-  /** Settles when the system has taken the bytes; never rejects. */
+  /** Settles when the system has taken the bytes. On stdout it rejects when the system refuses them, on stderr never. */
   write(chunk: string | Uint8Array): Promise<void>;
   /** Of the terminal, in cells. 80 × 24 when it is none. */
   size(): { readonly columns: number; readonly rows: number };

@@ -1,15 +1,19 @@
 /** Where results and errors are printed: as one JSON document, or for people. */
 import { inspect } from "node:util";
-import type { VarveError } from "../errors/varve-error.ts";
+import { toVarveError } from "../errors/from-system.ts";
+import { VarveError } from "../errors/varve-error.ts";
 import type { Command } from "./command.ts";
 import type { Output } from "./host.ts";
 import { sanitize, sanitizeLines, toJson } from "./print/sanitize.ts";
 import type { Settings } from "./settings.ts";
 
-/** Bytes go out unchanged, except to a terminal, which would obey control characters in them. */
+/**
+ * Bytes go out unchanged, except to a terminal, which would obey control characters in them.
+ * @throws VarveError `NO_SPACE`, `IO` when they cannot be written
+ */
 export async function printData(command: Command, data: unknown, stdout: Output, settings: Settings): Promise<void> {
   if (data instanceof Uint8Array) {
-    await stdout.write(stdout.isTerminal ? endLine(sanitizeLines(new TextDecoder().decode(data))) : data);
+    await printText(stdout, stdout.isTerminal ? endLine(sanitizeLines(new TextDecoder().decode(data))) : data);
     return;
   }
   const { json, verbosity } = settings;
@@ -19,7 +23,20 @@ export async function printData(command: Command, data: unknown, stdout: Output,
     now: Date.now(),
   };
   const text = json ? `${toJson(data, 2)}\n` : command.render(data, view);
-  if (text !== "") await stdout.write(text);
+  if (text !== "") await printText(stdout, text);
+}
+
+/**
+ * A result that does not arrive whole is a failure, whatever was done to get it.
+ * @throws VarveError `NO_SPACE`, `IO`
+ */
+export async function printText(stdout: Output, chunk: string | Uint8Array): Promise<void> {
+  try {
+    await stdout.write(chunk);
+  } catch (error) {
+    const { code, message } = toVarveError(error, "the result could not be printed");
+    throw new VarveError(code, message, { cause: error, hint: "check where standard output goes" });
+  }
 }
 
 /** One line for what happened and one for what to do; with JSON, the one document. The stack only with `debug`. */

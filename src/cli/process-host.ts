@@ -9,8 +9,9 @@ export function processHost(): Host {
     args: process.argv.slice(2),
     env: process.env,
     stdin: processInput(),
-    stdout: streamOutput(() => process.stdout),
-    stderr: streamOutput(() => process.stderr),
+    stdout: streamOutput(() => process.stdout, { reports: true }),
+    // When stderr fails, there is no place left to say so.
+    stderr: streamOutput(() => process.stderr, { reports: false }),
     now: () => performance.now(),
     later(milliseconds, callback) {
       const timer = setTimeout(callback, milliseconds).unref();
@@ -31,14 +32,16 @@ export function processHost(): Host {
   };
 }
 
+/** Of a pipe or a terminal whose reader went away, which is no failure of ours. */
+const READER_GONE: ReadonlySet<string | undefined> = new Set(["EPIPE", "EIO", "ECONNRESET", "ERR_STREAM_DESTROYED"]);
+
 /** The stream is opened on its first use. */
-function streamOutput(open: () => NodeJS.WriteStream): Output {
+function streamOutput(open: () => NodeJS.WriteStream, { reports }: { readonly reports: boolean }): Output {
   let opened: NodeJS.WriteStream | undefined;
-  let isGone = false;
+  let failure: NodeJS.ErrnoException | undefined;
   const stream = (): NodeJS.WriteStream => {
-    // EPIPE or EIO of a reader that went away is no failure of ours; for other errors there is no place to report them.
-    opened ??= open().on("error", () => {
-      isGone = true;
+    opened ??= open().on("error", (error) => {
+      failure = error;
     });
     return opened;
   };
@@ -47,9 +50,13 @@ function streamOutput(open: () => NodeJS.WriteStream): Output {
       return stream().isTTY ?? false;
     },
     write: (chunk) =>
-      new Promise((resolve) => {
-        if (isGone) resolve();
-        else stream().write(chunk, () => resolve());
+      new Promise((resolve, reject) => {
+        const settle = (error: NodeJS.ErrnoException | null | undefined): void => {
+          if (error && reports && !READER_GONE.has(error.code)) reject(error);
+          else resolve();
+        };
+        if (failure === undefined) stream().write(chunk, settle);
+        else settle(failure);
       }),
     size: () => ({ columns: stream().columns || 80, rows: stream().rows || 24 }),
     onResize(listener) {

@@ -24,6 +24,7 @@ describe("varve", () => {
     expect(plain.stderr).toBe("");
     const json = await runVarve(["version", "--json"]);
     expect(JSON.parse(json.stdout.toString())).toMatchObject({ node: process.versions.node });
+    expect((await runVarve(["--version"])).stdout).toEqual(plain.stdout);
     expect((await runVarve(["version", "-v"])).stdout.toString()).toContain(`\nnode ${process.versions.node}\n`);
   });
 
@@ -31,7 +32,7 @@ describe("varve", () => {
     const words = await runVarve(["imges"]);
     expect(words).toMatchObject({
       code: 2,
-      stderr: "varve: USAGE: unknown command 'imges'\nhint: did you mean images?\n",
+      stderr: "varve: USAGE: unknown command 'imges'\nhint: did you mean images? varve --help lists the commands\n",
     });
     const json = await runVarve(["--json", "pull"]);
     expect(json).toMatchObject({ code: 2, stderr: "" });
@@ -67,6 +68,14 @@ describe("varve", () => {
     );
     const ours = stderr.split("\n").filter((line) => line.includes("/src/"));
     expect(ours.length).toBeLessThan(40);
+  });
+
+  it.skipIf(process.platform !== "linux")("fails when its result cannot be written", async () => {
+    for (const args of [["version"], ["version", "--json"], ["--help"]]) {
+      const { code, stderr } = await run("bash", ["-c", `"$0" "$@" >/dev/full`, process.execPath, VARVE_BIN, ...args]);
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^varve: NO_SPACE: the result could not be printed: ENOSPC.*\nhint: .*\n$/);
+    }
   });
 
   it("stays silent when its reader goes away", async () => {
@@ -187,7 +196,7 @@ describe("completion", () => {
 
   it("completes commands, flags and choices in bash", async () => {
     expect(await complete("varve im")).toEqual(["images"]);
-    expect(await complete("varve --json p")).toEqual(["pull"]);
+    expect(await complete("varve --json pul")).toEqual(["pull"]);
     expect(await complete("varve pull --no")).toEqual(["--no-sync", "--no-unpack", "--no-wait"]);
     expect(await complete("varve --progress t")).toEqual(["tty"]);
     expect(await complete("varve --progress=pl")).toEqual(["plain"]);

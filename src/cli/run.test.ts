@@ -201,6 +201,17 @@ describe("stopping", () => {
     expect(host.err).toBe("");
   });
 
+  it("before the work has begun begins none", async () => {
+    const running = runWith(["pull", "a", "--json"], (_, host) => {
+      host.signal();
+      return {};
+    });
+    const { code, host } = await running;
+    expect(code).toBe(130);
+    expect(JSON.parse(host.out)).toHaveProperty("error.code", "INTERRUPTED");
+    expect(host.listeners).toBe(0);
+  });
+
   it("after the work is done changes nothing", async () => {
     const { code } = await runWith(["images"], (_, host) => ({
       listImages() {

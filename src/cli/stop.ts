@@ -10,26 +10,40 @@ const INTERRUPTED_EXIT = 130;
  */
 const ONE_REQUEST_MS = 300;
 
+/** Who owns the terminal; `escape` is what gives it back before the process ends in the midst of things. */
+export interface TerminalOwner {
+  readonly logger: Logger;
+  escape(): string;
+}
+
 export interface Stop {
   /** Aborted by the first request, with a `VarveError` `INTERRUPTED` as its reason. */
   readonly signal: AbortSignal;
+  /** From now on the terminal has an owner, through whom the request is answered. */
+  answerThrough(owner: TerminalOwner): void;
   off(): void;
 }
 
-/** @param owner the owner of the terminal; `escape` is what gives it back before the process ends in the midst of things */
-export function listenForStop(host: Host, owner: { readonly logger: Logger; escape(): string }): Stop {
+export function listenForStop(host: Host): Stop {
   const controller = new AbortController();
+  let owner: TerminalOwner | undefined;
   let firstAt: number | undefined;
   const off = host.onStop((signal) => {
     const now = host.now();
     if (firstAt === undefined) {
       firstAt = now;
-      owner.logger.info("stopping; once more stops at once");
+      owner?.logger.info("stopping; once more stops at once");
       controller.abort(new VarveError("INTERRUPTED", `stopped by ${signal}`));
     } else if (now - firstAt >= ONE_REQUEST_MS) {
-      void host.stderr.write(owner.escape());
+      if (owner !== undefined) void host.stderr.write(owner.escape());
       host.exit(INTERRUPTED_EXIT);
     }
   });
-  return { signal: controller.signal, off };
+  return {
+    signal: controller.signal,
+    answerThrough(its) {
+      owner = its;
+    },
+    off,
+  };
 }
