@@ -51,6 +51,11 @@ export const ERROR_TABLE = {
   REGISTRY_TIMEOUT: row(1, 504, "the registry did not answer in time; try again"),
   REGISTRY_UNAVAILABLE: row(1, 503, "the registry failed or refused for now; try again later"),
   REGISTRY_RATE_LIMITED: row(1, 429, "wait, log in for a higher limit, or use a mirror"),
+  REGISTRY_QUOTA: row(
+    1,
+    429,
+    "what came is kept: run the same command again later, use a mirror, or wait longer with --retry-max-time",
+  ),
   REGISTRY_PROTOCOL: row(1, 502, "the registry does not keep to the distribution specification"),
   REGISTRY_BLOCKED: row(1, 403, "registries.conf blocks this registry"),
   RANGE_UNSUPPORTED: row(1, 502, "the registry cannot resume; the blob must be fetched from its start"),

@@ -1,17 +1,19 @@
 /**
  * Who is asked next and when: failover along the chain of mirrors (formats/oci-distribution §10), then back-off with
- * full jitter and another round (§9). Progress starts the count anew, so a long blob over a bad line ends in the end.
+ * full jitter and another round (§9). Progress starts the count anew, so a long blob over a bad line ends in the end. A
+ * spent quota (REGISTRY_QUOTA) is waited for in minutes rather than seconds, and counted apart.
  */
+import type { ErrorCode } from "../errors/table.ts";
 import { VarveError } from "../errors/varve-error.ts";
+import { BackOff } from "./back-off.ts";
 import type { TransportEvent } from "./blob-source.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Settings } from "./options.ts";
 import { interrupted, RegistryFailure } from "./transport/failure.ts";
 
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 30_000;
-/** A registry that asks for more is asked again after this; its limits are often given for the whole day. */
-const LONGEST_RETRY_AFTER_MS = 120_000;
+/** A mirror that breaks this often in a row, with less than {@link LITTLE} each time, is left for the next one. */
+const MOST_POOR_TRIES = 3;
+const LITTLE = 1024 * 1024;
 
 export interface Caller {
   readonly signal?: AbortSignal | undefined;
@@ -26,11 +28,12 @@ export class Attempts {
   readonly #upstream: Endpoint;
   readonly #failures = new Map<Endpoint, VarveError>();
   #index = 0;
-  #attempt = 0;
-  #since: number;
-  #progressed = false;
+  readonly #backOff: BackOff;
+  /** Bytes since the last failure. */
+  #carried = 0;
+  #poorTries = 0;
   /** Longest `Retry-After` of the round. */
-  #wait = 0;
+  #retryAfterMs: number | undefined;
 
   /** @param endpoints In the order in which to ask; the registry's own failure is the one that is reported. */
   constructor(endpoints: readonly Endpoint[], settings: Settings, caller: Caller) {
@@ -40,7 +43,7 @@ export class Attempts {
     this.#candidates = [...endpoints];
     this.#settings = settings;
     this.#caller = caller;
-    this.#since = settings.clock.now();
+    this.#backOff = new BackOff(settings);
   }
 
   get endpoint(): Endpoint {
@@ -48,8 +51,8 @@ export class Attempts {
   }
 
   /** Bytes came that were not here before. */
-  progressed(): void {
-    this.#progressed = true;
+  progressed(bytes: number): void {
+    this.#carried += bytes;
   }
 
   /** Returns when `endpoint` should be asked, again or for the first time; throws when it is time to give up. */
@@ -60,25 +63,35 @@ export class Attempts {
     if (signal?.aborted === true) throw interrupted(signal, from.host);
     this.#failures.set(from, error);
     const retryable = error instanceof RegistryFailure && error.retryable;
-    const resumable = this.#progressed && retryable;
-    if (this.#progressed) this.#restart();
-    if (!resumable && this.#moveOn(from, retryable, error)) return;
-    await this.#backOff(error, from);
+    const resume = this.#carried > 0 && retryable && this.#worthResuming(error.code);
+    if (this.#carried > 0) this.#restart();
+    if (!resume && this.#moveOn(from, retryable, error)) return;
+    await this.#wait(error, from);
   }
 
-  /** A line that just carried bytes is worth resuming on, at the same endpoint. */
+  /**
+   * A line that just carried bytes is worth resuming on, at the same endpoint; not one that breaks again and again after a
+   * few, nor a host that wants to be asked less, as long as there is another.
+   */
+  #worthResuming(code: ErrorCode): boolean {
+    this.#poorTries = this.#carried < LITTLE ? this.#poorTries + 1 : 0;
+    if (this.#index + 1 >= this.#candidates.length) return true;
+    return !isThrottle(code) && this.#poorTries < MOST_POOR_TRIES;
+  }
+
   #restart(): void {
-    this.#progressed = false;
-    this.#attempt = 0;
-    this.#wait = 0;
-    this.#since = this.#settings.clock.now();
+    this.#carried = 0;
+    this.#retryAfterMs = undefined;
+    this.#backOff.restart();
   }
 
   /** To the next endpoint of this round, if there is one. */
   #moveOn(from: Endpoint, retryable: boolean, error: VarveError): boolean {
+    this.#poorTries = 0;
     if (retryable) this.#index++;
     else this.#candidates = this.#candidates.filter((candidate) => candidate !== from);
-    if (error instanceof RegistryFailure) this.#wait = Math.max(this.#wait, error.retryAfterMs ?? 0);
+    const asked = error instanceof RegistryFailure ? error.retryAfterMs : undefined;
+    if (asked !== undefined) this.#retryAfterMs = Math.max(this.#retryAfterMs ?? 0, asked);
     const to = this.#candidates[this.#index];
     if (to === undefined) {
       this.#index = 0;
@@ -88,20 +101,19 @@ export class Attempts {
     return true;
   }
 
-  async #backOff(error: VarveError, from: Endpoint): Promise<void> {
-    const { retries, retryMaxTimeMs, clock } = this.#settings;
-    if (this.#candidates.length === 0 || this.#attempt >= retries) throw this.#verdict();
-    const jitter = clock.random() * Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#attempt);
-    const delayMs = Math.round(Math.max(jitter, Math.min(this.#wait, LONGEST_RETRY_AFTER_MS)));
-    if (clock.now() + delayMs - this.#since > retryMaxTimeMs) throw this.#verdict();
-    this.#attempt++;
-    this.#wait = 0;
+  async #wait(error: VarveError, from: Endpoint): Promise<void> {
+    if (this.#candidates.length === 0) throw this.#verdict();
+    const pace = error.code === "REGISTRY_QUOTA" ? "quota" : "failure";
+    const next = this.#backOff.next(pace, this.#retryAfterMs);
+    if (next === undefined) throw this.#verdict();
+    this.#retryAfterMs = undefined;
     const reason = `${error.code}: ${error.message}`;
-    this.#caller.onEvent?.({ type: "retry", host: from.host, attempt: this.#attempt, delayMs, reason });
+    this.#caller.onEvent?.({ type: "retry", host: from.host, ...next, reason });
+    const { signal } = this.#caller;
     try {
-      await clock.sleep(delayMs, this.#caller.signal);
+      await this.#settings.clock.sleep(next.delayMs, signal);
     } catch (cause) {
-      if (this.#caller.signal?.aborted === true) throw interrupted(this.#caller.signal, from.host);
+      if (signal?.aborted === true) throw interrupted(signal, from.host);
       throw cause;
     }
   }
@@ -113,15 +125,21 @@ export class Attempts {
     const [endpoint, error] = ranges ?? all.find(([candidate]) => candidate === this.#upstream) ?? all.at(-1) ?? [];
     if (error === undefined) return new VarveError("INTERNAL", "gave up without a failure");
     const others = all.filter(([candidate]) => candidate !== endpoint);
-    const tries = this.#attempt === 0 ? "" : ` (after ${this.#attempt + 1} attempts)`;
+    const attempts = this.#backOff.waits + 1;
+    const tries = attempts === 1 ? "" : ` (after ${attempts} attempts)`;
     if (tries === "" && others.length === 0) return error;
     const mirrors = others.map(([candidate, { code }]) => `; ${candidate.host}: ${code}`).join("");
     return new VarveError(error.code, error.message + tries + mirrors, {
       hint: error.hint,
       cause: error,
-      detail: { ...error.detail, attempts: this.#attempt + 1 },
+      detail: { ...error.detail, attempts },
     });
   }
+}
+
+/** Whether a host says with this that it is asked too much of it. */
+export function isThrottle(code: ErrorCode): boolean {
+  return code === "REGISTRY_RATE_LIMITED" || code === "REGISTRY_QUOTA";
 }
 
 /** Runs `work` against one endpoint after the other, and again, until it succeeds or there is no hope. */

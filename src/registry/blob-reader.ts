@@ -41,7 +41,7 @@ export async function* readBlobFrom(
       const opened = await opener.open(attempts.endpoint, { blob, start, end, position });
       for await (const piece of pieces(opened, position, end, context, caller)) {
         position += piece.length;
-        attempts.progressed();
+        attempts.progressed(piece.length);
         yield piece;
       }
     } catch (error) {

@@ -2,6 +2,7 @@
  * Authenticated exchanges with one endpoint: finds out which scheme it speaks, answers its challenges, and names it in
  * errors. Does not retry; attempts.ts does.
  */
+import { STATUS_CODES } from "node:http";
 import type { TransportEvent } from "./blob-source.ts";
 import type { Authorizer, AuthContext, Authorization } from "./auth/authorizer.ts";
 import { portFollowsScheme, type Endpoint, type Scheme } from "./endpoint.ts";
@@ -100,7 +101,7 @@ export class Session {
       host: answer.url.host,
       subject: ask.subject,
       status: answer.status,
-      text: errorText(body, answer.secrets),
+      text: errorText(body, answer.secrets) ?? ownWords(answer),
       retryAfterMs: parseRetryAfter(header(answer.headers, "retry-after"), this.#clock.now()),
       missing,
     });
@@ -177,6 +178,11 @@ function request(endpoint: Endpoint, ask: Ask, scheme: Scheme, authorization: Au
     signal: ask.signal,
     onEvent: ask.onEvent,
   } as const;
+}
+
+/** The reason phrase, where it is not the one that everybody sends. */
+function ownWords({ status, reason, secrets }: SessionAnswer): string | undefined {
+  return reason === STATUS_CODES[status] ? undefined : errorText(reason, secrets);
 }
 
 function schemeKey(endpoint: Endpoint): string {

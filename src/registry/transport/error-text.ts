@@ -18,7 +18,7 @@ export function sanitize(text: string, secrets: readonly string[] = []): string 
 
 /** The registry's own words from an error body, or undefined when there are none worth showing. */
 export function errorText(body: string, secrets: readonly string[] = []): string | undefined {
-  const text = fromJson(body) ?? (/^\s*</.test(body) ? "" : body);
+  const text = fromJson(body) ?? (/^\s*</.test(body) || body.startsWith("\ufeff") ? fromXml(body) : body);
   const line = sanitize(text, secrets);
   return line === "" ? undefined : line;
 }
@@ -32,9 +32,20 @@ function fromJson(body: string): string | undefined {
   }
   if (typeof parsed !== "object" || parsed === null) return undefined;
   const { errors, details, message, error, error_description: description } = parsed as Record<string, unknown>;
+  // Google's and Azure's own services: one error as an object.
+  if (typeof error === "object" && error !== null) return oneError(error);
   if (Array.isArray(errors)) return errors.slice(0, 5).map(oneError).filter(Boolean).join("; ");
   // OAuth 2 (RFC 6749 §5.2) and what token services of registries send.
   return [error, description, message, details].filter((part) => typeof part === "string").join(": ");
+}
+
+/** What object stores send (Azure Blob, S3): `<Error><Code/><Message/></Error>`. Of web pages nothing is worth showing. */
+function fromXml(body: string): string {
+  if (!/<Error[\s>]/.test(body)) return "";
+  const code = /<Code>([^<]{1,100})<\/Code>/.exec(body)?.[1];
+  // Azure's lines after the first are its own reference numbers.
+  const message = /<Message>\s*([^<\r\n]{1,300})/.exec(body)?.[1];
+  return [code, message].filter((part) => part !== undefined).join(": ");
 }
 
 function oneError(entry: unknown): string {

@@ -1,6 +1,7 @@
 /** What a status means, distribution-spec "Error Codes": which coded error it is, and whether asking again can help. */
 import type { ErrorCode } from "../../errors/table.ts";
 import { RegistryFailure } from "./failure.ts";
+import { isQuota } from "./quota.ts";
 
 export interface Refusal {
   readonly host: string;
@@ -17,13 +18,16 @@ export interface Refusal {
 
 export function statusFailure(refusal: Refusal): RegistryFailure {
   const { host, subject, status, text } = refusal;
-  const [code, retryable] = meaning(status, refusal.missing);
+  const [code, retryable] = isQuota(status, text)
+    ? (["REGISTRY_QUOTA", true] as const)
+    : meaning(status, refusal.missing);
   const words = text === undefined ? "" : `: ${text}`;
   return new RegistryFailure(code, `${subject}: ${host} ${verb(code)} (status ${status})${words}`, {
     retryable,
     retryAfterMs: refusal.retryAfterMs,
     detail: { host, status },
-    ...(refusal.hint === undefined ? {} : { hint: refusal.hint }),
+    // A hint about accounts is of no use against a quota.
+    ...(refusal.hint === undefined || code === "REGISTRY_QUOTA" ? {} : { hint: refusal.hint }),
   });
 }
 
@@ -55,6 +59,7 @@ const VERBS: Partial<Record<ErrorCode, string>> = {
   MANIFEST_UNKNOWN: "does not have it",
   BLOB_UNKNOWN: "does not have it",
   REGISTRY_RATE_LIMITED: "limits the rate",
+  REGISTRY_QUOTA: "has reached a quota of what it may send",
   REGISTRY_TIMEOUT: "timed out",
   REGISTRY_UNAVAILABLE: "failed",
 };

@@ -35,6 +35,8 @@ export interface HttpRequest {
 
 export interface HttpAnswer {
   readonly status: number;
+  /** The words beside the status; empty when there are none. Azure says there what is wrong, also to HEAD. */
+  readonly reason: string;
   readonly headers: IncomingHttpHeaders;
   /** Must be read to its end or destroyed. */
   readonly body: Readable;
@@ -98,7 +100,14 @@ export class Transport implements AsyncDisposable {
         ...(signal === undefined ? {} : { signal }),
       });
       made();
-      return { status: answer.statusCode, headers: answer.headers, body: answer.body, url, elsewhere };
+      return {
+        status: answer.statusCode,
+        reason: answer.statusText,
+        headers: answer.headers,
+        body: answer.body,
+        url,
+        elsewhere,
+      };
     } catch (error) {
       // Finding out that a registry speaks plain HTTP is no request: none was sent.
       if (!speaksNoTls(error)) made();
