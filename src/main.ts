@@ -14,6 +14,8 @@ import type { TransferContext } from "./transfer/context.ts";
 /** Runs the program in this process, to its end. */
 export async function main(): Promise<void> {
   const host = processHost();
+  // Node warns of its experimental parts; on stderr that would stand among progress events, and it tells users nothing.
+  if (!host.args.includes("--debug")) process.removeAllListeners("warning");
   host.exit(await run(host, connect));
 }
 

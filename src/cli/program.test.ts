@@ -160,6 +160,24 @@ describe("started by a Node that is too old", () => {
     expect(JSON.parse(version.stdout.toString())).toHaveProperty("version");
     expect((await run(process.execPath, [...start, "nonsense"], options)).code).toBe(2);
   });
+
+  it("tells of a death by signal as shells do", async () => {
+    await using dir = await tempDir();
+    const preload = await oldNode(dir.path);
+    await mkdir(join(dir.path, "node_modules", ".bin"), { recursive: true });
+    await cp(VARVE_BIN, join(dir.path, "bin", "varve.js"));
+    await writeFile(join(dir.path, "package.json"), '{"type":"module"}');
+    for (const [signal, expected] of [
+      ["INT", 130],
+      ["TERM", 143],
+      ["KILL", 137],
+    ] as const) {
+      const script = `#!/bin/sh\nkill -${signal} $$\n`;
+      await writeFile(join(dir.path, "node_modules", ".bin", "node"), script, { mode: 0o755 });
+      const start = ["--require", preload, join(dir.path, "bin", "varve.js"), "version"];
+      expect((await run(process.execPath, start)).code).toBe(expected);
+    }
+  });
 });
 
 /** What bash would offer for a line, as it calls the function: with the words cut at its word breaks. */
