@@ -7,6 +7,7 @@ import type { Readable } from "node:stream";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { stripParameters } from "../oci/media-types.ts";
 import type { Caller } from "./attempts.ts";
+import type { BlobOrigins } from "./blob-origins.ts";
 import { parseContentRange } from "./content-range.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { RangeSupport } from "./range-support.ts";
@@ -42,6 +43,7 @@ export interface OpenerContext {
   readonly session: Session;
   readonly ranges: RangeSupport;
   readonly urls: SignedUrls;
+  readonly origins: BlobOrigins;
   /** The registry as the reference names it. */
   readonly registry: string;
   readonly subject: string;
@@ -72,7 +74,9 @@ export class BlobOpener {
       const ranged = !whole && !this.#plain.has(endpoint);
       const answer = await this.#request(endpoint, wanted, ranged);
       const opened = await this.#judge(endpoint, wanted, ranged, answer);
-      if (opened !== undefined) return opened;
+      if (opened === undefined) continue;
+      this.#context.origins.gave(endpoint, blob.digest);
+      return opened;
     }
   }
 

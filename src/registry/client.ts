@@ -10,6 +10,7 @@ import { formatReference, type Reference } from "../oci/reference.ts";
 import { acrossEndpoints, type Caller } from "./attempts.ts";
 import { Authorizer, type Credentials } from "./auth/authorizer.ts";
 import { TokenService } from "./auth/token-service.ts";
+import { BlobOrigins } from "./blob-origins.ts";
 import { readBlobFrom, type ReaderContext } from "./blob-reader.ts";
 import type { BlobSource } from "./blob-source.ts";
 import { CredentialLookup } from "./credentials/lookup.ts";
@@ -45,6 +46,7 @@ export class RegistryClient implements AsyncDisposable {
   readonly #session: Session;
   readonly #ranges = new RangeSupport();
   readonly #urls = new SignedUrls();
+  readonly #origins = new BlobOrigins();
   readonly #limiter: RateLimiter | undefined;
 
   constructor(options: RegistryOptions = {}) {
@@ -82,13 +84,23 @@ export class RegistryClient implements AsyncDisposable {
   /** The blobs of the reference's repository, to be read as streams. What they give must be verified by its digest. */
   blobs(reference: Reference): BlobSource {
     const chain = this.#chain;
+    const origins = this.#origins;
     const context = (blob: Descriptor): ReaderContext => this.#readerContext(reference, blob);
     return {
       async *readBlob(blob, { range, signal, onEvent } = {}) {
-        const endpoints = await chain.endpoints(reference, "blob");
+        const endpoints = origins.order(await chain.endpoints(reference, "blob"), blob.digest);
         yield* readBlobFrom(endpoints, blob, range, context(blob), { signal, onEvent });
       },
     };
+  }
+
+  /**
+   * The bytes that {@link blobs} gave for this digest were not its: who sent them is asked last from now on, and redirects to
+   * where they came from are forgotten.
+   */
+  distrust(digest: Digest): void {
+    this.#origins.distrust(digest);
+    this.#urls.forget(digest);
   }
 
   /**
@@ -204,6 +216,7 @@ export class RegistryClient implements AsyncDisposable {
       session: this.#session,
       ranges: this.#ranges,
       urls: this.#urls,
+      origins: this.#origins,
       registry: reference.host,
       subject: `blob ${blob.digest}`,
       settings: this.#settings,

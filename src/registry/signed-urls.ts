@@ -26,6 +26,11 @@ export class SignedUrls {
     const key = keyOf(endpoint, digest);
     if (this.#urls.get(key) === url) this.#urls.delete(key);
   }
+
+  /** Forgets where the blob was redirected to, whoever did. */
+  forget(digest: Digest): void {
+    for (const key of this.#urls.keys()) if (key.endsWith(`@${digest}`)) this.#urls.delete(key);
+  }
 }
 
 function keyOf(endpoint: Endpoint, digest: Digest): string {

@@ -61,6 +61,7 @@ export async function fetchLayer(
       return await tryLayer(context, task, options);
     } catch (error) {
       if (!isVarveError(error) || !isDoubtful(error.code) || attempt === TRIES) throw error;
+      context.registry.distrust(task.blob.digest);
       context.onProgress({ type: "fallback", digest: task.blob.digest, from: "first try", reason: error.message });
     }
   }

@@ -1,6 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { scriptedServer } from "../../test/kit/http/scripted-server.ts";
 import { buildImage, type KitImage } from "../../test/kit/images/build-image.ts";
 import { pushImage } from "../../test/kit/images/push-image.ts";
 import { startRegistry, type KitRegistry } from "../../test/kit/registry/registry.ts";
@@ -10,6 +11,7 @@ import { inProcess } from "../layer/in-process.ts";
 import { noBytes } from "../recipe/bytes.ts";
 import type { ProgressEvent } from "../recipe/progress.ts";
 import { RegistryClient } from "../registry/client.ts";
+import type { RegistryOptions } from "../registry/options.ts";
 import { openStore } from "../store/store.ts";
 import { pull, type PullOptions } from "./pull.ts";
 import type { PullResult } from "./pull-result.ts";
@@ -19,9 +21,11 @@ interface Bench {
   readonly image: KitImage;
   readonly name: string;
   readonly root: string;
+  /** For whatever the test needs. */
+  readonly dir: string;
   /** Pulls as a process of its own would: with a store that is opened for it and closed. */
   readonly run: (
-    options?: PullOptions & { readonly at?: number },
+    options?: PullOptions & { readonly at?: number; readonly registry?: RegistryOptions },
   ) => Promise<PullResult & { readonly events: ProgressEvent[] }>;
 }
 
@@ -39,10 +43,11 @@ async function bench(): Promise<Bench> {
     image,
     name,
     root,
-    async run({ at = Date.now(), ...options } = {}) {
+    dir: dir.path,
+    async run({ at = Date.now(), registry: transport = {}, ...options } = {}) {
       const events: ProgressEvent[] = [];
       await using store = await openStore(root, { clock: () => at });
-      await using client = new RegistryClient({ registriesConf: false });
+      await using client = new RegistryClient({ registriesConf: false, ...transport });
       const { signal } = new AbortController();
       const onProgress = (event: ProgressEvent): void => void events.push(event);
       registry.clearRequests();
@@ -111,5 +116,27 @@ describe("a pull that finds everything there", () => {
       await store.content.remove(image.layers[1]!.descriptor.digest);
     }
     expect(await run()).toMatchObject({ status: "pulled", layers: [{ how: "present" }, { how: "full" }] });
+  });
+});
+
+describe("a pull through a mirror that lies", () => {
+  it("gets the layers from the registry when the mirror's come out wrong", async () => {
+    const { run, registry, image, dir } = await bench();
+    const lied: string[] = [];
+    await using mirror = await scriptedServer((request, response) => {
+      const layer = image.layers.find(({ descriptor }) => request.url.includes(descriptor.digest));
+      if (layer === undefined) return void response.writeHead(404).end();
+      lied.push(request.url);
+      response.end(Buffer.alloc(layer.bytes.length, "lie"));
+    });
+    const hostsDir = join(dir, "hosts");
+    await mkdir(join(hostsDir, registry.host), { recursive: true });
+    const hosts = `server = "${registry.url}"\n[host."${mirror.url}"]\n`;
+    await writeFile(join(hostsDir, registry.host, "hosts.toml"), hosts);
+    const result = await run({ registry: { hostsDir } });
+    expect(result).toMatchObject({ status: "pulled", layers: [{ how: "full" }, { how: "full" }] });
+    expect(lied).toHaveLength(image.layers.length);
+    const fallbacks = result.events.filter(({ type }) => type === "fallback");
+    expect(fallbacks).toHaveLength(image.layers.length);
   });
 });
