@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { openIngest } from "../../test/kit/store/open-ingest.ts";
 import { putImage } from "../../test/kit/store/put-image.ts";
@@ -150,7 +150,7 @@ describe("collecting garbage", () => {
     await using dir = await tempDir();
     await using store = await openStore(dir.path);
     const { layer } = await putImage(store, "a.example/x:1");
-    for (const name of [`${folder(layer.digest)}`, `${folder(digestOf("y"))}.trash`]) {
+    for (const name of [folder(layer.digest), `${folder(digestOf("y"))}.trash`]) {
       await mkdir(join(dir.path, "ingest", name));
       await writeFile(join(dir.path, "ingest", name, "journal"), "x".repeat(5000));
     }

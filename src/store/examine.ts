@@ -1,4 +1,5 @@
 /** What `fsck` needs of the store beyond what everybody may do: looking at the metadata itself, and putting it right. */
+import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
@@ -39,10 +40,10 @@ export class Examination {
     return this.#layout.indexJson;
   }
 
-  /** Whether `oci-layout` says nothing: a power loss can leave it empty. The next command that may write makes it anew. */
-  async isLayoutEmpty(): Promise<boolean> {
-    const text = await readFile(this.#layout.ociLayout, "utf8").catch(() => "{}");
-    return text.trim() === "";
+  /** Whether `oci-layout` is missing or empty, as a power loss can leave it. The next command that may write makes it anew. */
+  async isLayoutLost(): Promise<boolean> {
+    if (!existsSync(this.#layout.blobs)) return false;
+    return (await readFile(this.#layout.ociLayout, "utf8").catch(() => "")).trim() === "";
   }
 
   /** @throws VarveError `STORE_NEWER`, `STORE_BUSY`, `PERMISSION`, `IO` */
@@ -69,7 +70,8 @@ export class Examination {
 
   /** What is wrong with index.json. A change that is recorded and not written there yet is nothing wrong. */
   async indexFault(): Promise<string | undefined> {
-    if (await this.#images.isIndexDue()) return undefined;
+    // Neither is a store that is not made yet.
+    if (!existsSync(this.#layout.blobs) || (await this.#images.isIndexDue())) return undefined;
     return indexFault(this.#layout, await this.#images.list());
   }
 
