@@ -1,13 +1,14 @@
 /** The same recipe less what an earlier try has left. */
 import { RangeSet } from "../store/range-set.ts";
 import type { ByteRange } from "../store/types.ts";
-import { segmentLength, type Recipe, type Segment } from "../recipe/segment.ts";
-import { missingParts } from "../recipe/tasks.ts";
+import { segmentLength, type HeldSegment, type Recipe, type Segment } from "../recipe/segment.ts";
+import { cut, missingParts } from "../recipe/tasks.ts";
 import { costOf, type Cost, type Plan } from "./plan.ts";
 
 /**
- * Replaces what is done by `held` segments; the others make exactly what is missing. A segment with a digest stays whole,
- * because it is verified as one; the assembler reads what is held of it back and fetches the rest.
+ * Replaces what is done by `held` segments, which keep what they stand for, should the bytes turn out damaged; the others make
+ * exactly what is missing. A segment with a digest stays whole, because it is verified as one; the assembler reads what is
+ * held of it back and fetches the rest.
  *
  * The segments of the result are made while they are read, so a long recipe costs no memory. Its cost is exact for an
  * iterable that can be read again, except that a piece with a digest counts in full; for others it is scaled.
@@ -68,9 +69,14 @@ function* remaining(segment: Segment, position: number, held: RangeSet): Generat
   const end = position + segmentLength(segment);
   let at = position;
   for (const part of missingParts(segment, position, held)) {
-    if (part.position > at) yield { kind: "held", length: part.position - at };
+    if (part.position > at) yield heldPart(segment, at - position, part.position - position);
     yield part.segment;
     at = part.position + segmentLength(part.segment);
   }
-  if (end > at) yield { kind: "held", length: end - at };
+  if (end > at) yield heldPart(segment, at - position, end - position);
+}
+
+function heldPart(segment: Segment, start: number, end: number): HeldSegment {
+  const source = segment.kind === "held" ? segment.instead : segment;
+  return { kind: "held", length: end - start, ...(source !== undefined && { instead: cut(source, start, end) }) };
 }

@@ -117,7 +117,11 @@ async function makePasses(recipe: Recipe, options: AssembleOptions, work: Work, 
   let streamed = new Set<Digest>();
   for (;;) {
     try {
-      return await runPass(current, { work, blobs, budget, concurrency, priority, streamed });
+      // What is being checked need not be fetched, and usually holds; only who gets one chance waits for certainty.
+      if (streamed.size > 0 || isSpent(current)) await work.checked();
+      await runPass(current, { work, blobs, budget, concurrency, priority, streamed });
+      await work.checked();
+      if (work.isWhole) return;
     } catch (error) {
       if (work.failure !== undefined || !(error instanceof VarveError) || fallbacks.length >= MAX_FALLBACKS)
         throw error;

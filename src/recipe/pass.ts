@@ -30,7 +30,7 @@ export async function runPass(recipe: Recipe, options: PassOptions): Promise<voi
   const pass = new Pass(work);
   const source = { blobs, signal: pass.signal, onEvent: work.onTransport };
   await using files = new LocalFiles();
-  const tasks = new AbortableIterator(tasksOf(recipe, work.done()), pass.signal);
+  const tasks = new AbortableIterator(tasksOf(recipe, work.here()), pass.signal);
   try {
     if (streamed.size === 0) {
       const context = { work, files, signal: pass.signal, open: separateStretches(source) };

@@ -40,6 +40,8 @@ export interface ZeroSegment {
 export interface HeldSegment {
   readonly kind: "held";
   readonly length: number;
+  /** Where the same bytes come from when it turns out that they are not here. */
+  readonly instead?: Exclude<Segment, HeldSegment>;
 }
 
 export type Segment = RemoteSegment | LocalSegment | DataSegment | ZeroSegment | HeldSegment;

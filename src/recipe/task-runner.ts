@@ -20,15 +20,23 @@ export interface TaskContext {
 
 /** @throws the source's error, with what was received before it written; or the error of a write */
 export async function runTask(task: Task, slot: TransferSlot, context: TaskContext): Promise<void> {
-  const [first, ...others] = task.parts;
+  const parts = task.parts.some(({ held }) => held.length > 0) ? await relyOnHeld(task.parts, context) : task.parts;
+  const [first, ...others] = parts;
   if (first === undefined) return;
   try {
-    await runParts(task.parts, slot, context);
+    await runParts(parts, slot, context);
   } catch (error) {
     // Any byte of the piece may be the bad one, also those of an earlier try: get all of it once more.
     if (others.length > 0 || first.held.length === 0 || !isBadPiece(error)) throw error;
     await runParts([{ ...first, held: [] }], slot, context);
   }
+}
+
+/** What is held of a piece goes into its digest, so it has to be known whether it holds. */
+async function relyOnHeld(parts: readonly Part[], { work }: TaskContext): Promise<readonly Part[]> {
+  await work.checked();
+  const done = work.done();
+  return parts.map((part) => ({ ...part, held: part.held.flatMap(({ start, end }) => done.within(start, end)) }));
 }
 
 async function runParts(parts: readonly Part[], slot: TransferSlot, context: TaskContext): Promise<void> {

@@ -30,10 +30,10 @@ export interface Task {
 }
 
 /**
- * @param done what the ingest holds at the start; not changed
+ * @param here what need not be got: what the ingest holds at the start, and what it still checks; not changed
  * @throws VarveError `RECIPE_INVALID`, `SIZE_MISMATCH`, or whatever reading the recipe throws
  */
-export async function* tasksOf(recipe: Recipe, done: RangeSet): AsyncGenerator<Task, void, undefined> {
+export async function* tasksOf(recipe: Recipe, here: RangeSet): AsyncGenerator<Task, void, undefined> {
   const { size, digest } = recipe.target;
   const joiner = new Joiner();
   let position = 0;
@@ -41,7 +41,7 @@ export async function* tasksOf(recipe: Recipe, done: RangeSet): AsyncGenerator<T
     checkSegment(segment, position);
     const end = position + segmentLength(segment);
     if (end > size) throw sizeMismatch(`the recipe of ${digest} makes more than the ${size} bytes it should`);
-    for (const part of missingParts(segment, position, done)) {
+    for (const part of missingParts(segment, position, here)) {
       const full = joiner.add(part);
       if (full !== undefined) yield full;
     }
@@ -67,17 +67,18 @@ function checkSegment(segment: Segment, position: number): void {
 }
 
 /** What is missing of a segment, in order. */
-export function missingParts(segment: Segment, position: number, done: RangeSet): Part[] {
+export function missingParts(segment: Segment, position: number, here: RangeSet): Part[] {
   const end = position + segmentLength(segment);
-  const gaps = done.missing(position, end);
+  const gaps = here.missing(position, end);
   if (gaps.length === 0) return [];
   if (segment.kind === "held") {
+    if (segment.instead !== undefined) return missingParts(segment.instead, position, here);
     throw new VarveError("RECIPE_INVALID", `bytes at ${position} are said to be here, but are not`, {
       detail: { segment, position },
     });
   }
   if ("digest" in segment && segment.digest !== undefined) {
-    return [{ position, segment, held: done.within(position, end) }];
+    return [{ position, segment, held: here.within(position, end) }];
   }
   return gaps.map((gap) => ({
     position: gap.start,
@@ -86,7 +87,8 @@ export function missingParts(segment: Segment, position: number, done: RangeSet)
   }));
 }
 
-function cut(segment: Part["segment"], start: number, end: number): Part["segment"] {
+/** Bytes `[start, end)` of a segment; a digest stays with it, so one that has one is to be cut only to its whole. */
+export function cut(segment: Part["segment"], start: number, end: number): Part["segment"] {
   switch (segment.kind) {
     case "data":
       return { kind: "data", bytes: segment.bytes.subarray(start, end) };

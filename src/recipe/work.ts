@@ -31,6 +31,7 @@ export class Work implements PieceSink {
   resumedBytes: number;
   readonly #hasher: FrontHasher;
   readonly #checkpointer: Checkpointer;
+  readonly #checking: Promise<void>;
   readonly #stop = new AbortController();
   readonly #outer: AbortSignal | undefined;
   #failure: { readonly error: VarveError } | undefined;
@@ -38,7 +39,7 @@ export class Work implements PieceSink {
   constructor(ingest: Ingest, { checkpointBytes, signal, onProgress, clock }: WorkOptions) {
     this.ingest = ingest;
     this.emit = onProgress ?? (() => {});
-    this.resumedBytes = new RangeSet(ingest.done).bytes;
+    this.resumedBytes = this.here().bytes;
     this.meter = new ProgressMeter({
       digest: ingest.digest,
       total: ingest.size,
@@ -51,6 +52,12 @@ export class Work implements PieceSink {
     this.#outer = signal;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (signal?.aborted === true) this.#onAbort();
+    this.#checking = ingest.checkClaims({
+      signal: this.#stop.signal,
+      onHeld: () => this.#hasher.wake(),
+      onLost: ({ start, end }) => this.#lost(end - start),
+    });
+    this.#checking.catch((error: unknown) => this.fail(error));
     this.#hasher.wake();
   }
 
@@ -102,6 +109,21 @@ export class Work implements PieceSink {
     return new RangeSet(this.ingest.done);
   }
 
+  /** What need not be got: what is done, and what is still being checked. */
+  here(): RangeSet {
+    return new RangeSet([...this.ingest.done, ...this.ingest.claimed]);
+  }
+
+  /** Whether every byte is in place. */
+  get isWhole(): boolean {
+    return this.ingest.front === this.ingest.size;
+  }
+
+  /** Settles when it is known what of an earlier try holds; nothing is left to be checked then. */
+  checked(): Promise<void> {
+    return this.#checking;
+  }
+
   /** A piece turned out to be wrong: what is in place of it is taken back, `resumed` bytes of which an earlier try left. */
   takeBack(position: number, length: number, resumed: number): void {
     const inPlace = new RangeSet(this.done().within(position, position + length)).bytes;
@@ -123,6 +145,9 @@ export class Work implements PieceSink {
         return this.emit({ ...event, digest });
       case "failover":
         return this.emit({ ...event, digest });
+      case "throttle":
+        return this.emit(event);
+      case "queued":
       case "range-ignored":
         return;
     }
@@ -142,6 +167,12 @@ export class Work implements PieceSink {
     await this.#hasher.stop();
     await (save ? this.#checkpointer.save() : this.#checkpointer.idle());
     this.#leave();
+  }
+
+  /** Bytes of an earlier try are not what they were. */
+  #lost(bytes: number): void {
+    this.resumedBytes -= bytes;
+    this.meter.advance(-bytes);
   }
 
   #leave(): void {

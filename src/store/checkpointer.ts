@@ -5,13 +5,13 @@
 import type { FileHandle } from "node:fs/promises";
 import { toVarveError } from "../errors/from-system.ts";
 import type { VarveError } from "../errors/varve-error.ts";
+import { sumOf } from "./claims.ts";
 import type { IngestFolder } from "./ingest-folder.ts";
 import { MAX_PIECE_BYTES, type Piece } from "./journal-format.ts";
 import { Journal } from "./journal.ts";
 import { PendingPieces } from "./pending-pieces.ts";
 import type { Resumed } from "./resume.ts";
 import type { ByteRange } from "./types.ts";
-import { sumOf } from "./verify-claims.ts";
 
 /** A checkpoint starts by itself at this many unrecorded bytes ... */
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
@@ -30,6 +30,8 @@ export class Checkpointer implements AsyncDisposable {
   readonly #key: Uint8Array;
   readonly #pending: PendingPieces;
   #journal: Journal | undefined;
+  /** What was claimed while the claims of an earlier process are being checked. */
+  #recorded: Piece[] | undefined;
   #namesDurable = false;
   #broken: VarveError | undefined;
   #running: Promise<void> = Promise.resolve();
@@ -42,6 +44,7 @@ export class Checkpointer implements AsyncDisposable {
     this.#file = resumed.file;
     this.#key = resumed.key;
     this.#journal = resumed.journal;
+    this.#recorded = resumed.pieces.length === 0 ? undefined : [];
     this.#pending = new PendingPieces(resumed.key);
   }
 
@@ -65,6 +68,13 @@ export class Checkpointer implements AsyncDisposable {
   /** Records what has been written before the call. Calls queue up. */
   checkpoint(): Promise<void> {
     const mine = this.#running.then(() => this.#checkpointNow());
+    this.#running = mine.catch(() => {});
+    return mine;
+  }
+
+  /** The claims that the ingest was opened with are checked. When not all hold, the journal is written anew without the others. */
+  claimsChecked(held: readonly Piece[] | undefined): Promise<void> {
+    const mine = this.#running.then(() => this.#dropOtherClaims(held));
     this.#running = mine.catch(() => {});
     return mine;
   }
@@ -142,14 +152,31 @@ export class Checkpointer implements AsyncDisposable {
   }
 
   async #record(pieces: readonly Piece[]): Promise<void> {
+    if (this.#journal === undefined) await this.#startJournal(pieces);
+    else await this.#journal.append(pieces);
+    this.#recorded?.push(...pieces);
+    await this.#syncNames();
+  }
+
+  async #dropOtherClaims(held: readonly Piece[] | undefined): Promise<void> {
+    const recorded = this.#recorded;
+    this.#recorded = undefined;
+    if (held === undefined || recorded === undefined || this.#journal === undefined) return;
+    await this.#startJournal([...held, ...recorded]);
+    await this.#syncNames();
+  }
+
+  async #startJournal(pieces: readonly Piece[]): Promise<void> {
     const { folder, size, sync } = this.#options;
-    if (this.#journal === undefined) {
-      const header = { digest: folder.digest, size, key: this.#key };
-      this.#journal = await Journal.create(folder.journal, header, pieces, sync);
-    } else {
-      await this.#journal.append(pieces);
-    }
-    if (sync && !this.#namesDurable) await folder.syncNames();
+    const header = { digest: folder.digest, size, key: this.#key };
+    const before = this.#journal;
+    this.#journal = await Journal.create(folder.journal, header, pieces, sync);
+    this.#namesDurable = false;
+    await before?.[Symbol.asyncDispose]();
+  }
+
+  async #syncNames(): Promise<void> {
+    if (this.#options.sync && !this.#namesDurable) await this.#options.folder.syncNames();
     this.#namesDurable = true;
   }
 }

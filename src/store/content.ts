@@ -25,7 +25,10 @@ export interface ContentStoreOptions {
   readonly step: StepHook;
 }
 
-export type IngestOptions = LockWaitOptions;
+export interface IngestOptions extends LockWaitOptions {
+  /** When what an earlier try left is checked: before this settles (the default), or when {@link Ingest.checkClaims} is called. */
+  readonly check?: "first" | "later";
+}
 
 export interface RemoveOptions {
   /** Asked last, under the digest's lock and after the leases: a yes keeps it. */
@@ -92,8 +95,9 @@ export class ContentStore {
         await folder.remove();
         return present;
       }
-      const partial = await this.#open(folder, size, lock, options.signal);
+      const partial = await this.#open(folder, size, lock);
       kept = true;
+      if (options.check !== "later") await checkOrClose(partial, options.signal);
       return partial;
     } finally {
       if (!kept) lock.unlock({ remove: true });
@@ -239,9 +243,9 @@ export class ContentStore {
     }
   }
 
-  async #open(folder: IngestFolder, size: number, lock: FileLock, signal?: AbortSignal): Promise<PartialBlob> {
+  #open(folder: IngestFolder, size: number, lock: FileLock): Promise<PartialBlob> {
     const { sync, step } = this.#options;
-    return PartialBlob.open({ folder, size, lock, sync, step, ...(signal !== undefined && { signal }) });
+    return PartialBlob.open({ folder, size, lock, sync, step });
   }
 
   /** The blob if it is whole. One of another size is either damaged, and then made anew, or the descriptor is wrong. */
@@ -255,6 +259,15 @@ export class ContentStore {
   #mustBeWritable(): void {
     if (this.#options.readOnly)
       throw new VarveError("STORE_READ_ONLY", `the store at ${this.#layout.root} is open for reading only`);
+  }
+}
+
+async function checkOrClose(partial: PartialBlob, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await partial.checkClaims(signal === undefined ? {} : { signal });
+  } catch (error) {
+    await partial[Symbol.asyncDispose]();
+    throw error;
   }
 }
 

@@ -5,12 +5,14 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { FileLock } from "../sys/flock.ts";
 import { Checkpointer } from "./checkpointer.ts";
+import { Claims } from "./claims.ts";
 import { FrontWaiters } from "./front-waiters.ts";
 import type { IngestFolder, StepHook } from "./ingest-folder.ts";
+import { closed, mismatch, outOfBounds } from "./ingest-errors.ts";
 import { writeFully } from "./journal.ts";
 import { RangeSet } from "./range-set.ts";
 import { resume, type Resumed } from "./resume.ts";
-import type { ByteRange, ContentInfo, Ingest } from "./types.ts";
+import type { ByteRange, ClaimsOptions, ContentInfo, Ingest } from "./types.ts";
 
 const ZEROS = new Uint8Array(1024 * 1024);
 
@@ -21,7 +23,6 @@ export interface PartialBlobOptions {
   readonly lock: FileLock;
   readonly sync: boolean;
   readonly step: StepHook;
-  readonly signal?: AbortSignal;
 }
 
 /** `ending` while a commit or discard is at work. */
@@ -30,18 +31,19 @@ type State = "open" | "ending" | "committed" | "discarded" | "closed";
 export class PartialBlob implements Ingest {
   readonly digest: Digest;
   readonly size: number;
-  readonly resumed: readonly ByteRange[];
   readonly #options: PartialBlobOptions;
   readonly #folder: IngestFolder;
   readonly #file: FileHandle;
-  readonly #done: RangeSet;
+  readonly #claims: Claims;
+  readonly #done = new RangeSet();
   /** Where the file may hold something else than the zeros that it was made of. */
   readonly #touched: RangeSet;
   readonly #checkpointer: Checkpointer;
   readonly #waiters = new FrontWaiters();
   #state: State = "open";
   #ended: Promise<void> = Promise.resolve();
-  #front: number;
+  #checking: Promise<void> | undefined;
+  #front = 0;
   #failure: Error | undefined;
   #writes = 0;
   #onQuiet: (() => void) | undefined;
@@ -52,11 +54,9 @@ export class PartialBlob implements Ingest {
     this.#options = options;
     this.#folder = options.folder;
     this.#file = resumed.file;
-    this.#done = new RangeSet(resumed.pieces);
+    this.#claims = new Claims(resumed);
     this.#touched = new RangeSet([{ start: 0, end: resumed.touchedEnd }]);
     this.#checkpointer = new Checkpointer(options, resumed);
-    this.#front = this.#done.contiguousEnd();
-    this.resumed = this.#done.toArray();
   }
 
   /** Opens the folder's data, new or as far as an earlier process got. The lock stays the caller's when this throws. */
@@ -72,12 +72,25 @@ export class PartialBlob implements Ingest {
     return this.#state === "committed" ? this.#folder.blob : this.#folder.data;
   }
 
+  get resumed(): readonly ByteRange[] {
+    return this.#claims.resumed;
+  }
+
+  get claimed(): readonly ByteRange[] {
+    return this.#claims.open;
+  }
+
   get done(): readonly ByteRange[] {
     return this.#done.toArray();
   }
 
   get front(): number {
     return this.#front;
+  }
+
+  checkClaims(options: ClaimsOptions = {}): Promise<void> {
+    this.#checking ??= this.#checkClaims(options);
+    return this.#checking;
   }
 
   async write(position: number, bytes: Uint8Array): Promise<void> {
@@ -100,12 +113,13 @@ export class PartialBlob implements Ingest {
   }
 
   forget(position: number, length: number): void {
+    this.#claims.drop(position, position + length);
     this.#done.delete(position, position + length);
     this.#front = this.#done.contiguousEnd();
   }
 
   async read(position: number, length: number): Promise<Uint8Array> {
-    if (this.#state === "closed") throw closedError(this.digest);
+    if (this.#state === "closed") throw closed(this.digest);
     if (!this.#done.has(position, position + length)) {
       throw new VarveError(
         "INTERNAL",
@@ -129,7 +143,7 @@ export class PartialBlob implements Ingest {
     if (complete && this.#failure !== undefined) throw this.#failure;
     if (this.#front > position || complete) return;
     if (this.#failure !== undefined) throw this.#failure;
-    if (this.#state === "closed" || this.#state === "discarded") throw closedError(this.digest);
+    if (this.#state === "closed" || this.#state === "discarded") throw closed(this.digest);
     await this.#waiters.wait(position, signal);
   }
 
@@ -139,11 +153,11 @@ export class PartialBlob implements Ingest {
 
   async commit(computed: { digest: Digest; size: number }): Promise<ContentInfo> {
     this.#mustBeOpen();
-    const mismatch = this.#mismatch(computed);
-    if (mismatch !== undefined) {
-      this.fail(mismatch);
+    const wrong = mismatch(this, computed);
+    if (wrong !== undefined) {
+      this.fail(wrong);
       await this.discard();
-      throw mismatch;
+      throw wrong;
     }
     if (!this.#done.has(0, this.size)) {
       const [gap] = this.#done.missing(0, this.size);
@@ -174,10 +188,22 @@ export class PartialBlob implements Ingest {
     if (this.#state === "closed") return;
     if (this.#state === "open") await this.#keep();
     this.#state = "closed";
-    this.#waiters.fail(this.#failure ?? closedError(this.digest));
+    this.#waiters.fail(this.#failure ?? closed(this.digest));
     this.#options.lock.unlock({ remove: true });
     await this.#checkpointer[Symbol.asyncDispose]();
     await this.#file.close();
+  }
+
+  async #checkClaims(options: ClaimsOptions): Promise<void> {
+    const onHeld = (range: ByteRange): void => {
+      this.#done.add(range.start, range.end);
+      this.#moveFront();
+      options.onHeld?.(range);
+    };
+    const checking = this.#claims.check({ ...options, onHeld });
+    const held = await checking.catch((error: unknown) => this.#rethrow(error, "checking what is here of"));
+    // A journal that cannot be written anew claims too much, which the next check finds out as this one did.
+    await this.#checkpointer.claimsChecked(held).catch(() => {});
   }
 
   /** Leaves what is done for the next process. */
@@ -185,7 +211,7 @@ export class PartialBlob implements Ingest {
     this.#state = "ending";
     await this.#settle();
     // What cannot be recorded will be fetched again; the reason why the transfer stopped is told elsewhere.
-    if (this.#done.isEmpty) await this.#folder.remove().catch(() => {});
+    if (this.#done.isEmpty && this.#claims.isEmpty) await this.#folder.remove().catch(() => {});
     else await this.#checkpointer.checkpoint().catch(() => {});
   }
 
@@ -198,7 +224,7 @@ export class PartialBlob implements Ingest {
       await this.#settle();
       await work();
       this.#state = end;
-      if (end === "discarded") this.#waiters.fail(this.#failure ?? closedError(this.digest));
+      if (end === "discarded") this.#waiters.fail(this.#failure ?? closed(this.digest));
       this.#options.lock.unlock({ remove: true });
     } catch (error) {
       this.#state = "open";
@@ -212,10 +238,12 @@ export class PartialBlob implements Ingest {
   /** Runs one change of `[position, position + length)` and accounts for it. */
   async #change(position: number, length: number, work: () => Promise<void>): Promise<void> {
     this.#mustBeOpen();
-    this.#mustFit(position, length);
+    const tooFar = outOfBounds(this, position, length);
+    if (tooFar !== undefined) throw tooFar;
     if (length === 0) return;
     this.#writes++;
     this.#touched.add(position, position + length);
+    this.#claims.drop(position, position + length);
     try {
       await work();
       this.#done.add(position, position + length);
@@ -241,39 +269,17 @@ export class PartialBlob implements Ingest {
     if (this.#writes === 0) resolve();
     else this.#onQuiet = resolve;
     await promise;
+    this.#claims.end(closed(this.digest));
+    await this.#checking?.catch(() => {});
     await this.#checkpointer.stop();
-  }
-
-  #mismatch(computed: { digest: Digest; size: number }): VarveError | undefined {
-    if (computed.size !== this.size) {
-      return new VarveError("SIZE_MISMATCH", `blob ${this.digest}: ${computed.size} bytes came, expected ${this.size}`);
-    }
-    if (computed.digest === this.digest) return undefined;
-    return new VarveError(
-      "DIGEST_MISMATCH",
-      `blob ${this.digest}: the bytes that came have the digest ${computed.digest}`,
-    );
-  }
-
-  #mustFit(position: number, length: number): void {
-    const whole = Number.isSafeInteger(position) && Number.isSafeInteger(length) && position >= 0 && length >= 0;
-    if (whole && position + length <= this.size) return;
-    throw new VarveError(
-      "INGEST_LIMIT",
-      `blob ${this.digest} has ${this.size} bytes, but bytes ${position}+${length} came`,
-    );
   }
 
   #mustBeOpen(): void {
     if (this.#checkpointer.broken !== undefined) throw this.#checkpointer.broken;
-    if (this.#state !== "open") throw closedError(this.digest);
+    if (this.#state !== "open") throw closed(this.digest);
   }
 
   #rethrow(error: unknown, doing: string): never {
     throw toVarveError(error, `${doing} the blob ${this.digest}`);
   }
-}
-
-function closedError(digest: Digest): VarveError {
-  return new VarveError("INTERRUPTED", `the transfer of ${digest} was ended before it was complete`);
 }

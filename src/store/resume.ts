@@ -1,11 +1,11 @@
-/** What an earlier process left of a partial blob: its journal's claims, as far as they hold, or a fresh start. */
+/** What an earlier process left of a partial blob: its journal's claims, still to be checked, or a fresh start. */
 import { constants } from "node:fs";
 import { chmod, open, type FileHandle } from "node:fs/promises";
+import { crediblePieces } from "./claims.ts";
 import type { IngestFolder } from "./ingest-folder.ts";
 import type { Piece } from "./journal-format.ts";
 import { Journal } from "./journal.ts";
 import { newPieceKey } from "./piece-sum.ts";
-import { verifyClaims } from "./verify-claims.ts";
 
 /** From this size on the journal's space is taken before the data can fill the disk. */
 const EARLY_JOURNAL_BYTES = 1024 * 1024;
@@ -14,7 +14,6 @@ export interface ResumeOptions {
   readonly folder: IngestFolder;
   readonly size: number;
   readonly sync: boolean;
-  readonly signal?: AbortSignal;
 }
 
 export interface Resumed {
@@ -22,6 +21,7 @@ export interface Resumed {
   readonly file: FileHandle;
   readonly key: Uint8Array;
   readonly journal: Journal | undefined;
+  /** What the journal claims. */
   readonly pieces: readonly Piece[];
   readonly touchedEnd: number;
 }
@@ -38,8 +38,7 @@ export async function resume(options: ResumeOptions): Promise<Resumed> {
     if (!usable) await file.truncate(0);
     await file.truncate(size);
     const key = usable ? old.header.key : newPieceKey();
-    const signal = options.signal === undefined ? {} : { signal: options.signal };
-    const pieces = usable ? await verifyClaims(file, old.pieces, { key, size, ...signal }) : [];
+    const pieces = usable ? crediblePieces(old.pieces, size) : [];
     return { file, key, journal: await startJournal(options, key, pieces), pieces, touchedEnd: Math.min(found, size) };
   } catch (error) {
     await file.close();
@@ -47,7 +46,7 @@ export async function resume(options: ResumeOptions): Promise<Resumed> {
   }
 }
 
-/** Written anew with the claims that hold: without a torn tail, and never longer than it has to be. */
+/** Written anew with what it claims: without a torn tail, and never longer than it has to be. */
 async function startJournal(
   options: ResumeOptions,
   key: Uint8Array,

@@ -28,18 +28,34 @@ export interface ByteRange {
   readonly end: number;
 }
 
+export interface ClaimsOptions {
+  readonly signal?: AbortSignal;
+  /** Told of ranges as they become `done`. */
+  readonly onHeld?: (range: ByteRange) => void;
+  /** Told of ranges that are missing after all. */
+  readonly onLost?: (range: ByteRange) => void;
+}
+
 /** A partial blob that this process has locked. */
 export interface Ingest extends AsyncDisposable {
   readonly digest: Digest;
   readonly size: number;
   /** The data file, for readers that follow the front. */
   readonly path: string;
-  /** Ranges that the journal vouched for and that were checked when the ingest was opened. */
+  /** Ranges that an earlier try left: those that hold, and those that are still to be checked. */
   readonly resumed: readonly ByteRange[];
-  /** Ranges on disk now, ordered and merged. */
+  /** Ranges that the journal vouches for and that are not checked yet. They are not `done`, and need not be fetched. */
+  readonly claimed: readonly ByteRange[];
+  /** Ranges on disk now that can be relied on, ordered and merged. */
   readonly done: readonly ByteRange[];
   /** Bytes from 0 that are contiguous. */
   readonly front: number;
+  /**
+   * Checks what is {@link claimed}, from the front on; afterwards nothing is. What holds becomes `done`, the rest is missing.
+   * Only the first call counts; it goes on beside writes and reads, and ends with the ingest.
+   * @throws the signal's reason; VarveError `IO`
+   */
+  checkClaims(options?: ClaimsOptions): Promise<void>;
   /** Writes at a position; the range is done when the promise settles. @throws VarveError `NO_SPACE`, `INGEST_LIMIT`, `IO` */
   write(position: number, bytes: Uint8Array): Promise<void>;
   /** Makes a run of zeros, as a hole where the file system can. */

@@ -77,17 +77,18 @@ async function tryLayer(context: TransferContext, task: LayerTask, options: Fetc
   const place = await store.content.ingest(blob, {
     signal: options.signal,
     wait: options.wait,
+    check: "later",
     onWait: () => onProgress({ type: "wait", digest: blob.digest }),
   });
   if (!("commit" in place)) return presentLayer(context, task, place, options);
   await using ingest = place;
   const plan = planFetch(blob, {
-    done: ingest.done,
+    done: ingest.resumed,
     ranges: context.registry.supportsRanges(task.reference),
     layersLeft: options.layersLeft(),
     concurrency: options.budget.concurrency,
   });
-  const resumed = ingest.done.reduce((sum, { start, end }) => sum + end - start, 0);
+  const resumed = ingest.resumed.reduce((sum, { start, end }) => sum + end - start, 0);
   onProgress({ type: "layer-start", digest: blob.digest, total: blob.size, resumed });
   const [assembly, check] = await assembleAndCheck(context, task, ingest, plan, options);
   await ingest.commit(assembly);

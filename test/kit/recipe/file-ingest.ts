@@ -66,6 +66,15 @@ export class FileIngest implements Ingest {
     return this.#done.contiguousEnd();
   }
 
+  /** What it is opened with is taken for checked. */
+  get claimed(): readonly ByteRange[] {
+    return [];
+  }
+
+  checkClaims(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async write(position: number, bytes: Uint8Array): Promise<void> {
     this.#check(position, bytes.length);
     this.writes++;
