@@ -14,6 +14,7 @@ import { FrontHasher } from "./front-hasher.ts";
 import type { PieceSink, WrittenCounts } from "./piece-writer.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 import type { ProgressSink } from "./progress.ts";
+import { warningOf } from "./transport-progress.ts";
 
 export interface WorkOptions {
   readonly checkpointBytes: number;
@@ -138,6 +139,8 @@ export class Work implements PieceSink {
       case "request":
         this.requests++;
         return;
+      case "warning":
+        return this.emit({ type: "warning", message: warningOf(event) });
       case "received":
         return this.meter.count("network", event.bytes);
       case "retry":

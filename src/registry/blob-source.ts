@@ -27,7 +27,9 @@ export type TransportEvent =
       readonly reason: string;
     }
   | { readonly type: "failover"; readonly from: string; readonly to: string; readonly reason: string }
-  | { readonly type: "range-ignored"; readonly host: string };
+  | { readonly type: "range-ignored"; readonly host: string }
+  /** A registry's words to its users, printable; each text comes once in a client's life. */
+  | { readonly type: "warning"; readonly host: string; readonly text: string };
 
 export interface BlobSource {
   /**

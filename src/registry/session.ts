@@ -13,6 +13,7 @@ import { parseRetryAfter } from "./transport/retry-after.ts";
 import { statusFailure } from "./transport/status-failure.ts";
 import { header, type Headers, type HttpAnswer, type Transport } from "./transport/transport.ts";
 import { tlsElsewhere } from "./transport/trust.ts";
+import { Warnings } from "./warnings.ts";
 import type { Clock } from "./clock.ts";
 import type { ErrorCode } from "../errors/table.ts";
 import type { RegistryFailure } from "./transport/failure.ts";
@@ -43,6 +44,7 @@ export class Session {
   readonly #authorizer: Authorizer;
   readonly #clock: Clock;
   readonly #schemes = new Map<string, Scheme>();
+  readonly #warnings = new Warnings();
 
   constructor(transport: Transport, authorizer: Authorizer, clock: Clock) {
     this.#transport = transport;
@@ -64,6 +66,7 @@ export class Session {
     for (let challenges = 0; ; challenges++) {
       const answer = await this.#dispatch(endpoint, ask, authorization);
       const secrets = authorization?.secrets ?? [];
+      this.#warnings.tell(answer, secrets, ask.onEvent);
       if (answer.status !== 401 || answer.elsewhere) return { ...answer, secrets };
       const text = ask.method === "HEAD" ? "" : await readErrorBody(answer.body);
       const demand = answer.headers["www-authenticate"];

@@ -3,6 +3,7 @@
  * store's, the rest are files.
  */
 import { VarveError } from "../errors/varve-error.ts";
+import { tellTransport } from "../recipe/transport-progress.ts";
 import { formatReference } from "../oci/reference.ts";
 import type { Store } from "../store/store.ts";
 import type { TransferContext } from "./context.ts";
@@ -17,11 +18,12 @@ const FILE_FORM = /^(oci|oci-archive|docker-archive):/;
 
 /** @throws VarveError `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `REFERENCE_INVALID` ... */
 export async function openSource(context: TransferContext, text: string): Promise<ImageSource> {
-  const { store, registry, signal } = context;
+  const { store, registry, signal, onProgress } = context;
   if (!FILE_FORM.test(text) && !text.startsWith("docker://")) return openHeld(store, text);
   const name = parseImageName(text);
   if (name.transport !== "registry") return openImageSource(name, { signal });
-  return new RegistrySource({ client: registry, reference: name.reference, signal });
+  const onEvent = tellTransport(onProgress);
+  return new RegistrySource({ client: registry, reference: name.reference, signal, onEvent });
 }
 
 /** An image of the store, which nobody can clean up while it is read. */

@@ -21,8 +21,8 @@ interface Bench {
   readonly image: KitImage;
   readonly name: string;
   readonly root: string;
-  /** For whatever the test needs. */
-  readonly dir: string;
+  /** Puts a mirror before the registry. @returns the `hostsDir` for it */
+  readonly mirrored: (url: string) => Promise<string>;
   /** Pulls as a process of its own would: with a store that is opened for it and closed. */
   readonly run: (
     options?: PullOptions & { readonly at?: number; readonly registry?: RegistryOptions },
@@ -43,7 +43,13 @@ async function bench(): Promise<Bench> {
     image,
     name,
     root,
-    dir: dir.path,
+    async mirrored(url) {
+      const hostsDir = join(dir.path, "hosts");
+      await mkdir(join(hostsDir, registry.host), { recursive: true });
+      const hosts = `server = "${registry.url}"\n[host."${url}"]\n`;
+      await writeFile(join(hostsDir, registry.host, "hosts.toml"), hosts);
+      return hostsDir;
+    },
     async run({ at = Date.now(), registry: transport = {}, ...options } = {}) {
       const events: ProgressEvent[] = [];
       await using store = await openStore(root, { clock: () => at });
@@ -121,7 +127,7 @@ describe("a pull that finds everything there", () => {
 
 describe("a pull through a mirror that lies", () => {
   it("gets the layers from the registry when the mirror's come out wrong", async () => {
-    const { run, registry, image, dir } = await bench();
+    const { run, image, mirrored } = await bench();
     const lied: string[] = [];
     await using mirror = await scriptedServer((request, response) => {
       const layer = image.layers.find(({ descriptor }) => request.url.includes(descriptor.digest));
@@ -129,14 +135,24 @@ describe("a pull through a mirror that lies", () => {
       lied.push(request.url);
       response.end(Buffer.alloc(layer.bytes.length, "lie"));
     });
-    const hostsDir = join(dir, "hosts");
-    await mkdir(join(hostsDir, registry.host), { recursive: true });
-    const hosts = `server = "${registry.url}"\n[host."${mirror.url}"]\n`;
-    await writeFile(join(hostsDir, registry.host, "hosts.toml"), hosts);
-    const result = await run({ registry: { hostsDir } });
+    const result = await run({ registry: { hostsDir: await mirrored(mirror.url) } });
     expect(result).toMatchObject({ status: "pulled", layers: [{ how: "full" }, { how: "full" }] });
     expect(lied).toHaveLength(image.layers.length);
     const fallbacks = result.events.filter(({ type }) => type === "fallback");
     expect(fallbacks).toHaveLength(image.layers.length);
+  });
+});
+
+describe("a pull from a registry that warns", () => {
+  it("says so once, in an event and in its report", async () => {
+    const { run, mirrored } = await bench();
+    await using mirror = await scriptedServer((_, response) => {
+      response.writeHead(404, { warning: '299 - "this mirror closes"' }).end();
+    });
+    const { events, warnings } = await run({ registry: { hostsDir: await mirrored(mirror.url) } });
+    const message = `${mirror.host} warns: this mirror closes`;
+    expect(events.filter(({ type }) => type === "warning")).toContainEqual({ type: "warning", message });
+    expect(warnings.filter((text) => text.includes("closes"))).toEqual([message]);
+    expect(events.some(({ type }) => type === "failover")).toBe(true);
   });
 });

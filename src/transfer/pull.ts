@@ -224,6 +224,6 @@ function report(image: ResolvedImage, { status, layers, resumedBytes, tally, sta
     durationMs: Math.round(performance.now() - startedAt),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
     layers,
-    warnings: image.warnings,
+    warnings: [...image.warnings, ...tally.warnings],
   };
 }

@@ -74,17 +74,17 @@ export async function resolveImage(
 }
 
 async function fetchRoot(context: TransferContext, reference: Reference, tally: Tally): Promise<Manifest | Index> {
-  const { registry, signal } = context;
+  const { registry, signal, onProgress } = context;
   if (reference.digest !== undefined) {
     return fetchDocument(context, reference, { digest: reference.digest }, tally);
   }
-  const found = await registry.resolve(reference, { signal, onEvent: tally.onEvent });
+  const found = await registry.resolve(reference, { signal, onEvent: tally.telling(onProgress) });
   return fetchDocument(context, reference, found, tally);
 }
 
 /** A manifest or index by digest: the store's copy, or the registry's. */
 async function fetchDocument(
-  { store, registry, signal }: TransferContext,
+  { store, registry, signal, onProgress }: TransferContext,
   reference: Reference,
   wanted: { readonly digest: Digest; readonly size?: number; readonly mediaType?: string },
   tally: Tally,
@@ -95,19 +95,23 @@ async function fetchDocument(
     digest: wanted.digest,
     ...(wanted.size !== undefined && { size: wanted.size }),
     signal,
-    onEvent: tally.onEvent,
+    onEvent: tally.telling(onProgress),
   });
 }
 
 async function fetchConfig(
-  { store, registry, signal }: TransferContext,
+  { store, registry, signal, onProgress }: TransferContext,
   reference: Reference,
   descriptor: Descriptor,
   tally: Tally,
 ): Promise<Uint8Array> {
   const held = await heldBytes(store, descriptor.digest);
   if (held !== undefined) return held;
-  return registry.fetchBlobBytes(reference, descriptor, { limit: MAX_DOCUMENT_BYTES, signal, onEvent: tally.onEvent });
+  return registry.fetchBlobBytes(reference, descriptor, {
+    limit: MAX_DOCUMENT_BYTES,
+    signal,
+    onEvent: tally.telling(onProgress),
+  });
 }
 
 function readConfig(bytes: Uint8Array, manifest: Manifest): ImageConfig {

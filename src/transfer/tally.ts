@@ -1,4 +1,6 @@
-/** Counts what a command cost the network, over all of its requests: the figures of the report and of `--json`. */
+/** Counts what a command cost the network, over all of its requests, and collects what registries warned of: for the report. */
+import type { ProgressSink } from "../recipe/progress.ts";
+import { tellTransport, warningOf } from "../recipe/transport-progress.ts";
 import type { BlobSource, TransportEvent } from "../registry/blob-source.ts";
 
 export class Tally {
@@ -6,13 +8,24 @@ export class Tally {
   network = 0;
   requests = 0;
   retries = 0;
+  readonly warnings: string[] = [];
 
-  /** Hand this to the registry client with each request. */
+  /** Only counts; for requests whose events are told by somebody else. */
   readonly onEvent = (event: TransportEvent): void => {
     if (event.type === "received") this.network += event.bytes;
     else if (event.type === "request") this.requests++;
     else if (event.type === "retry") this.retries++;
+    else if (event.type === "warning") this.warnings.push(warningOf(event));
   };
+
+  /** Counts, and tells what there is to tell. Hand this to the registry client with each request for a document. */
+  telling(onProgress: ProgressSink): (event: TransportEvent) => void {
+    const tell = tellTransport(onProgress);
+    return (event) => {
+      this.onEvent(event);
+      tell(event);
+    };
+  }
 
   /** The same source, with everything it moves counted here, also for what fails in the end. */
   counting(source: BlobSource): BlobSource {

@@ -3,6 +3,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
 import { withDigest, type Reference } from "../../oci/reference.ts";
 import type { RegistryClient } from "../../registry/client.ts";
+import type { TransportEvent } from "../../registry/blob-source.ts";
 import { verified } from "./verified.ts";
 import type { ImageSource } from "./types.ts";
 
@@ -11,6 +12,8 @@ export interface RegistrySourceOptions {
   readonly client: RegistryClient;
   readonly reference: Reference;
   readonly signal: AbortSignal;
+  /** Told of retries, of failovers and of what the registry warns of. */
+  readonly onEvent?: (event: TransportEvent) => void;
 }
 
 export class RegistrySource implements ImageSource {
@@ -22,19 +25,20 @@ export class RegistrySource implements ImageSource {
   }
 
   root(): Promise<Manifest | Index> {
-    const { client, reference, signal } = this.#options;
-    this.#root ??= client.fetchManifest(reference, { signal });
+    const { client, reference, signal, onEvent } = this.#options;
+    this.#root ??= client.fetchManifest(reference, { signal, onEvent });
     return this.#root;
   }
 
   document({ digest, size }: Descriptor): Promise<Manifest | Index> {
-    const { client, reference, signal } = this.#options;
-    return client.fetchManifest(withDigest(reference, digest), { digest, size, signal });
+    const { client, reference, signal, onEvent } = this.#options;
+    return client.fetchManifest(withDigest(reference, digest), { digest, size, signal, onEvent });
   }
 
   blob(descriptor: Descriptor, signal: AbortSignal = this.#options.signal): AsyncIterable<Uint8Array> {
-    const { client, reference } = this.#options;
-    return verified(client.blobs(reference).readBlob(descriptor, { signal }), descriptor);
+    const { client, reference, onEvent } = this.#options;
+    const request = { signal, ...(onEvent !== undefined && { onEvent }) };
+    return verified(client.blobs(reference).readBlob(descriptor, request), descriptor);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
