@@ -57,11 +57,12 @@ describe("processes that put, take out and collect at the same time", () => {
   it("leave every image whole, and nothing that none needs", async () => {
     await using dir = await tempDir();
     const root = join(dir.path, "store");
+    const collectors = [1, 2].map(() => startStoreProcess({ root, act: "collect", rounds: 1e6 }));
+    await Promise.all(collectors.map((child) => child.said("collected:0")));
     const putters = [1, 2].map((seed) => startStoreProcess({ root, act: "churn", seed, rounds: 60 }));
-    const collectors = [1, 2].map(() => startStoreProcess({ root, act: "collect", rounds: 40 }));
-    const ended = await Promise.all([...putters, ...collectors].map((child) => child.ended()));
-    // Otherwise nothing was tried.
-    expect(ended.flatMap(({ words }) => words).some((word) => /^collected:[1-9]/.test(word))).toBe(true);
+    await Promise.all(putters.map((child) => child.ended()));
+    // In the midst of something, as it happens.
+    await Promise.all(collectors.map((child) => child.kill()));
     expect(await storeFaults(root)).toEqual([]);
     await using store = await openStore(root);
     await store.collectGarbage({ partialsOlderThanMs: 0 });
