@@ -14,6 +14,8 @@ const pull = (reference: string): Promise<PullResult> => Promise.resolve(pullRes
 const interruptible = (meanwhile: (host: FakeHost) => void) => (bound: Run, host: FakeHost) => ({
   pull() {
     const kinds = { network: 1_000_000, local: 0, data: 0, zero: 0 };
+    bound.onProgress({ type: "layer-queued", digest: layer, total: 4_000_000, done: 0 });
+    bound.onProgress({ type: "layer-queued", digest: IMAGE, total: 6_000_000, done: 500_000 });
     bound.onProgress({ type: "layer-start", digest: layer, total: 4_000_000, resumed: 0 });
     bound.onProgress({
       type: "progress",
@@ -166,7 +168,7 @@ describe("stopping", () => {
     expect(host.exitCode).toBeUndefined();
     expect(host.err).toContain("stopping; once more stops at once\n");
     expect(host.err).toContain(
-      "varve: INTERRUPTED: stopped; 1.00 MB of 4.00 MB are kept\nhint: run the same command again",
+      "varve: INTERRUPTED: stopped; 1.50 MB of 10.0 MB are kept\nhint: run the same command again",
     );
     expect(host.listeners).toBe(0);
   });

@@ -25,6 +25,10 @@ export interface UnpackProgress {
 
 export type ProgressEvent =
   | { readonly type: "resolve"; readonly reference: string; readonly digest?: Digest; readonly platform?: string }
+  /** To be got. All are told of before the first is begun, so that the whole is known; `done` bytes are here from before. */
+  | { readonly type: "layer-queued"; readonly digest: Digest; readonly total: number; readonly done: number }
+  /** To be unpacked and nothing else: `total` is of uncompressed bytes, `null` where nobody knows it. */
+  | { readonly type: "unpack-queued"; readonly digest: Digest; readonly total: number | null }
   | { readonly type: "layer-start"; readonly digest: Digest; readonly total: number; readonly resumed: number }
   | BytesProgress
   | UnpackProgress
@@ -45,8 +49,8 @@ export type ProgressEvent =
     }
   /** The plan `from` did not hold; another one goes on with what is missing. */
   | { readonly type: "fallback"; readonly digest: Digest; readonly from: string; readonly reason: string }
-  /** Another process is getting the same blob. */
-  | { readonly type: "wait"; readonly digest: Digest }
+  /** Another process is getting the same blob, and has `done` of it. Told every half second while it lasts. */
+  | { readonly type: "wait"; readonly digest: Digest; readonly done: number; readonly total: number }
   /** All bytes are here and the digest is right. */
   | { readonly type: "layer-verified"; readonly digest: Digest; readonly total: number }
   /** Nothing to do: the store has it. */

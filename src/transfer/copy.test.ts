@@ -87,7 +87,8 @@ describe("copyImage", () => {
     await copyImage(context, "app:1", `oci:${join(context.path, "layout")}:1`);
     for (const { digest, size } of [layer, config]) {
       const own = context.events.filter((event) => "digest" in event && event.digest === digest);
-      expect(own.at(0)).toMatchObject({ type: "layer-start", total: size });
+      expect(own.at(0)).toEqual({ type: "layer-queued", digest, total: size, done: 0 });
+      expect(own.at(1)).toMatchObject({ type: "layer-start", total: size });
       expect(own.at(-1)).toEqual({ type: "layer-done", digest, total: size });
     }
   });

@@ -55,6 +55,8 @@ export async function copyImage(
   await using sink = await openSink(context, to);
   const documents = await collectDocuments(source, root);
   const blobs = distinctBlobs(documents);
+  context.onProgress({ type: "resolve", reference: from, digest: root.digest });
+  for (const { digest, size: total } of blobs) context.onProgress({ type: "layer-queued", digest, total, done: 0 });
   let bytes = 0;
   let copied = 0;
   await inParallel(blobs, concurrency, async (blob) => {

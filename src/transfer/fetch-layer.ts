@@ -19,6 +19,7 @@ import type { TransferContext } from "./context.ts";
 import { planFetch } from "./plan-fetch.ts";
 import type { LayerResult } from "./pull-result.ts";
 import type { Tally } from "./tally.ts";
+import { watchOther } from "./watch-other.ts";
 
 export interface LayerTask {
   readonly reference: Reference;
@@ -72,14 +73,9 @@ function isDoubtful(code: ErrorCode): boolean {
 }
 
 async function tryLayer(context: TransferContext, task: LayerTask, options: FetchOptions): Promise<LayerOutcome> {
-  const { store, onProgress } = context;
+  const { onProgress } = context;
   const { blob } = task;
-  const place = await store.content.ingest(blob, {
-    signal: options.signal,
-    wait: options.wait,
-    check: "later",
-    onWait: () => onProgress({ type: "wait", digest: blob.digest }),
-  });
+  const place = await takePlace(context, blob, options);
   if (!("commit" in place)) return presentLayer(context, task, place, options);
   await using ingest = place;
   const plan = planFetch(blob, {
@@ -91,12 +87,28 @@ async function tryLayer(context: TransferContext, task: LayerTask, options: Fetc
   const resumed = ingest.resumed.reduce((sum, { start, end }) => sum + end - start, 0);
   onProgress({ type: "layer-start", digest: blob.digest, total: blob.size, resumed });
   const [assembly, check] = await assembleAndCheck(context, task, ingest, plan, options);
-  await ingest.commit(assembly);
+  // First the record, which is true of these bytes wherever they are: who waits for the blob then need not check it again.
   if (check !== undefined) await recordLayer(context, task, check);
+  await ingest.commit(assembly);
   onProgress({ type: "layer-done", digest: blob.digest, total: blob.size, ...(check && { diffId: check.diffId }) });
   const { bytes, fallbacks, resumedBytes } = assembly;
   const result = resultOf(task, { how: resumedBytes > 0 ? "resumed" : "full", bytes, fallbacks });
   return { result, resumedBytes };
+}
+
+/** The blob's ingest, or the blob when it is there; perhaps after another process is done with it. */
+async function takePlace(
+  context: TransferContext,
+  blob: Descriptor,
+  { signal, wait }: FetchOptions,
+): Promise<Ingest | ContentInfo> {
+  const waiting = new AbortController();
+  const onWait = (): void => void watchOther(context, blob, waiting.signal);
+  try {
+    return await context.store.content.ingest(blob, { signal, wait, onWait, check: "later" });
+  } finally {
+    waiting.abort();
+  }
 }
 
 /**
@@ -141,6 +153,7 @@ async function presentLayer(
   options: FetchOptions,
 ): Promise<LayerOutcome> {
   if (options.check && !(await isChecked(context, task))) {
+    context.onProgress({ type: "layer-verified", digest: task.blob.digest, total: content.size });
     const whole: FrontFile = {
       path: content.path,
       size: content.size,

@@ -150,6 +150,7 @@ async function getLayers(
     signal: AbortSignal.any([signal, failed.signal]),
   };
   const outcomes: LayerOutcome[] = [];
+  await announce(context, distinctTasks(tasks));
   const inFlight = concurrency + LAYERS_AHEAD;
   await inParallel([...queue.entries()], inFlight, async ([priority, task]) => {
     try {
@@ -167,6 +168,17 @@ async function getLayers(
     layers: inOrder(tasks, results),
     resumedBytes: outcomes.reduce((sum, outcome) => sum + outcome.resumedBytes, 0),
   };
+}
+
+/** Tells of all layers before the first is begun, so that whoever looks on knows how much there is in all. */
+async function announce({ store, onProgress }: TransferContext, tasks: readonly LayerTask[]): Promise<void> {
+  for (const { blob } of tasks) {
+    const { digest, size: total } = blob;
+    const isWhole = (await store.content.stat(digest))?.size === total;
+    const held = isWhole ? [{ start: 0, end: total }] : await store.content.partial(digest);
+    const done = held.reduce((sum, { start, end }) => sum + end - start, 0);
+    onProgress({ type: "layer-queued", digest, total, done });
+  }
 }
 
 /** Everything that the lease protects. */

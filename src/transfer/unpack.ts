@@ -16,7 +16,7 @@ import { makeDirectory } from "../sys/make-directory.ts";
 import { applyLayers } from "./apply-layers.ts";
 import { bundleConfig } from "./bundle-config.ts";
 import type { TransferContext } from "./context.ts";
-import { openManifest, readImageConfig } from "./open-image.ts";
+import { openManifest, readImageConfig, type OpenImage } from "./open-image.ts";
 import { openSource } from "./open-place.ts";
 
 export interface UnpackOptions {
@@ -67,6 +67,7 @@ export async function unpack(
   const made = await makeTarget(target);
   try {
     if (bundle) await mkdir(rootfs);
+    await announce(context, root, manifest, image);
     const report = await applyLayers(context, { source, manifest, config }, rootfs);
     if (bundle)
       await writeFile(join(target, "config.json"), `${JSON.stringify(await bundleConfig(config, rootfs), null, 2)}\n`);
@@ -97,6 +98,20 @@ function refuseUnknownLayers(manifest: Manifest, image: string): void {
   const unknown = manifest.layers.find(({ mediaType }) => !isLayerType(mediaType));
   if (unknown === undefined) return;
   throw new VarveError("MEDIA_TYPE_UNSUPPORTED", `${image}: layer ${unknown.digest} is of type ${unknown.mediaType}`);
+}
+
+/** Tells of all layers before the first is begun, so that whoever looks on knows how much there is in all. */
+async function announce(
+  { store, onProgress }: TransferContext,
+  { digest }: OpenImage["root"],
+  { layers }: Manifest,
+  reference: string,
+): Promise<void> {
+  onProgress({ type: "resolve", reference, digest });
+  for (const layer of layers) {
+    const total = (await store.layers.get(layer.digest))?.uncompressedSize ?? null;
+    onProgress({ type: "unpack-queued", digest: layer.digest, total });
+  }
 }
 
 /**

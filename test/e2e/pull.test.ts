@@ -274,7 +274,8 @@ describe("--progress json", () => {
     for (const { descriptor, diffId } of image.layers) {
       const { digest, size } = descriptor;
       const own = events.filter((event) => event["digest"] === digest);
-      expect(own.at(0)).toEqual({ type: "layer-start", digest, total: size, resumed: 0 });
+      expect(own.at(0)).toEqual({ type: "layer-queued", digest, total: size, done: 0 });
+      expect(own.at(1)).toEqual({ type: "layer-start", digest, total: size, resumed: 0 });
       expect(own.at(-1)).toEqual({ type: "layer-done", digest, total: size, diffId });
       const progress = own.filter(({ type }) => type === "progress");
       expect(progress.at(-1)).toMatchObject({ done: size, total: size, network: size, local: 0, data: 0, zero: 0 });

@@ -1,6 +1,6 @@
 /** The lines of the moving display: the image, one per layer, a total; never more than fit. Pure, so that tests can look. */
 import { sanitize } from "../print/sanitize.ts";
-import { formatBytes, formatEta, shortDigest } from "../print/units.ts";
+import { formatBytes, formatEta, percent, shortDigest } from "../print/units.ts";
 import { padStart } from "../print/width.ts";
 import { isFinished, isStalled, type LayerState, type ProgressModel, speedOf, type Totals } from "./model.ts";
 import type { Span } from "./spans.ts";
@@ -34,15 +34,15 @@ function titleLine(reference: string): Span[][] {
   return reference === "" ? [] : [[{ text: sanitize(reference), style: "strong" }]];
 }
 
-/** When there are more layers than rows, those at work come first; the others are counted. */
+/** When there are more layers than rows, those at work come first, then those that ended last; the others are counted. */
 function layerLines(layers: readonly LayerState[], now: number, columns: number, room: number): Span[][] {
   if (layers.length <= room) return layers.map((layer) => layerLine(layer, now, columns));
   const places = room - 1;
   if (places < 1) return [];
-  const busy = layers.filter((layer) => !isFinished(layer)).slice(0, places);
-  const finished = layers.filter(isFinished);
-  const recent = places - busy.length === 0 ? [] : finished.slice(busy.length - places);
-  const chosen = new Set([...busy, ...recent]);
+  const busy = layers.filter((layer) => !isFinished(layer) && layer.phase !== "queued");
+  const finished = layers.filter(isFinished).toSorted((a, b) => b.updatedAt - a.updatedAt);
+  const queued = layers.filter((layer) => layer.phase === "queued");
+  const chosen = new Set([...busy, ...finished, ...queued].slice(0, places));
   const hidden = layers.filter((layer) => !chosen.has(layer));
   const done = hidden.filter(isFinished).length;
   const text = `${" ".repeat(LABEL)}  and ${hidden.length} more${done === 0 ? "" : `, ${done} of them done`}`;
@@ -55,8 +55,11 @@ function layerLines(layers: readonly LayerState[], now: number, columns: number,
 export function layerLine(layer: LayerState, now: number, columns: number): Span[] {
   const label: Span = { text: shortDigest(layer.digest).padEnd(LABEL) };
   switch (layer.phase) {
+    case "queued":
+      if (layer.total === 0) return [label, { text: "  queued", style: "faint" }];
+      return [label, { text: "  queued   ", style: "faint" }, size(layer.total)];
     case "waiting":
-      return [label, { text: "  waiting for another process", style: "faint" }];
+      return [label, { text: `  waiting for another process, ${percent(layer.done, layer.total)}`, style: "faint" }];
     case "fetching":
       return movingLine(label, layer.done, layer.total, columns, fetchingTail(layer, now));
     case "verified":
@@ -99,7 +102,7 @@ function movingLine(label: Span, done: number, total: number, columns: number, t
   return [
     label,
     ...(layout.bar > 0 ? [GAP, ...bar(share, layout.bar)] : []),
-    { text: padStart(`${Math.floor(share * 100)}%`, PERCENT) },
+    { text: padStart(percent(share, 1), PERCENT) },
     GAP,
     { text: sizes },
     ...tail.slice(0, layout.tail).flatMap((span) => [GAP, span]),

@@ -21,6 +21,8 @@ export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; 
     case "resolve":
       if (event.digest === undefined) return undefined;
       return { level: "verbose", text: `${event.reference} is ${event.digest}` };
+    case "layer-queued":
+    case "unpack-queued":
     case "layer-start":
     case "progress":
     case "unpack":

@@ -2,7 +2,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { ProgressEvent } from "../../recipe/progress.ts";
 
-export type LayerPhase = "waiting" | "fetching" | "verified" | "unpacking" | "present" | "done";
+export type LayerPhase = "queued" | "waiting" | "fetching" | "verified" | "unpacking" | "present" | "done";
 
 export interface LayerState {
   readonly digest: Digest;
@@ -15,8 +15,12 @@ export interface LayerState {
   resumed: number;
   bytesPerSecond: number;
   etaSeconds: number | null;
+  /** Whether a byte came since it was begun; until then it may be waiting for its turn. */
+  moves: boolean;
   unpacked: number;
   unpackTotal: number | null;
+  /** Whether unpacking is all there is to do, so that `done` and `total` count uncompressed bytes. */
+  onlyUnpacks: boolean;
   /** When the last event came. */
   updatedAt: number;
 }
@@ -59,9 +63,16 @@ export class ProgressModel {
         if (event.reference !== this.#reference) this.#layers.clear();
         this.#reference = event.reference;
         return;
+      case "layer-queued":
+        this.#change(event.digest, now, { phase: "queued", total: event.total, done: event.done });
+        return;
+      case "unpack-queued":
+        this.#change(event.digest, now, { phase: "queued", total: event.total ?? 0, onlyUnpacks: true });
+        return;
       case "layer-start":
         this.#change(event.digest, now, {
           phase: "fetching",
+          moves: false,
           total: event.total,
           done: event.resumed,
           resumed: event.resumed,
@@ -69,17 +80,16 @@ export class ProgressModel {
         return;
       case "progress": {
         const { digest, done, total, bytesPerSecond, etaSeconds } = event;
-        this.#change(digest, now, { done, total, bytesPerSecond, etaSeconds });
+        const moves = done > (this.#layers.get(digest)?.done ?? 0);
+        this.#change(digest, now, { done, total, bytesPerSecond, etaSeconds, ...(moves && { moves }) });
         this.#advance(digest, "fetching");
         return;
       }
       case "unpack":
-        this.#change(event.digest, now, { unpacked: event.done, unpackTotal: event.total });
-        // Layers are unpacked while they come in; the slower of the two is what is shown.
-        if (this.#isWhole(event.digest)) this.#advance(event.digest, "unpacking");
+        this.#unpack(event, now);
         return;
       case "wait":
-        this.#change(event.digest, now, { phase: "waiting" });
+        this.#change(event.digest, now, { phase: "waiting", done: event.done, total: event.total });
         return;
       case "layer-verified":
         this.#finish(event.digest, event.total, now, "verified");
@@ -112,9 +122,13 @@ export class ProgressModel {
     return { layers: this.#layers.size, finished, done, total, bytesPerSecond, etaSeconds };
   }
 
-  #isWhole(digest: Digest): boolean {
+  #unpack({ digest, done, total }: Extract<ProgressEvent, { type: "unpack" }>, now: number): void {
+    this.#change(digest, now, { unpacked: done, unpackTotal: total });
     const layer = this.#layers.get(digest);
-    return layer !== undefined && layer.done >= layer.total;
+    if (layer?.onlyUnpacks === true) this.#change(digest, now, { done, total: total ?? done });
+    // Layers are unpacked while they come in; the slower of the two is what is shown.
+    else if (layer === undefined || layer.done < layer.total) return;
+    this.#advance(digest, "unpacking");
   }
 
   #finish(digest: Digest, total: number, now: number, phase: LayerPhase): void {
@@ -135,19 +149,21 @@ export class ProgressModel {
   }
 }
 
-const ORDER: readonly LayerPhase[] = ["waiting", "fetching", "verified", "unpacking", "present", "done"];
+const ORDER: readonly LayerPhase[] = ["queued", "waiting", "fetching", "verified", "unpacking", "present", "done"];
 
 function newLayer(digest: Digest): LayerState {
   return {
     digest,
-    phase: "waiting",
+    phase: "queued",
     done: 0,
     total: 0,
     resumed: 0,
     bytesPerSecond: 0,
     etaSeconds: null,
+    moves: false,
     unpacked: 0,
     unpackTotal: null,
+    onlyUnpacks: false,
     updatedAt: 0,
   };
 }
@@ -157,7 +173,7 @@ export function isFinished(layer: LayerState): boolean {
 }
 
 export function isStalled(layer: LayerState, now: number): boolean {
-  return layer.phase === "fetching" && now - layer.updatedAt >= STALL_MS;
+  return layer.phase === "fetching" && layer.moves && now - layer.updatedAt >= STALL_MS;
 }
 
 export function speedOf(layer: LayerState, now: number): number {

@@ -44,6 +44,18 @@ it("says how far a very slow layer is every five seconds", () => {
   expect(lines.length).toBeLessThan(43);
 });
 
+it("does not repeat itself while nothing moves", () => {
+  const host = new FakeHost();
+  const display = new PlainDisplay(host);
+  display.event({ type: "layer-start", digest, total: 100, resumed: 50 });
+  for (let second = 0; second < 30; second += 1) {
+    host.pass(1000);
+    const kinds = { network: 0, local: 0, data: 0, zero: 0 };
+    display.event({ type: "progress", digest, done: 50, total: 100, bytesPerSecond: 0, etaSeconds: null, ...kinds });
+  }
+  expect(host.err).toBe(`${layer("fetching 100 B, 50 B of it kept from before")}\n`);
+});
+
 it("says what was kept from before", () => {
   expect(pullSlowly(0.1, 100 * MB, 40 * MB)[1]).toBe(layer("fetching 100 MB, 40.0 MB of it kept from before"));
 });

@@ -4,7 +4,7 @@ import type { ProgressEvent } from "../../recipe/progress.ts";
 import type { Host } from "../host.ts";
 import { type LogLevel, logLine } from "../logger.ts";
 import { sanitize } from "../print/sanitize.ts";
-import { formatBytes, formatEta, shortDigest } from "../print/units.ts";
+import { formatBytes, formatEta, percent, shortDigest } from "../print/units.ts";
 import type { Display } from "./display.ts";
 
 /** A layer is mentioned again after a tenth of it, though not twice within a second; or after five seconds. */
@@ -43,7 +43,7 @@ export class PlainDisplay implements Display {
         this.#unpack(event);
         return;
       case "wait":
-        this.#layer(event.digest, "waiting for another process that fetches it");
+        this.#wait(event);
         return;
       case "layer-present":
         this.#layer(event.digest, `is here, ${formatBytes(event.total)}`);
@@ -54,6 +54,8 @@ export class PlainDisplay implements Display {
       case "image-done":
         this.#line(`${sanitize(event.reference)} is ${event.digest}`);
         return;
+      case "layer-queued":
+      case "unpack-queued":
       case "layer-verified":
       case "retry":
       case "failover":
@@ -85,8 +87,14 @@ export class PlainDisplay implements Display {
     this.#mention(digest, share);
     const speed = bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s` : "";
     const left = etaSeconds === null ? "" : `, ${formatEta(etaSeconds)} left`;
-    const percent = `${Math.floor(share * 100)}%`;
-    this.#layer(digest, `${percent}, ${formatBytes(done)} of ${formatBytes(total)}${speed}${left}`);
+    this.#layer(digest, `${percent(done, total)}, ${formatBytes(done)} of ${formatBytes(total)}${speed}${left}`);
+  }
+
+  #wait({ digest, done, total }: Extract<ProgressEvent, { type: "wait" }>): void {
+    const share = total > 0 ? done / total : 0;
+    if (!this.#isDue(digest, share)) return;
+    this.#mention(digest, share);
+    this.#layer(digest, `waiting for another process, ${percent(done, total)} of ${formatBytes(total)}`);
   }
 
   /** Only where unpacking is slow enough to be asked about. */
@@ -104,6 +112,7 @@ export class PlainDisplay implements Display {
   #isDue(digest: Digest, share: number): boolean {
     const last = this.#mentions.get(digest);
     if (last === undefined) return true;
+    if (share === last.share) return false;
     const elapsed = this.#host.now() - last.at;
     return elapsed >= MOST_MS || (elapsed >= LEAST_MS && share - last.share >= STEP);
   }

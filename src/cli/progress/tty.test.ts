@@ -58,6 +58,47 @@ describe("a pull on a terminal", () => {
     expect(screen.visible()[0]).toBe(`${short(1)}  [>                             ]   0%       0 B / 100 MB`);
   });
 
+  it("counts what is queued into the total, and says of it no more than that", () => {
+    const { host, display, screen } = open();
+    display.event(resolve);
+    for (const [name, held] of [
+      [1, 0],
+      [2, 60 * MB],
+      [3, 0],
+    ] as const)
+      display.event({ type: "layer-queued", digest: layer(name), total: 100 * MB, done: held });
+    display.event(start(1));
+    display.event(progress(1, 40 * MB, 100 * MB));
+    host.pass(100);
+    expect(screen.visible().slice(1)).toEqual([
+      `${short(1)}  [============>                 ]  40%   40.0 MB / 100 MB  10.0 MB/s      6s`,
+      `${short(2)}  queued    100 MB`,
+      `${short(3)}  queued    100 MB`,
+      "total 0/3     [==========>                   ]  33%    100 MB / 300 MB  10.0 MB/s     20s",
+    ]);
+  });
+
+  it("shows the way of an unpacking in uncompressed bytes, also where nobody knows how many", () => {
+    const { host, display, screen } = open();
+    display.event(resolve);
+    display.event({ type: "unpack-queued", digest: layer(1), total: 200 * MB });
+    display.event({ type: "unpack-queued", digest: layer(2), total: null });
+    display.event({ type: "unpack", digest: layer(1), done: 50 * MB, total: 200 * MB, entries: 5 });
+    host.pass(100);
+    expect(screen.visible().slice(1)).toEqual([
+      `${short(1)}  [=======>                      ]  25%   50.0 MB / 200 MB  unpacking`,
+      `${short(2)}  queued`,
+      "total 0/2     [=======>                      ]  25%   50.0 MB / 200 MB",
+    ]);
+    display.event(done(1, 200 * MB));
+    display.event({ type: "unpack", digest: layer(2), done: 10 * MB, total: null, entries: 1 });
+    host.pass(100);
+    expect(screen.visible()[2]).toBe(`${short(2)}  unpacking  10.0 MB`);
+    display.event(done(2, 30 * MB));
+    display.finish();
+    expect(screen.visible()[3]).toBe("total 2/2     done      230 MB");
+  });
+
   it("draws at most twelve frames a second, each in one write", () => {
     const { host, display, screen } = open();
     display.event(start(1));
@@ -86,6 +127,13 @@ describe("a pull on a terminal", () => {
     host.pass(5000);
     expect(screen.visible()[0]).toContain("stalled");
     expect(screen.visible().join("\n")).not.toContain("MB/s");
+  });
+
+  it("calls nothing stalled that has not had its turn yet", () => {
+    const { host, display, screen } = open();
+    display.event(start(1, 100 * MB, 40 * MB));
+    host.pass(5000);
+    expect(screen.visible()[0]).toMatch(/40\.0 MB \/ 100 MB$/);
   });
 
   it("keeps messages above the region, long ones too, and draws the region below them", () => {
