@@ -47,6 +47,8 @@ export type ProgressEvent =
       readonly to: string;
       readonly reason: string;
     }
+  /** A host wants to be asked less, or has not said so for a while: it gets `limit` requests at once, `previous` before. */
+  | { readonly type: "throttle"; readonly host: string; readonly limit: number; readonly previous: number }
   /** The plan `from` did not hold; another one goes on with what is missing. */
   | { readonly type: "fallback"; readonly digest: Digest; readonly from: string; readonly reason: string }
   /** Another process is getting the same blob, and has `done` of it. Told every half second while it lasts. */

@@ -3,13 +3,12 @@
  * full jitter and another round (§9). Progress starts the count anew, so a long blob over a bad line ends in the end. A
  * spent quota (REGISTRY_QUOTA) is waited for in minutes rather than seconds, and counted apart.
  */
-import type { ErrorCode } from "../errors/table.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { BackOff } from "./back-off.ts";
 import type { TransportEvent } from "./blob-source.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Settings } from "./options.ts";
-import { interrupted, RegistryFailure } from "./transport/failure.ts";
+import { interrupted, isThrottle, RegistryFailure } from "./transport/failure.ts";
 
 /** A mirror that breaks this often in a row, with less than {@link LITTLE} each time, is left for the next one. */
 const MOST_POOR_TRIES = 3;
@@ -50,6 +49,18 @@ export class Attempts {
     return this.#candidates[this.#index] ?? this.#upstream;
   }
 
+  /** For whoever carries out the tries: like the caller, only that what a request is held back is not counted as time without progress. */
+  get caller(): Caller {
+    const { signal, onEvent } = this.#caller;
+    return {
+      signal,
+      onEvent: (event) => {
+        if (event.type === "queued") this.#backOff.excuse(event.ms);
+        onEvent?.(event);
+      },
+    };
+  }
+
   /** Bytes came that were not here before. */
   progressed(bytes: number): void {
     this.#carried += bytes;
@@ -63,7 +74,7 @@ export class Attempts {
     if (signal?.aborted === true) throw interrupted(signal, from.host);
     this.#failures.set(from, error);
     const retryable = error instanceof RegistryFailure && error.retryable;
-    const resume = this.#carried > 0 && retryable && this.#worthResuming(error.code);
+    const resume = this.#carried > 0 && retryable && this.#worthResuming(error);
     if (this.#carried > 0) this.#restart();
     if (!resume && this.#moveOn(from, retryable, error)) return;
     await this.#wait(error, from);
@@ -73,10 +84,10 @@ export class Attempts {
    * A line that just carried bytes is worth resuming on, at the same endpoint; not one that breaks again and again after a
    * few, nor a host that wants to be asked less, as long as there is another.
    */
-  #worthResuming(code: ErrorCode): boolean {
+  #worthResuming(error: VarveError): boolean {
     this.#poorTries = this.#carried < LITTLE ? this.#poorTries + 1 : 0;
     if (this.#index + 1 >= this.#candidates.length) return true;
-    return !isThrottle(code) && this.#poorTries < MOST_POOR_TRIES;
+    return !isThrottle(error) && this.#poorTries < MOST_POOR_TRIES;
   }
 
   #restart(): void {
@@ -135,11 +146,6 @@ export class Attempts {
       detail: { ...error.detail, attempts },
     });
   }
-}
-
-/** Whether a host says with this that it is asked too much of it. */
-export function isThrottle(code: ErrorCode): boolean {
-  return code === "REGISTRY_RATE_LIMITED" || code === "REGISTRY_QUOTA";
 }
 
 /** Runs `work` against one endpoint after the other, and again, until it succeeds or there is no hope. */

@@ -45,6 +45,11 @@ export class BackOff {
     this.#since = this.#settings.clock.now();
   }
 
+  /** So many milliseconds were not ours to use. */
+  excuse(ms: number): void {
+    this.#since += ms;
+  }
+
   /**
    * Milliseconds to wait now, and which wait of its pace it is; undefined when it is time to give up.
    *

@@ -15,6 +15,7 @@ import type { Ask, Session, SessionAnswer } from "./session.ts";
 import type { SignedUrls } from "./signed-urls.ts";
 import { abandon, discard } from "./transport/body.ts";
 import { RegistryFailure } from "./transport/failure.ts";
+import type { Admission } from "./transport/host-gates.ts";
 import { contentLength, header } from "./transport/transport.ts";
 
 /** A 200 to a range request is still used when the range begins within this many bytes: they are read and dropped. */
@@ -37,6 +38,7 @@ export interface OpenBody {
   /** Place in the blob where the body must end, exclusive. */
   readonly limit: number;
   readonly host: string;
+  readonly admission: Admission;
 }
 
 export interface OpenerContext {
@@ -114,7 +116,8 @@ export class BlobOpener {
         throw this.#unsupported(answer.url.host);
       }
     }
-    return { body: answer.body, offset: 0, limit: blob.size, host: answer.url.host };
+    const { body, admission } = answer;
+    return { body, admission, offset: 0, limit: blob.size, host: answer.url.host };
   }
 
   /** Undefined when the answer cannot be used, and its body is gone. */
@@ -130,7 +133,8 @@ export class BlobOpener {
       return undefined;
     }
     this.#context.ranges.learn([this.#context.registry, endpoint.host, url.host], true);
-    return { body: answer.body, offset: start, limit: end, host: url.host };
+    const { body, admission } = answer;
+    return { body, admission, offset: start, limit: end, host: url.host };
   }
 
   /** A 416 tells the size that the server thinks the blob has; another than the descriptor's is another blob. */

@@ -34,7 +34,7 @@ export async function* readBlobFrom(
     return;
   }
   const attempts = new Attempts(endpoints, context.settings, caller);
-  const opener = new BlobOpener(context, caller);
+  const opener = new BlobOpener(context, attempts.caller);
   let position = start;
   while (position < end) {
     try {
@@ -60,7 +60,7 @@ async function* pieces(
   context: ReaderContext,
   caller: Caller,
 ): AsyncGenerator<Uint8Array> {
-  const { body, limit, host } = opened;
+  const { body, limit, host, admission } = opened;
   const last = Math.min(end, limit);
   let at = opened.offset;
   try {
@@ -71,7 +71,11 @@ async function* pieces(
       const to = Math.min(chunk.length, last - at);
       at += chunk.length;
       if (at > limit) throw tooLong(context.subject, host, limit);
-      if (from < to) yield from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
+      if (from < to) {
+        admission.pause();
+        yield from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to);
+        admission.resume();
+      }
       // The rest was not asked for. A body that ends here by itself is read to its end, to keep the connection.
       if (at >= last && last < limit) return;
     }

@@ -26,6 +26,10 @@ export type TransportEvent =
       readonly delayMs: number;
       readonly reason: string;
     }
+  /** The host wants to be asked less, or has not said so for a while: from now on it gets `limit` requests at once. */
+  | { readonly type: "throttle"; readonly host: string; readonly limit: number; readonly previous: number }
+  /** A request was held back for so long, because its host wants to be asked less. */
+  | { readonly type: "queued"; readonly host: string; readonly ms: number }
   | { readonly type: "failover"; readonly from: string; readonly to: string; readonly reason: string }
   | { readonly type: "range-ignored"; readonly host: string }
   /** A registry's words to its users, printable; each text comes once in a client's life. */

@@ -87,10 +87,10 @@ describe("what a tag means", () => {
   it("is DENIED with the reason that only GET gives", async () => {
     const { result } = await withServer(
       (_request, response) =>
-        void response.writeHead(403).end('{"errors":[{"code":"DENIED","message":"quota used up"}]}'),
+        void response.writeHead(403).end('{"errors":[{"code":"DENIED","message":"account suspended"}]}'),
       (client, host) => client.resolve(at(host)),
     );
-    expect(result).toMatchObject({ code: "DENIED", message: expect.stringContaining("quota used up") });
+    expect(result).toMatchObject({ code: "DENIED", message: expect.stringContaining("account suspended") });
   });
 
   it("is MANIFEST_UNKNOWN and names what was asked for", async () => {

@@ -16,7 +16,7 @@ import { tlsElsewhere } from "./transport/trust.ts";
 import { Warnings } from "./warnings.ts";
 import type { Clock } from "./clock.ts";
 import type { ErrorCode } from "../errors/table.ts";
-import type { RegistryFailure } from "./transport/failure.ts";
+import { isThrottle, type RegistryFailure } from "./transport/failure.ts";
 
 export interface Ask {
   readonly method: "GET" | "HEAD";
@@ -100,7 +100,7 @@ export class Session {
   /** The coded error for an answer that is not the wanted one; reads its body for the registry's words. */
   async refusal(answer: SessionAnswer, ask: Ask, missing: ErrorCode): Promise<RegistryFailure> {
     const body = ask.method === "HEAD" ? "" : await readErrorBody(answer.body);
-    return statusFailure({
+    const failure = statusFailure({
       host: answer.url.host,
       subject: ask.subject,
       status: answer.status,
@@ -108,6 +108,8 @@ export class Session {
       retryAfterMs: parseRetryAfter(header(answer.headers, "retry-after"), this.#clock.now()),
       missing,
     });
+    if (isThrottle(failure)) answer.admission.throttled();
+    return failure;
   }
 
   async #dispatch(endpoint: Endpoint, ask: Ask, authorization: Authorization | undefined): Promise<HttpAnswer> {

@@ -14,6 +14,12 @@ export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; 
     }
     case "failover":
       return { level: "info", text: about(event.digest, `from ${event.from} to ${event.to}: ${event.reason}`) };
+    case "throttle": {
+      const { host, limit, previous } = event;
+      const requests = limit === 1 ? "one request" : `${limit} requests`;
+      if (limit > previous) return { level: "verbose", text: `${host}: ${requests} at once again` };
+      return { level: "info", text: `${host} wants to be asked less: ${requests} at once, until it answers better` };
+    }
     case "fallback":
       return { level: "info", text: about(event.digest, `fell back from ${event.from}: ${event.reason}`) };
     case "warning":

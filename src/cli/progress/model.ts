@@ -102,6 +102,7 @@ export class ProgressModel {
         return;
       case "retry":
       case "failover":
+      case "throttle":
       case "fallback":
       case "warning":
       case "image-done":

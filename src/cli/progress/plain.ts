@@ -59,6 +59,7 @@ export class PlainDisplay implements Display {
       case "layer-verified":
       case "retry":
       case "failover":
+      case "throttle":
       case "fallback":
       case "warning":
         return;

@@ -2,7 +2,7 @@
  * Tokens from the service that a Bearer challenge names: distribution's "Token Authentication" (GET) and "OAuth2"
  * (POST) specifications, formats/oci-distribution §3.
  */
-import { RegistryFailure } from "../transport/failure.ts";
+import { isThrottle, RegistryFailure } from "../transport/failure.ts";
 import { contentLength, header, type HttpAnswer, type HttpRequest, type Transport } from "../transport/transport.ts";
 import { discard, readBounded, readErrorBody } from "../transport/body.ts";
 import { errorText } from "../transport/error-text.ts";
@@ -138,7 +138,9 @@ export class TokenService {
     if (answer.status === 401 || (answer.status === 400 && credential !== undefined)) {
       return statusFailure({ ...failure, status: 401, hint });
     }
-    return statusFailure(answer.status === 403 ? { ...failure, hint } : failure);
+    const refusal = statusFailure(answer.status === 403 ? { ...failure, hint } : failure);
+    if (isThrottle(refusal)) answer.admission.throttled();
+    return refusal;
   }
 }
 

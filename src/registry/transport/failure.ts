@@ -20,6 +20,11 @@ export class RegistryFailure extends VarveError {
   }
 }
 
+/** Whether a host says with this that it is asked too much of it. */
+export function isThrottle({ code }: VarveError): boolean {
+  return code === "REGISTRY_RATE_LIMITED" || code === "REGISTRY_QUOTA";
+}
+
 export function interrupted(signal: AbortSignal, doing: string): VarveError {
   return new VarveError("INTERRUPTED", `${doing}: interrupted`, { cause: signal.reason });
 }

@@ -10,6 +10,7 @@ import type { Settings } from "../options.ts";
 import { discard } from "./body.ts";
 import { Dispatchers } from "./dispatchers.ts";
 import { RegistryFailure } from "./failure.ts";
+import { HostGates, type Admission } from "./host-gates.ts";
 import { networkFailure, speaksNoTls } from "./network-failure.ts";
 import { tlsElsewhere, type TlsSettings } from "./trust.ts";
 
@@ -40,6 +41,8 @@ export interface HttpAnswer {
   readonly headers: IncomingHttpHeaders;
   /** Must be read to its end or destroyed. */
   readonly body: Readable;
+  /** How it counts for its host; it ends with the body. */
+  readonly admission: Admission;
   /** Where the answer came from in the end. */
   readonly url: URL;
   /** True when another scheme, host or port answered than the one asked. */
@@ -48,8 +51,10 @@ export interface HttpAnswer {
 
 export class Transport implements AsyncDisposable {
   readonly #dispatchers: Dispatchers;
+  readonly #gates: HostGates;
 
   constructor(settings: Settings) {
+    this.#gates = new HostGates({ connections: settings.connectionsPerHost, clock: settings.clock });
     this.#dispatchers = new Dispatchers(settings);
   }
 
@@ -84,6 +89,7 @@ export class Transport implements AsyncDisposable {
   async #once(request: HttpRequest, url: URL, tls: TlsSettings, elsewhere: boolean, raw: boolean): Promise<HttpAnswer> {
     const { method, signal, doing } = request;
     const made = (): void => request.onEvent?.({ type: "request", host: url.host });
+    const admission = await enter(this.#gates, request, url.host);
     try {
       const answer = await this.#dispatchers.for(url, tls, request.connectMs).request({
         origin: url.origin,
@@ -100,21 +106,28 @@ export class Transport implements AsyncDisposable {
         ...(signal === undefined ? {} : { signal }),
       });
       made();
-      return {
-        status: answer.statusCode,
-        reason: answer.statusText,
-        headers: answer.headers,
-        body: answer.body,
-        url,
-        elsewhere,
-      };
+      const { statusCode: status, statusText: reason, headers, body } = answer;
+      if (status < 400) admission.resume();
+      if (method === "HEAD") admission.leave();
+      else body.once("close", () => admission.leave());
+      return { status, reason, headers, body, admission, url, elsewhere };
     } catch (error) {
+      admission.leave();
       // Finding out that a registry speaks plain HTTP is no request: none was sent.
       if (!speaksNoTls(error)) made();
       // Raw errors tell what the registry itself speaks; where it sent us to is another matter.
       if (raw && url === request.url && signal?.aborted !== true) throw error;
       throw networkFailure(error, url.host, doing, signal);
     }
+  }
+}
+
+/** @throws VarveError `INTERRUPTED` */
+async function enter(gates: HostGates, { signal, onEvent, doing }: HttpRequest, host: string): Promise<Admission> {
+  try {
+    return await gates.enter(host, { signal, onEvent });
+  } catch (error) {
+    throw networkFailure(error, host, doing, signal);
   }
 }
 
