@@ -56,6 +56,22 @@ describe("login", () => {
     expect(host.err + host.out).not.toMatch(/s3|cret/);
   });
 
+  it("says whose account was refused, and does not advise to log in", async () => {
+    const { code, host, stored } = await login(
+      ["--creds", "me:s3cret", "ghcr.io"],
+      {},
+      {
+        checkLogin: () => Promise.reject(new VarveError("UNAUTHORIZED", "status 401", { hint: "varve login ghcr.io" })),
+      },
+    );
+    expect(code).toBe(4);
+    expect(stored).toEqual([]);
+    expect(host.err).toMatch(
+      /^varve: UNAUTHORIZED: ghcr\.io refused the account "me": status 401\nhint: check the user/,
+    );
+    expect(host.err).not.toMatch(/s3cret|varve login/);
+  });
+
   it("takes what was typed ahead for the next question", async () => {
     const { stored } = await login(["ghcr.io"], { inputIsTerminal: true, input: ["me\rs3cret\r"] });
     expect(stored).toEqual([["ghcr.io", account]]);

@@ -1,5 +1,5 @@
 /** `varve login HOST` */
-import { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Call, Command } from "../command.ts";
 import type { Credentials } from "../parse-values.ts";
 import { promptLine, promptSecret, readSecret } from "../prompt.ts";
@@ -28,7 +28,9 @@ export const loginCommand: Command<LoginData> = {
   async run(call) {
     const host = normalizeRegistryHost(call.args[0] ?? "");
     const credentials = await readCredentials(call, host);
-    const { checked } = await call.services.checkLogin(host, credentials);
+    const { checked } = await call.services.checkLogin(host, credentials).catch((error: unknown) => {
+      throw isVarveError(error, "UNAUTHORIZED") ? refused(error, host, credentials) : error;
+    });
     if (!checked) call.logger.warn(`${host} asked for no account, so this one could not be checked`);
     const { file, helper = null } = await call.services.storeCredentials(host, credentials);
     if (helper === null) {
@@ -43,6 +45,15 @@ export const loginCommand: Command<LoginData> = {
     return quiet ? "" : `logged in to ${sanitize(host)} as ${sanitize(username)}\n`;
   },
 };
+
+/** The registry's own error has "log in" for a hint, which is what was just tried. */
+function refused(cause: VarveError, host: string, { username }: Credentials): VarveError {
+  return new VarveError("UNAUTHORIZED", `${host} refused the account ${JSON.stringify(username)}: ${cause.message}`, {
+    hint: "check the username and the password; some registries want an access token for a password",
+    cause,
+    detail: cause.detail,
+  });
+}
 
 /** From `--creds`, else the name from its flag or the terminal and the password from stdin or the terminal. */
 async function readCredentials(call: Call, host: string): Promise<Credentials> {
