@@ -12,6 +12,7 @@ import { EMPTY_INDEX } from "./image-index.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { StoreLocks } from "./locks.ts";
 import { SCHEMA_VERSION } from "./migrations.ts";
+import { refuseUnsafe } from "./unsafe-root.ts";
 
 const LAYOUT_VERSION = "1.0.0";
 const LAYOUT_TEXT = JSON.stringify({ imageLayoutVersion: LAYOUT_VERSION });
@@ -39,7 +40,10 @@ export async function createStore(layout: StoreLayout, locks: StoreLocks, sync: 
     await refuseNewer(layout);
     // The images of one user are not for others to read; the system's store may be, as image layouts are.
     const mode = process.getuid?.() === 0 ? 0o755 : 0o700;
-    for (const path of [layout.root, layout.locks, layout.ingests, layout.blobs]) await makeDirectory(path, { mode });
+    for (const path of [layout.root, layout.ingests, layout.blobs]) await makeDirectory(path, { mode });
+    // Whoever can open a lock's file can hold it for ever.
+    await makeDirectory(layout.locks, { mode: 0o700 });
+    await refuseUnsafe(layout);
     if (!(await isLayout(layout))) await writeLayout(layout, locks, sync);
   } catch (error) {
     throw rootError(error, layout.root);

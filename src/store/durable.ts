@@ -26,8 +26,9 @@ export async function replaceFile(
   bytes: string | Uint8Array,
   options: ReplaceOptions,
 ): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   try {
-    await using file = await open(temporary, "w", options.mode);
+    await using file = await open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, options.mode);
     await file.writeFile(bytes);
     if (options.syncIn !== undefined) await file.sync();
     await rename(temporary, path);

@@ -153,7 +153,9 @@ function namesIn(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    const { code } = error as NodeJS.ErrnoException;
+    // Who may not see another user's locks may not change what they protect either.
+    if (code === "ENOENT" || code === "EACCES") return [];
     throw toVarveError(error, "listing the store's locks");
   }
 }
