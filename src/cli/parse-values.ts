@@ -1,4 +1,6 @@
 /** Values of flags, checked at the edge: each function turns the text into what the engine takes, or says what is wrong. */
+import { statSync } from "node:fs";
+import { resolve } from "node:path";
 import { VarveError } from "../errors/varve-error.ts";
 
 /** Whole number in `[least, most]`. @throws VarveError `USAGE` */
@@ -90,6 +92,13 @@ export function parseChoice<Choice extends string>(flag: string, text: string, c
 export function parsePath(flag: string, text: string): string {
   if (text !== "" && !text.includes("\0")) return text;
   throw new VarveError("USAGE", `${flag} takes a path`);
+}
+
+/** The absolute path of a directory that must be there, as a slip would silently mean an empty one. @throws VarveError `USAGE` */
+export function parseDirectory(flag: string, text: string): string {
+  const path = resolve(parsePath(flag, text));
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return path;
+  throw new VarveError("USAGE", `${flag} takes a directory, and ${path} is none`);
 }
 
 function usage(flag: string, text: string, wanted: string): VarveError {

@@ -11,6 +11,7 @@ import {
   parseChoice,
   parseCount,
   parseCredentials,
+  parseDirectory,
   parsePath,
   parseRate,
   parseSeconds,
@@ -118,7 +119,7 @@ function resolveTransport(flags: Flags): TransportSettings {
     hostsDir: parsed("hostsDir", (value) =>
       value
         .split(":")
-        .map((part) => resolve(parsePath("--hosts-dir", part)))
+        .map((part) => parseDirectory("--hosts-dir", part))
         .join(":"),
     ),
     credentials: parsed("creds", (value) => parseCredentials("--creds", value)),

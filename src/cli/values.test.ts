@@ -67,6 +67,12 @@ describe("settings", () => {
     expect((await settings({ progress: "tty" })).progress).toBe("tty");
   });
 
+  it("name directories of mirrors that are there", async () => {
+    for (const hostsDir of ["/nowhere/at/all", "/:nowhere", "package.json", "package.json/below"]) {
+      await expect(settings({ hostsDir })).rejects.toMatchObject({ code: "USAGE", message: /--hosts-dir .* is none$/ });
+    }
+  });
+
   it("carry what the transport needs and no more", async () => {
     expect((await settings({})).transport).toEqual({});
     const flags = {
@@ -76,7 +82,7 @@ describe("settings", () => {
       certFile: "/cert",
       keyFile: "/key",
       authfile: "/auth",
-      hostsDir: "/a:b",
+      hostsDir: "/:src",
       creds: "u:p",
       retries: "7",
       retryMaxTime: "2",
@@ -89,7 +95,7 @@ describe("settings", () => {
       certFile: "/cert",
       keyFile: "/key",
       authFile: "/auth",
-      hostsDir: `/a:${process.cwd()}/b`,
+      hostsDir: `/:${process.cwd()}/src`,
       credentials: { username: "u", password: "p" },
       retries: 7,
       retryMaxTimeMs: 2000,
