@@ -48,7 +48,7 @@ export class Checkpointer implements AsyncDisposable {
     this.#pending = new PendingPieces(resumed.key);
   }
 
-  /** Set when an fdatasync failed: the kernel may since call lost pages clean, so the data cannot be trusted any more. */
+  /** Set when a sync of the data failed: the kernel may since call lost pages clean, so the data cannot be trusted any more. */
   get broken(): VarveError | undefined {
     return this.#broken;
   }
@@ -77,6 +77,12 @@ export class Checkpointer implements AsyncDisposable {
     const mine = this.#running.then(() => this.#dropOtherClaims(held));
     this.#running = mine.catch(() => {});
     return mine;
+  }
+
+  /** Makes the whole file durable, its mode too, for the last time. @throws what is then {@link broken} */
+  async finish(): Promise<void> {
+    if (this.#broken !== undefined) throw this.#broken;
+    if (this.#options.sync) await this.#durably(() => this.#file.sync());
   }
 
   /** Lets no checkpoint start by itself any more, and waits for those that have. */
@@ -122,7 +128,7 @@ export class Checkpointer implements AsyncDisposable {
     const taken = this.#pending.take();
     if (taken.pieces.length === 0 && taken.unsummed.length === 0) return;
     try {
-      if (this.#options.sync) await this.#syncData();
+      if (this.#options.sync) await this.#durably(() => this.#file.datasync());
       await this.#record([...taken.pieces, ...(await this.#sumRanges(taken.unsummed))]);
     } catch (error) {
       this.#pending.restore(taken);
@@ -130,9 +136,9 @@ export class Checkpointer implements AsyncDisposable {
     }
   }
 
-  async #syncData(): Promise<void> {
+  async #durably(sync: () => Promise<void>): Promise<void> {
     try {
-      await this.#file.datasync();
+      await sync();
     } catch (error) {
       this.#broken = toVarveError(error, `writing ${this.#options.folder.digest} to the disk`);
       throw this.#broken;

@@ -7,6 +7,8 @@ import { tempDir } from "../../test/kit/temp-dir.ts";
 import { openStore } from "./store.ts";
 
 const calls: string[] = [];
+/** Syncs of data fail once, as the kernel tells of lost pages once. */
+let failing = false;
 let root = "";
 const shown = (path: unknown): string => relative(root, String(path)).replaceAll(/[0-9a-f]{64}/g, "<hex>");
 
@@ -22,7 +24,9 @@ vi.mock("node:fs/promises", async (original) => {
         Object.assign(file, {
           [name]: (...args: unknown[]) => {
             calls.push(`${name} ${shown(path)}`);
-            return method(...args);
+            if (name !== "sync" || !failing || !path.endsWith("data")) return method(...args);
+            failing = false;
+            throw Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO", syscall: "fsync" });
           },
         });
       }
@@ -68,6 +72,24 @@ describe("the order in which a blob becomes durable", () => {
       "sync blobs/sha256",
       "rm ingest/sha256-<hex>",
     ]);
+  });
+
+  it("ends for good when a sync fails: the next one would find nothing left to write, and say that all is well", async () => {
+    await using dir = await tempDir();
+    const blob = sample(100);
+    {
+      await using store = await openStore(dir.path);
+      await using ingest = await openIngest(store, blob);
+      await ingest.write(0, blob.bytes);
+      failing = true;
+      await expect(ingest.commit(blob)).rejects.toMatchObject({ code: "IO" });
+      await expect(ingest.commit(blob)).rejects.toMatchObject({ code: "IO" });
+      await expect(ingest.write(0, blob.bytes)).rejects.toMatchObject({ code: "IO" });
+    }
+    await using store = await openStore(dir.path);
+    expect(await store.content.stat(blob.digest)).toBeUndefined();
+    await using again = await openIngest(store, blob);
+    expect(again.claimed).toEqual([]);
   });
 
   it("is left to the system when the store is opened without syncs", async () => {

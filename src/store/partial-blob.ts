@@ -164,9 +164,8 @@ export class PartialBlob implements Ingest {
       throw new VarveError("INTERNAL", `blob ${this.digest} was committed without its bytes ${gap?.start}-${gap?.end}`);
     }
     await this.#conclude("committed", async () => {
-      if (this.#checkpointer.broken !== undefined) throw this.#checkpointer.broken;
       await this.#file.chmod(0o444);
-      if (this.#options.sync) await this.#file.sync();
+      await this.#checkpointer.finish();
       this.#options.step("synced");
       await this.#folder.publish(this.#options.sync, this.#options.step);
     });
