@@ -45,6 +45,7 @@ async function runCommand(
   stop.answerThrough(session);
   try {
     stop.signal.throwIfAborted();
+    using _requests = settings.verbosity === "debug" ? await watchRequests(host, session) : undefined;
     await using services = connect(settings, { signal: stop.signal, onProgress: (event) => session.onProgress(event) });
     const terminal = { stdin: host.stdin, show: (text: string) => void host.stderr.write(text) };
     const data = await command.run({ args, flags, settings, services, logger, terminal, signal: stop.signal });
@@ -56,6 +57,10 @@ async function runCommand(
   } finally {
     session.close();
   }
+}
+
+async function watchRequests(host: Host, { logger }: Session): Promise<Disposable> {
+  return (await import("./request-log.ts")).logRequests(logger, () => host.now());
 }
 
 /** Whatever failed, it failed because it was told to stop. */
