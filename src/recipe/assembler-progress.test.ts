@@ -65,6 +65,7 @@ describe("an assembly", () => {
         request?.onEvent?.({ type: "received", bytes: 123 });
         request?.onEvent?.(retry);
         request?.onEvent?.(failover);
+        request?.onEvent?.({ type: "throttle", host: "b", limit: 2, previous: 4 });
         request?.onEvent?.({ type: "range-ignored", host: "b" });
         yield* blobs.readBlob(blob, request);
       },
@@ -72,5 +73,6 @@ describe("an assembly", () => {
     expect(report).toMatchObject({ requests: 2, retries: 1, bytes: { network: BYTES.length + 123 } });
     expect(events).toContainEqual(expect.objectContaining({ type: "retry", host: "a", digest: report.digest }));
     expect(events).toContainEqual(expect.objectContaining({ type: "failover", to: "b", digest: report.digest }));
+    expect(events).toContainEqual({ type: "throttle", host: "b", limit: 2, previous: 4 });
   });
 });

@@ -5,7 +5,7 @@ import type { ProgressSink } from "./progress.ts";
 /** A listener for requests that concern no blob, or one without progress of its own. */
 export function tellTransport(onProgress: ProgressSink): (event: TransportEvent) => void {
   return (event) => {
-    if (event.type === "retry" || event.type === "failover") onProgress(event);
+    if (event.type === "retry" || event.type === "failover" || event.type === "throttle") onProgress(event);
     else if (event.type === "warning") onProgress({ type: "warning", message: warningOf(event) });
   };
 }
