@@ -9,6 +9,9 @@ import type { Metadata } from "./database.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const DEFAULT_TTL_MS = DAY_MS;
+/** Leases of a process that lives are renewed when so much of their time is over, and not more often than this. */
+const RENEW_AFTER = 1 / 4;
+const RENEW_MS = 60_000;
 /** As long as partial blobs are kept: what an operation left when it was cut off stays as one. */
 const UNFINISHED_TTL_MS = 7 * DAY_MS;
 /** The id of what an unfinished operation left begins like this and ends in the name it was for. */
@@ -38,7 +41,10 @@ export class Leases {
     this.#now = now;
   }
 
-  /** A new lease for `ttlMs` milliseconds, 24 hours unless told. Sweeps those that expired. */
+  /**
+   * A new lease for `ttlMs` milliseconds, 24 hours unless told, which is renewed as long as this process lives. Sweeps those that
+   * expired.
+   */
   async create(ttlMs: number = DEFAULT_TTL_MS): Promise<Lease> {
     const connection = await this.#metadata.writable();
     const id = randomUUID();
@@ -46,21 +52,25 @@ export class Leases {
       connection.run("DELETE FROM leases WHERE expires_at <= ?", this.#now());
       this.#renew(connection, id, ttlMs);
     });
+    const held = new Set<Digest>();
+    // Failing to renew is no reason to stop what it is for; the next time may be luckier.
+    const renew = (): void => void this.#hold(id, ttlMs, held).catch(() => {});
+    const renewal = setInterval(renew, Math.max(ttlMs * RENEW_AFTER, RENEW_MS)).unref();
     let released = false;
-    const release = async (): Promise<void> => {
+    const end = async (work: (connection: Connection) => unknown): Promise<void> => {
       if (released) return;
       released = true;
-      (await this.#metadata.writable()).run("DELETE FROM leases WHERE id = ?", id);
+      clearInterval(renewal);
+      work(await this.#metadata.writable());
     };
-    const leave = async (name: string): Promise<void> => {
-      if (released) return;
-      released = true;
-      this.#leave(await this.#metadata.writable(), id, UNFINISHED + name);
-    };
+    const release = (): Promise<void> => end((connection) => connection.run("DELETE FROM leases WHERE id = ?", id));
     return {
       id,
-      leave,
-      add: (...digests) => this.#add(id, ttlMs, digests),
+      leave: (name) => end((connection) => this.#leave(connection, id, UNFINISHED + name)),
+      add: async (...digests) => {
+        for (const digest of digests) held.add(digest);
+        await this.#add(id, ttlMs, digests);
+      },
       extend: async (ttl = DEFAULT_TTL_MS) => this.#renew(await this.#metadata.writable(), id, ttl),
       release,
       [Symbol.asyncDispose]: release,
@@ -104,10 +114,23 @@ export class Leases {
     const connection = await this.#metadata.writable();
     connection.transaction(() => {
       if (connection.get("SELECT 1 FROM leases WHERE id = ?", id) === undefined) this.#renew(connection, id, ttlMs);
-      for (const digest of digests) {
-        connection.run("INSERT OR IGNORE INTO lease_resources (digest, lease_id) VALUES (?, ?)", digest, id);
-      }
+      this.#protect(connection, id, digests);
     });
+  }
+
+  /** Renews a lease with all that it protects, also when another process took it for one of the dead and ended it. */
+  async #hold(id: string, ttlMs: number, digests: Iterable<Digest>): Promise<void> {
+    const connection = await this.#metadata.writable();
+    connection.transaction(() => {
+      this.#renew(connection, id, ttlMs);
+      this.#protect(connection, id, digests);
+    });
+  }
+
+  #protect(connection: Connection, id: string, digests: Iterable<Digest>): void {
+    for (const digest of digests) {
+      connection.run("INSERT OR IGNORE INTO lease_resources (digest, lease_id) VALUES (?, ?)", digest, id);
+    }
   }
 
   #limits(unfinishedMs = UNFINISHED_TTL_MS): [number, string, number] {
