@@ -9,7 +9,7 @@ import { digestAlgorithm, digestOf, isDigest, type Digest } from "../oci/digest.
 import type { FileLock } from "../sys/flock.ts";
 import { hashBlob, readBlob, statBlob } from "./blob-file.ts";
 import { IngestFolder, type StepHook } from "./ingest-folder.ts";
-import { claimedRanges, listIngests, type IngestInfo } from "./ingests.ts";
+import { allocatedBytes, arrivedBytes, claimedRanges, listIngests, type IngestInfo } from "./ingests.ts";
 import { ALGORITHMS, type StoreLayout } from "./layout.ts";
 import type { LockWaitOptions, StoreLocks } from "./locks.ts";
 import { PartialBlob } from "./partial-blob.ts";
@@ -210,6 +210,18 @@ export class ContentStore {
   /** What the store has of a blob that is not whole, as far as its journal says; for plans. */
   partial(digest: Digest): Promise<ByteRange[]> {
     return claimedRanges(this.#layout, digest);
+  }
+
+  /** About how many bytes of a blob are here, whoever is at work on it: for telling how far it is. */
+  async arrived({ digest, size }: { readonly digest: Digest; readonly size: number }): Promise<number> {
+    if ((await this.stat(digest)) !== undefined) return size;
+    return Math.min(size, await arrivedBytes(this.#layout, digest));
+  }
+
+  /** Disk space that it will still take to have the blob whole, in bytes; nothing when it is. */
+  async missingSpace({ digest, size }: { readonly digest: Digest; readonly size: number }): Promise<number> {
+    if ((await this.stat(digest))?.size === size) return 0;
+    return Math.max(0, size - (await allocatedBytes(this.#layout, digest)));
   }
 
   /** All partial blobs, in no order. */

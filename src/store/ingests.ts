@@ -39,6 +39,18 @@ export async function claimedRanges(layout: StoreLayout, digest: Digest): Promis
   }
 }
 
+/** What is in the file of a partial blob: what its journal claims, or what the disk has given it when that is more. */
+export async function arrivedBytes(layout: StoreLayout, digest: Digest): Promise<number> {
+  const claimed = new RangeSet(await claimedRanges(layout, digest)).bytes;
+  return Math.max(claimed, await allocatedBytes(layout, digest));
+}
+
+/** Disk space of a partial blob's file, in bytes: holes take none. */
+export async function allocatedBytes(layout: StoreLayout, digest: Digest): Promise<number> {
+  const found = await stat(new IngestFolder(layout, digest).data).catch(() => undefined);
+  return (found?.blocks ?? 0) * 512;
+}
+
 /** Removes what processes left that died while they ended an ingest (see ingest-folder.ts). What is locked is in good hands. */
 export async function sweepIngests(layout: StoreLayout, locks: StoreLocks): Promise<void> {
   for (const name of await keysIn(layout)) {

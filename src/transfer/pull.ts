@@ -16,6 +16,7 @@ import { inParallel } from "./in-parallel.ts";
 import type { LayerResult, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
+import { ensureRoom, explainNoRoom } from "./space.ts";
 import { Tally } from "./tally.ts";
 
 export interface PullOptions {
@@ -48,11 +49,15 @@ export async function pull(context: TransferContext, text: string, options: Pull
   const tally = new Tally();
   const reference = parseReference(text);
   context.onProgress({ type: "resolve", reference: formatReference(reference) });
-  const { platform } = options;
-  const image = await resolveImage(context, reference, { tally, ...(platform !== undefined && { platform }) });
+  const { platform, plan = false, wait = true } = options;
+  const image = await resolveImage(context, reference, {
+    tally,
+    ...(platform !== undefined && { platform }),
+    ...(!plan && { store: { wait } }),
+  });
   for (const message of image.warnings) context.onProgress({ type: "warning", message });
   const tasks = layerTasks(image, options.unpack ?? true);
-  if (options.plan === true) return report(image, { ...(await planAll(context, tasks, options)), tally, startedAt });
+  if (plan) return report(image, { ...(await planAll(context, tasks, options)), tally, startedAt });
   const done = await carryOut(context, image, tasks, options, tally);
   context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
   return report(image, { ...done, tally, startedAt });
@@ -93,9 +98,12 @@ async function carryOut(
   options: PullOptions,
   tally: Tally,
 ): Promise<Done> {
-  const { leases } = context.store;
+  const { store } = context;
+  const { leases } = store;
   const present = await findAllPresent(context, image, tasks, options.unpack ?? true);
   if (present !== undefined) return { status: "up-to-date", layers: present, resumedBytes: 0 };
+  const wanted = { name: image.name, blobs: [image.manifest.config, ...image.manifest.layers] };
+  await ensureRoom(store, wanted);
   await using lease = await leases.create();
   await lease.add(...contentOf(image));
   try {
@@ -104,7 +112,7 @@ async function carryOut(
     return done;
   } catch (error) {
     await lease.leave(image.name).catch(() => {});
-    throw error;
+    throw await explainNoRoom(store, wanted, error);
   }
 }
 

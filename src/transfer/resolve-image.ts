@@ -4,13 +4,13 @@
  */
 import { VarveError } from "../errors/varve-error.ts";
 import { parseImageConfig, checkLayers, type ImageConfig } from "../oci/config.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../oci/manifest.ts";
+import { parseManifest, type Index, type Manifest } from "../oci/manifest.ts";
 import { isConfigType } from "../oci/media-types.ts";
 import { formatPlatform, hostPlatform, platformMatches, type Platform } from "../oci/platform.ts";
 import { formatReference, withDigest, type Reference } from "../oci/reference.ts";
 import type { TransferContext } from "./context.ts";
+import { fetchConfig } from "./fetch-config.ts";
 import { heldBytes } from "./held-bytes.ts";
 import { MAX_INDEX_DEPTH, pickPlatform } from "./pick-platform.ts";
 import type { Tally } from "./tally.ts";
@@ -36,6 +36,8 @@ export interface ResolveOptions {
   /** Default: this machine's. */
   readonly platform?: Platform;
   readonly tally: Tally;
+  /** As in {@link ConfigOptions}. */
+  readonly store?: { readonly wait: boolean };
 }
 
 export async function resolveImage(
@@ -56,14 +58,18 @@ export async function resolveImage(
     current = await fetchDocument(context, reference, chosen, options.tally);
     documents.push(current);
   }
-  const configBytes = await fetchConfig(context, reference, current.config, options.tally);
-  const config = isConfigType(current.config.mediaType) ? readConfig(configBytes, current) : undefined;
+  const manifest = current;
+  let config: ImageConfig | undefined;
+  const configBytes = await fetchConfig(context, reference, manifest, {
+    ...options,
+    check: (bytes) => (config = isConfigType(manifest.config.mediaType) ? readConfig(bytes, manifest) : undefined),
+  });
   const platform = listed ?? platformOf(config);
   return {
     reference,
     name: formatReference(reference),
     root,
-    manifest: current,
+    manifest,
     configBytes,
     config,
     platform,
@@ -94,21 +100,6 @@ async function fetchDocument(
   return registry.fetchManifest(withDigest(reference, wanted.digest), {
     digest: wanted.digest,
     ...(wanted.size !== undefined && { size: wanted.size }),
-    signal,
-    onEvent: tally.telling(onProgress),
-  });
-}
-
-async function fetchConfig(
-  { store, registry, signal, onProgress }: TransferContext,
-  reference: Reference,
-  descriptor: Descriptor,
-  tally: Tally,
-): Promise<Uint8Array> {
-  const held = await heldBytes(store, descriptor.digest);
-  if (held !== undefined) return held;
-  return registry.fetchBlobBytes(reference, descriptor, {
-    limit: MAX_DOCUMENT_BYTES,
     signal,
     onEvent: tally.telling(onProgress),
   });

@@ -1,18 +1,9 @@
-/** Numbers as people read them. Sizes are decimal (1 kB = 1000 B), as in docker, podman and skopeo. */
+/** Numbers as people read them. */
+export { formatBytes } from "../../errors/amounts.ts";
 
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"] as const;
-
-/** `0 B`, `999 B`, `1.5 kB`, `48.2 MB`: three digits. */
-export function formatBytes(bytes: number): string {
-  let value = Math.max(0, bytes);
-  let unit = 0;
-  // 999.5 would be rounded to 1000.
-  while (value >= (unit === 0 ? 1000 : 999.5) && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  const digits = unit === 0 ? 0 : value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
-  return `${value.toFixed(digits)} ${UNITS[unit]}`;
+/** `45%`, rounded down: only what is whole is 100%. */
+export function percent(done: number, total: number): string {
+  return `${total > 0 ? Math.floor((100 * Math.min(done, total)) / total) : 0}%`;
 }
 
 /** `0.4 s`, `12.3 s`, `4m05s`, `2h03m`, `5d04h`. */
