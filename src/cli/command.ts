@@ -2,10 +2,10 @@
 import type { Logger } from "./logger.ts";
 import type { Terminal } from "./prompt.ts";
 import type { Services } from "./services.ts";
-import type { Settings } from "./settings.ts";
+import type { Flags, Settings } from "./settings.ts";
 
-/** What the shell may offer for a value. */
-export type Completes = "image" | "file" | "directory" | "nothing";
+/** What the shell may offer for a value. A place is an image of the store, or with a transport's name before it one in a file. */
+export type Completes = "image" | "place" | "file" | "directory" | "nothing";
 
 export interface FlagSpec {
   /** As commander takes it: `-u, --username <name>`. */
@@ -55,6 +55,8 @@ export interface Command<Data = unknown> {
   readonly showsProgress?: boolean;
   /** An interrupted run leaves its progress in the store, and the user is told how much. */
   readonly keepsProgress?: boolean;
+  /** Global flags that its arguments carry, as the words of a command line that is being typed do. */
+  globalsIn?(args: readonly string[]): Flags;
   run(call: Call): Promise<Data>;
   /** For data that is printed in full and is bad news all the same. Default: 0. */
   exitCode?(data: Data): number;

@@ -236,6 +236,9 @@ describe("completion", () => {
     expect(await complete("varve inspect 127.0.0.1:", env)).toEqual([reference.slice("127.0.0.1:".length)]);
     expect(await complete(`varve tag ${reference} docker`, env)).toEqual(["docker.io/library/debian:12"]);
     expect(await complete("varve inspect deb", env)).toEqual(["debian:12"]);
+    expect(await complete(`varve --root ${dir.path} rm deb`)).toEqual(["debian:12"]);
+    expect(await complete(`varve --root=${dir.path} rm deb`)).toEqual(["debian:12"]);
+    expect(await complete(`varve --root ${dir.path}/none rm deb`, env)).toEqual([]);
   });
 
   it("completes files and directories where a flag takes them", async () => {
@@ -244,5 +247,9 @@ describe("completion", () => {
     await writeFile(join(dir.path, "certs.pem"), "");
     expect(await complete(`varve --ca-file ${dir.path}/ce`)).toEqual([`${dir.path}/certs`, `${dir.path}/certs.pem`]);
     expect(await complete(`varve --root ${dir.path}/ce`)).toEqual([`${dir.path}/certs`]);
+    expect(await complete(`varve unpack oci:${dir.path}/ce`)).toEqual([`${dir.path}/certs`]);
+    expect(await complete(`varve copy a docker-archive:${dir.path}/certs.`)).toEqual([`${dir.path}/certs.pem`]);
+    expect(await complete("varve copy oci")).toEqual(["oci-archive:", "oci:"]);
+    expect(await complete("varve rm oci")).toEqual([]);
   });
 });

@@ -37,7 +37,8 @@ async function runCommand(
   stop: Stop,
 ): Promise<number> {
   const { command, args, flags } = line;
-  const settings = await resolveSettings(line.globals, host).catch((error: unknown) => {
+  const globals = { ...line.globals, ...command.globalsIn?.(args) };
+  const settings = await resolveSettings(globals, host).catch((error: unknown) => {
     throw withHelp(error, line.name);
   });
   const session = await openSession(host, settings, command.showsProgress === true);

@@ -7,9 +7,24 @@ function short(name: string): string {
   return name.replace(/^docker\.io\/(library\/)?/, "");
 }
 
+/** The store that the line names. */
+function rootIn(words: readonly string[]): { readonly root?: string } {
+  const before = words.slice(0, -1);
+  const end = before.indexOf("--");
+  const flags = end === -1 ? before : before.slice(0, end);
+  const root = flags.flatMap((word, index) => {
+    if (word === "--root") return flags[index + 1] ?? [];
+    return word.startsWith("--root=") ? word.slice("--root=".length) : [];
+  });
+  const last = root.at(-1);
+  return last === undefined || last === "" ? {} : { root: last };
+}
+
 export const completeCommand: Command<Completion> = {
   arguments: [{ name: "[word...]", summary: "the words typed so far" }],
   flags: [],
+
+  globalsIn: rootIn,
 
   run({ args, services }) {
     const typed = args.at(-1) ?? "";

@@ -7,8 +7,8 @@ const FILES = "oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG
 
 export const copyCommand: Command<CopyResult> = {
   arguments: [
-    { name: "<src>", summary: `an image of the store, docker://HOST/NAME[:TAG], ${FILES}`, completes: "image" },
-    { name: "<dst>", summary: `a name for it in the store, ${FILES}`, completes: "image" },
+    { name: "<src>", summary: `an image of the store, docker://HOST/NAME[:TAG], ${FILES}`, completes: "place" },
+    { name: "<dst>", summary: `a name for it in the store, ${FILES}`, completes: "place" },
   ],
   flags: [{ flags: "--all", summary: "all platforms of an index, not just one" }],
   examples: [

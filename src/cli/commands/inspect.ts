@@ -10,7 +10,7 @@ export const inspectCommand: Command<ImageDetails | Uint8Array> = {
       name: "<image>",
       summary:
         "an image of the store, docker://HOST/NAME[:TAG], oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE",
-      completes: "image",
+      completes: "place",
     },
   ],
   flags: [

@@ -10,7 +10,7 @@ export const unpackCommand: Command<UnpackResult> = {
     {
       name: "<image>",
       summary: "an image of the store, oci:DIR[:TAG], oci-archive:FILE or docker-archive:FILE",
-      completes: "image",
+      completes: "place",
     },
     { name: "<dir>", summary: "empty, or made", completes: "directory" },
   ],

@@ -56,28 +56,44 @@ const UNKNOWN: CommandEntry = { name: "", summary: "", load: () => Promise.rejec
 
 async function offer(state: State, typed: string, images: () => Promise<readonly string[]>): Promise<Completion> {
   const { entry, command, flag, position, isLiteral } = state;
-  if (flag !== undefined) return offerValue(flag, "", images);
+  if (flag !== undefined) return offerValue(flag, { typed, prefix: "" }, images);
   if (typed.startsWith("-") && !isLiteral) {
     const equals = typed.indexOf("=");
     if (equals !== -1) {
       const named = flagWithValue(typed.slice(0, equals), flagsOf(command));
-      return named === undefined ? NOTHING : offerValue(named, typed.slice(0, equals + 1), images);
+      const [prefix, value] = [typed.slice(0, equals + 1), typed.slice(equals + 1)];
+      return named === undefined ? NOTHING : offerValue(named, { typed: value, prefix }, images);
     }
     return { words: [...flagsOf(command).flatMap(({ flags }) => names(flags)), "--help"], files: "nothing" };
   }
   if (entry === undefined)
     return { words: COMMANDS.flatMap(({ name, alias }) => (alias ? [name, alias] : [name])), files: "nothing" };
   const argument = command === undefined ? undefined : argumentAt(command.arguments, position);
-  return argument === undefined ? NOTHING : offerValue(argument, "", images);
+  return argument === undefined ? NOTHING : offerValue(argument, { typed, prefix: "" }, images);
+}
+
+/** What lies in a file is named by its path behind the transport; the shell completes what stands behind the colon. */
+const TRANSPORTS = {
+  "docker://": "nothing",
+  "oci:": "directory",
+  "oci-archive:": "file",
+  "docker-archive:": "file",
+} as const;
+
+async function offerPlace(typed: string, images: () => Promise<readonly string[]>): Promise<Completion> {
+  const transport = Object.entries(TRANSPORTS).find(([name]) => typed.startsWith(name));
+  if (transport !== undefined) return { words: [], files: transport[1] };
+  return { words: [...(await images()), ...Object.keys(TRANSPORTS)], files: "nothing" };
 }
 
 const NOTHING: Completion = { words: [], files: "nothing" };
 
 async function offerValue(
   { choices, completes = "nothing" }: { readonly choices?: readonly string[]; readonly completes?: Completes },
-  prefix: string,
+  { typed, prefix }: { readonly typed: string; readonly prefix: string },
   images: () => Promise<readonly string[]>,
 ): Promise<Completion> {
+  if (completes === "place") return offerPlace(typed, images);
   if (choices !== undefined) return { words: choices.map((choice) => prefix + choice), files: "nothing" };
   if (completes === "image") return { words: (await images()).map((image) => prefix + image), files: "nothing" };
   return { words: [], files: completes };

@@ -29,6 +29,9 @@ _varve() {
     file) compopt -o filenames 2>/dev/null; while IFS= read -r candidate; do COMPREPLY+=("$candidate"); done < <(compgen -f -- "$current") ;;
     directory) compopt -o filenames 2>/dev/null; while IFS= read -r candidate; do COMPREPLY+=("$candidate"); done < <(compgen -d -- "$current") ;;
   esac
+  # After the name of a transport its path goes on at once.
+  [[ \${#COMPREPLY[@]} -eq 1 && "\${COMPREPLY[0]}" == *[:/] ]] && compopt -o nospace 2>/dev/null
+  return 0
 }
 complete -F _varve varve
 `;
@@ -42,6 +45,7 @@ _varve() {
   kind="\${answer[1]}"
   shift answer
   (( \${#answer} )) && compadd -- "\${answer[@]}"
+  [[ "$kind" == nothing ]] || compset -P '*[:=]'
   case "$kind" in
     file) _files ;;
     directory) _files -/ ;;
@@ -56,14 +60,19 @@ function __varve_complete
     set -l current (commandline -ct)
     set -l answer ($words[1] __complete -- $words[2..-1] "$current" 2>/dev/null)
     set -l kind $answer[1]
+    set -l paths
     for candidate in $answer[2..-1]
         echo $candidate
     end
     switch "$kind"
         case file
-            __fish_complete_path "$current"
+            set paths (__fish_complete_path (string replace -r '^.*[:=]' '' -- "$current"))
         case directory
-            __fish_complete_directories "$current"
+            set paths (__fish_complete_directories (string replace -r '^.*[:=]' '' -- "$current"))
+    end
+    set -l prefix (string match -r '^.*[:=]' -- "$current")
+    for path in $paths
+        echo "$prefix$path"
     end
 end
 complete -c varve -f -a '(__varve_complete)'
