@@ -1,17 +1,21 @@
 /**
  * Opening meta.db where nothing may be written. A WAL database wants a shared-memory file beside it even for reading; where
- * that cannot be made (a read-only file system, another user's store) the database is opened as immutable, and when a
- * writer died and left a log beside it, as a private copy in which SQLite can play the log back.
+ * that cannot be made (a read-only file system, another user's store, a full disk) the database is opened as immutable, and when
+ * a writer died and left a log beside it, as a private copy in which SQLite can play the log back.
  */
 import { copyFile, mkdtemp, rm, stat } from "node:fs/promises";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import type { ErrorCode } from "../errors/table.ts";
 import { Connection } from "./connection.ts";
 import { databaseError } from "./database-error.ts";
 
 const BUSY_TIMEOUT_MS = 10_000;
+
+/** Nothing can be written beside the database. */
+const NOT_BESIDE_IT: ReadonlySet<ErrorCode> = new Set(["PERMISSION", "STORE_READ_ONLY", "NO_SPACE"]);
 
 /** @throws VarveError `STORE_CORRUPT`, `PERMISSION`, `IO` */
 export async function openForReading(path: string): Promise<Connection> {
@@ -34,7 +38,7 @@ export async function openForReading(path: string): Promise<Connection> {
     return open(path);
   } catch (error) {
     const coded = databaseError(error, path);
-    if (coded.code !== "PERMISSION" && coded.code !== "STORE_READ_ONLY") throw coded;
+    if (!NOT_BESIDE_IT.has(coded.code)) throw coded;
   }
   try {
     return (await hasLog(path)) ? await openCopy(path, open) : open(immutable(path));
