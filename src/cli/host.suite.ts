@@ -133,6 +133,13 @@ export class FakeHost implements Host {
     return subscribe(this.#suspendListeners, listener);
   }
 
+  /** Played by the test. */
+  foreground = true;
+
+  isForeground(): boolean {
+    return this.foreground;
+  }
+
   exit(code: number): void {
     this.exitCode ??= code;
   }

@@ -42,6 +42,8 @@ export interface Host {
   onStop(listener: (signal: StopSignal) => void): () => void;
   /** Calls back before the shell suspends the program and after it goes on; returns the way to stop listening. */
   onSuspend(listener: { before(): void; after(): void }): () => void;
+  /** Whether the terminal is this process's to draw on. In the background (`varve ... &`, `bg`) it is the shell's. */
+  isForeground(): boolean;
   /** Ends the process at once. */
   exit(code: number): void;
 }

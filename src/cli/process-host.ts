@@ -1,4 +1,5 @@
 /** The real process as a {@link Host}. */
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import type { Host, Input, Output, StopSignal } from "./host.ts";
 
@@ -28,6 +29,7 @@ export function processHost(): Host {
       };
     },
     onSuspend,
+    isForeground,
     exit: (code) => process.exit(code),
   };
 }
@@ -98,6 +100,21 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
     return await Promise.race([work, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** Linux tells the terminal's foreground process group (proc_pid_stat(5): pgrp, tpgid; -1 without a terminal); others do not. */
+function isForeground(): boolean {
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1");
+    // The second field is the program's name in parentheses, which may hold anything.
+    const [, , group, , , foreground] = stat
+      .slice(stat.lastIndexOf(")") + 1)
+      .trim()
+      .split(" ");
+    return foreground === "-1" || foreground === group;
+  } catch {
+    return true;
   }
 }
 

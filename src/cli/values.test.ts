@@ -189,8 +189,8 @@ describe("tables", () => {
     expect(cellWidth("a層e\u0301😀")).toBe(6);
     expect([fit("abcdef", 6), fit("abcdef", 4), fit("層層層", 4), fit("abc", 0)]).toEqual([
       "abcdef",
-      "abc…",
-      "層…",
+      "ab..",
+      "層..",
       "",
     ]);
   });

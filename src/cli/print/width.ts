@@ -11,19 +11,22 @@ export function cellWidth(text: string): number {
   return width;
 }
 
-/** Cuts a text to at most `cells`, with an ellipsis where something is lost. */
+/** Where something is lost. In ASCII, as not every terminal's locale has an ellipsis. */
+const CUT = "..";
+
+/** Cuts a text to at most `cells`, with a mark where something is lost. */
 export function fit(text: string, cells: number): string {
-  if (cells <= 0) return "";
   if (cellWidth(text) <= cells) return text;
+  if (cells < CUT.length) return CUT.slice(0, Math.max(0, cells));
   let kept = "";
   let width = 0;
   for (const character of text) {
     const next = cellWidth(character);
-    if (width + next > cells - 1) break;
+    if (width + next > cells - CUT.length) break;
     kept += character;
     width += next;
   }
-  return `${kept}…`;
+  return kept + CUT;
 }
 
 export function padEnd(text: string, cells: number): string {

@@ -99,6 +99,20 @@ describe("a pull on a terminal", () => {
     expect(screen.visible()[3]).toBe("total 2/2     done      230 MB");
   });
 
+  it("leaves the terminal to the shell while it is in the background", () => {
+    const { host, display, screen } = open();
+    host.foreground = false;
+    display.event(resolve);
+    display.event(start(1));
+    host.pass(5000);
+    expect(screen.frames).toBe(0);
+    display.log("info", "a message");
+    expect(screen.visible()).toEqual(["a message"]);
+    host.foreground = true;
+    host.pass(1000);
+    expect(screen.visible()[1]).toBe("docker.io/library/debian:12");
+  });
+
   it("draws at most twelve frames a second, each in one write", () => {
     const { host, display, screen } = open();
     display.event(start(1));

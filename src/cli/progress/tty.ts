@@ -13,7 +13,7 @@ const FRAME_MS = 1000 / 12;
 /** A display that nothing happens on is redrawn so often, to tell that it stalls. */
 const IDLE_MS = 1000;
 
-type TerminalHost = Pick<Host, "stderr" | "env" | "now" | "later">;
+type TerminalHost = Pick<Host, "stderr" | "env" | "now" | "later" | "isForeground">;
 
 export class TtyDisplay implements Display {
   readonly #host: TerminalHost;
@@ -97,7 +97,8 @@ export class TtyDisplay implements Display {
   #draw(): void {
     this.#stopTimer();
     this.#lastFrame = this.#host.now();
-    this.#region.paint(this.#lines());
+    // A shell tells nobody that it brings a running job to the front, so each frame asks.
+    if (this.#host.isForeground()) this.#region.paint(this.#lines());
     this.#schedule(IDLE_MS);
   }
 
