@@ -14,6 +14,7 @@ export async function handleBlob(exchange: Exchange, name: string, digest: Diges
   if (exchange.blobOrigin !== undefined && exchange.method === "GET") {
     return answer(exchange, 307, { location: exchange.blobOrigin.sign(digest) });
   }
+  if (exchange.method === "GET" && quirks.egress?.refuses(response) === true) return;
   const headers: Record<string, string> = quirks.digestHeader === false ? {} : { "docker-content-digest": digest };
   return sendBlob(request, response, { path: disk.contentPath(digest), size, etag: `"${digest}"`, headers }, quirks);
 }

@@ -8,6 +8,7 @@ import { createRng } from "../images/rng.ts";
 import { callsTo } from "../net/call.ts";
 import { makeCertificate } from "../tls/certificate.ts";
 import { file } from "../trees/tree-node.ts";
+import { EgressLimit } from "./egress.ts";
 import type { RegistryQuirks } from "./quirks.ts";
 import { startRegistry } from "./registry.ts";
 import { connect } from "node:tls";
@@ -34,6 +35,22 @@ describe("answers", () => {
     expect(headers["content-type"]).toMatch(/json; charset=utf-8$/);
     expect((await one.call("HEAD", "/v2/r/manifests/a")).status).toBe(405);
     expect((await one.call("HEAD", blob)).status).toBe(403);
+  });
+
+  it("end where no more may be sent, until that was said often enough", async () => {
+    for (const cuts of [false, true]) {
+      const egress = new EgressLimit({ bytes: 4000, refusals: 2, retryAfter: 7, cuts });
+      await using one = await odd({ egress });
+      const first = await one.call("GET", blob).catch(() => undefined);
+      expect(first?.status).toBe(cuts ? undefined : 200);
+      for (let refusal = 0; refusal < 2; refusal++) {
+        const { status, headers, bytes } = await one.call("GET", blob);
+        expect({ status, after: headers["retry-after"] }).toEqual({ status: 503, after: "7" });
+        expect(bytes.toString()).toContain("Egress is over the account limit.");
+      }
+      expect((await one.call("GET", blob, { range: "bytes=0-99" })).status).toBe(206);
+      expect(egress.refused).toBe(2);
+    }
   });
 
   it("ignore ranges, or refuse several", async () => {

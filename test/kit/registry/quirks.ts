@@ -2,6 +2,8 @@
  * The ways in which real registries differ from the specification or from each other. Each is off by default: a
  * registry without quirks does all that distribution-spec 1.1 asks, plus multi-range answers.
  */
+import type { EgressLimit } from "./egress.ts";
+
 export interface RegistryQuirks {
   /** `false`: no `Docker-Content-Digest` (registries before 2.1, some proxies). */
   readonly digestHeader?: boolean;
@@ -47,6 +49,8 @@ export interface RegistryQuirks {
   readonly credulous?: boolean;
   /** Bytes of a manifest above which a push is answered 413. Default 4 MiB. */
   readonly manifestLimit?: number;
+  /** Blobs are sent only so far as this allows. */
+  readonly egress?: EgressLimit;
   /** Header fields added to every answer, such as `Warning` or `Set-Cookie`. */
   readonly headers?: Readonly<Record<string, string>>;
 }
