@@ -44,6 +44,7 @@ describe("inspectImage", () => {
     const context = await transferContext();
     const { config, layer, entry } = await putImage(context.store, A, { index: true, author: "somebody" });
     expect(await inspectImage(context, "a:1")).toMatchObject({
+      name: A,
       digest: entry.descriptor.digest,
       manifestDigest: entry.manifest.digest,
       imageId: config.digest,

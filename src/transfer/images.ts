@@ -79,6 +79,7 @@ export interface InspectOptions {
 
 /** What `inspect` prints: plain fields, from the documents. */
 export interface ImageDetails {
+  /** Of an image of the store in full; else as it was given. */
   readonly name: string;
   readonly digest: Digest;
   readonly mediaType: string;
@@ -115,7 +116,7 @@ export async function inspectImage(
   const platforms =
     root.kind === "index" ? root.manifests.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : [])) : [];
   return {
-    name: image,
+    name: source instanceof StoreSource ? source.name : image,
     digest: root.digest,
     mediaType: root.mediaType,
     manifestDigest: manifest.digest,

@@ -24,6 +24,11 @@ export class StoreSource implements ImageSource {
     this.#held = held;
   }
 
+  /** As the store has it, in full. */
+  get name(): string {
+    return this.#record.name;
+  }
+
   root(): Promise<Manifest | Index> {
     return this.document(this.#record.descriptor);
   }
