@@ -8,6 +8,9 @@ import type { Command, FlagSpec } from "./command.ts";
 import { GLOBAL_FLAGS } from "./global-flags.ts";
 import type { Flags } from "./settings.ts";
 
+/** What commander wraps to where it knows no better. */
+const HELP_COLUMNS = 80;
+
 const LISTED = "varve --help lists the commands";
 
 export type CommandLine =
@@ -86,7 +89,7 @@ function createProgram(print: (text: string) => void): Parser {
     .configureOutput({ writeOut: print, writeErr: print, outputError: () => undefined })
     .configureHelp({ showGlobalOptions: true })
     .helpCommand(false)
-    .usage("COMMAND [flags]");
+    .usage("COMMAND [options]");
   for (const flag of GLOBAL_FLAGS) program.addOption(option(flag));
   for (const entry of COMMANDS) addEntry(program, entry);
   addEntry(program, COMPLETE_COMMAND, true);
@@ -101,7 +104,10 @@ function addEntry(program: Parser, entry: CommandEntry, hidden = false): void {
 function describe(parser: Parser, command: Command): void {
   for (const argument of command.arguments) parser.argument(argument.name, argument.summary);
   for (const flag of command.flags) parser.addOption(option(flag));
-  if (command.notes !== undefined) parser.addHelpText("after", `\n${command.notes.join("\n")}`);
+  if (command.notes !== undefined) {
+    const notes = parser.createHelp().boxWrap(command.notes.join(" "), HELP_COLUMNS);
+    parser.addHelpText("after", `\n${notes}`);
+  }
   if (command.examples !== undefined) {
     parser.addHelpText("after", `\nExamples:\n${command.examples.map((line) => `  ${line}\n`).join("")}`);
   }

@@ -15,6 +15,11 @@ describe("usage errors", () => {
     [["pull", "a", "-j"], "option '-j, --concurrency <n>' argument missing", "see varve --help"],
     [["pull", "a", "-j", "0"], '--concurrency takes a whole number from 1 to 256, not "0"', "see varve pull --help"],
     [["pull", "a", "--delta", "never"], "unknown option '--delta'", "see varve pull --help"],
+    [
+      ["pull", "oci:dir:1"],
+      "pull takes images of registries, not oci:dir:1",
+      "varve copy oci:dir:1 NAME gets it into the store",
+    ],
     [["push", "a"], "unknown command 'push'", ""],
     [["-q", "-v", "version"], "--quiet goes with neither --verbose nor --debug", "see varve version --help"],
     [

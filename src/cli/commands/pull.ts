@@ -1,8 +1,19 @@
 /** `varve pull REF...` */
+import { VarveError } from "../../errors/varve-error.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { PullResult } from "../../transfer/pull-result.ts";
 import type { Command } from "../command.ts";
 import { renderPlan, renderPull } from "../print/pull.ts";
+
+/** @throws VarveError `REFERENCE_INVALID`; `USAGE` for a file, whose transport would pass for an image of Docker Hub */
+function checkReference(text: string): void {
+  if (/^(oci|oci-archive|docker-archive):/.test(text)) {
+    throw new VarveError("USAGE", `pull takes images of registries, not ${text}`, {
+      hint: `varve copy ${text} NAME gets it into the store`,
+    });
+  }
+  parseReference(text);
+}
 
 export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   arguments: [{ name: "<ref...>", summary: "[docker://]HOST[:PORT]/NAME[:TAG][@DIGEST]", completes: "image" }],
@@ -23,7 +34,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
 
   async run({ args, flags, settings, services }) {
     // A slip in the last name must not be told after the first one's gigabytes.
-    for (const reference of args) parseReference(reference);
+    for (const reference of args) checkReference(reference);
     const results: PullResult[] = [];
     for (const reference of args) {
       const result = await services.pull(reference, {

@@ -56,6 +56,18 @@ it("does not repeat itself while nothing moves", () => {
   expect(host.err).toBe(`${layer("fetching 100 B, 50 B of it kept from before")}\n`);
 });
 
+it("mentions what has no beginning only when it takes long", () => {
+  const host = new FakeHost();
+  const display = new PlainDisplay(host);
+  const kinds = { network: 0, data: 0, zero: 0, bytesPerSecond: 10, etaSeconds: 1 };
+  for (let local = 0; local <= 50; local += 10) {
+    display.event({ type: "progress", digest, done: local, total: 100, local, ...kinds });
+    if (local === 0) expect(host.err).toBe("");
+    host.pass(1000);
+  }
+  expect(host.err.split("\n")[0]).toBe(layer("10%, 10 B of 100 B, 10 B/s, 1s left"));
+});
+
 it("says what was kept from before", () => {
   expect(pullSlowly(0.1, 100 * MB, 40 * MB)[1]).toBe(layer("fetching 100 MB, 40.0 MB of it kept from before"));
 });

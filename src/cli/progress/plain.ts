@@ -84,6 +84,8 @@ export class PlainDisplay implements Display {
 
   #progress({ digest, done, total, bytesPerSecond, etaSeconds }: Extract<ProgressEvent, { type: "progress" }>): void {
     const share = total > 0 ? done / total : 0;
+    // Nobody was told that it begins: then it is worth a word only when it takes long.
+    if (!this.#mentions.has(digest)) this.#mention(digest, share);
     if (done >= total || !this.#isDue(digest, share)) return;
     this.#mention(digest, share);
     const speed = bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s` : "";
