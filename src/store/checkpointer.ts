@@ -13,7 +13,7 @@ import { PendingPieces } from "./pending-pieces.ts";
 import type { Resumed } from "./resume.ts";
 import type { ByteRange } from "./types.ts";
 
-/** A checkpoint starts by itself at this many unrecorded bytes ... */
+/** A checkpoint starts by itself at this many unrecorded bytes, unless others are given ... */
 const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 /** ... and, so that a slow or stalled transfer is kept too, this long after the first unrecorded byte. */
 const CHECKPOINT_MS = 1000;
@@ -22,6 +22,8 @@ export interface CheckpointerOptions {
   readonly folder: IngestFolder;
   readonly size: number;
   readonly sync: boolean;
+  /** Default 64 MiB. `Infinity`: nothing is ever recorded. */
+  readonly checkpointBytes?: number;
 }
 
 export class Checkpointer implements AsyncDisposable {
@@ -29,6 +31,7 @@ export class Checkpointer implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #key: Uint8Array;
   readonly #pending: PendingPieces;
+  readonly #every: number;
   #journal: Journal | undefined;
   /** What was claimed while the claims of an earlier process are being checked. */
   #recorded: Piece[] | undefined;
@@ -45,6 +48,7 @@ export class Checkpointer implements AsyncDisposable {
     this.#key = resumed.key;
     this.#journal = resumed.journal;
     this.#recorded = resumed.pieces.length === 0 ? undefined : [];
+    this.#every = options.checkpointBytes ?? CHECKPOINT_BYTES;
     this.#pending = new PendingPieces(resumed.key);
   }
 
@@ -55,18 +59,21 @@ export class Checkpointer implements AsyncDisposable {
 
   /** As {@link PendingPieces.wrote}. */
   wrote(position: number, bytes: Uint8Array, again: boolean): void {
+    if (this.#every === Infinity) return;
     this.#pending.wrote(position, bytes, again);
     this.#schedule();
   }
 
   /** As {@link PendingPieces.zeros}. */
   zeros(position: number, length: number): void {
+    if (this.#every === Infinity) return;
     this.#pending.zeros(position, length);
     this.#schedule();
   }
 
   /** Records what has been written before the call. Calls queue up. */
   checkpoint(): Promise<void> {
+    if (this.#every === Infinity) return Promise.resolve();
     const mine = this.#running.then(() => this.#checkpointNow());
     this.#running = mine.catch(() => {});
     return mine;
@@ -105,8 +112,8 @@ export class Checkpointer implements AsyncDisposable {
   }
 
   #schedule(): void {
-    if (this.#stopped) return;
-    if (this.#pending.bytes >= CHECKPOINT_BYTES) this.#checkpointSoon();
+    if (this.#stopped || this.#every === Infinity) return;
+    if (this.#pending.bytes >= this.#every) this.#checkpointSoon();
     else this.#timer ??= setTimeout(() => this.#checkpointSoon(), CHECKPOINT_MS).unref();
   }
 

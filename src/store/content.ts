@@ -23,6 +23,8 @@ export interface ContentStoreOptions {
   readonly sync: boolean;
   readonly isLeased: (digest: Digest) => Promise<boolean>;
   readonly step: StepHook;
+  /** As in {@link CheckpointerOptions}. */
+  readonly checkpointBytes?: number;
 }
 
 export interface IngestOptions extends LockWaitOptions {
@@ -256,8 +258,7 @@ export class ContentStore {
   }
 
   #open(folder: IngestFolder, size: number, lock: FileLock): Promise<PartialBlob> {
-    const { sync, step } = this.#options;
-    return PartialBlob.open({ folder, size, lock, sync, step });
+    return PartialBlob.open({ ...this.#options, folder, size, lock });
   }
 
   /** The blob if it is whole. One of another size is either damaged, and then made anew, or the descriptor is wrong. */

@@ -23,6 +23,8 @@ export interface PartialBlobOptions {
   readonly lock: FileLock;
   readonly sync: boolean;
   readonly step: StepHook;
+  /** As in {@link CheckpointerOptions}. */
+  readonly checkpointBytes?: number;
 }
 
 /** `ending` while a commit or discard is at work. */

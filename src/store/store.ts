@@ -24,6 +24,11 @@ export interface StoreOptions {
   readonly sync?: boolean;
   /** Milliseconds since 1970, for timestamps and the expiry of leases. Default `Date.now`. */
   readonly clock?: () => number;
+  /**
+   * Unrecorded bytes of a blob at which its progress is made durable; a second after the first of them at the latest. Default
+   * 64 MiB. `Infinity` records nothing: what is cut off is then lost.
+   */
+  readonly checkpointBytes?: number;
   /** For tests: called after each step of a commit, a discard or a collection of garbage. */
   readonly onStep?: StepHook;
 }
@@ -54,7 +59,7 @@ export interface Store extends AsyncDisposable {
  * `PERMISSION`, `NO_SPACE`, `IO`
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
-  const { readOnly = false, sync = true, clock = Date.now, onStep = () => {} } = options;
+  const { readOnly = false, sync = true, clock = Date.now, onStep = () => {}, checkpointBytes } = options;
   const layout = new StoreLayout(resolve(root));
   const locks = new StoreLocks(layout.locks);
   if (readOnly) await checkStore(layout);
@@ -65,7 +70,15 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   const metadata = new Metadata({ layout, locks, readOnly, sync });
   const leases = new Leases(metadata, clock);
   const isLeased = (digest: Digest): Promise<boolean> => leases.isLeased(digest);
-  const content = new ContentStore({ layout, locks, readOnly, sync, isLeased, step: onStep });
+  const content = new ContentStore({
+    layout,
+    locks,
+    readOnly,
+    sync,
+    isLeased,
+    step: onStep,
+    ...(checkpointBytes !== undefined && { checkpointBytes }),
+  });
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
   const parts = { layout, locks, content, images, layers, metadata };

@@ -31,3 +31,14 @@ export function bulkImage(seed: number, ...bytes: readonly number[]): Promise<Ki
 export function layerBytes(image: KitImage): number {
   return image.layers.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
+
+/** Two images of three layers of about `bytes` each, the first two of which they have in common. */
+export async function overlappingImages(seed: number, bytes: number): Promise<[KitImage, KitImage]> {
+  const rng = createRng(seed);
+  const [base, shared, first, second] = ["base", "shared", "first", "second"].map((name) => [
+    file(name, rng.bytes(bytes)),
+  ]);
+  const build = (last: TreeNode[] = []) =>
+    buildImage({ compression: "none", layers: [base ?? [], shared ?? [], last] });
+  return [await build(first), await build(second)];
+}
