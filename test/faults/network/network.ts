@@ -1,0 +1,105 @@
+/** Part one: a pull of a real image through hundreds of schedules of faults, scripted and random. */
+import { join } from "node:path";
+import { createRng } from "../../kit/images/rng.ts";
+import { startRegistry } from "../../kit/registry/registry.ts";
+import type { Case, CampaignOptions, CampaignResult } from "../lib/campaign.ts";
+import { runCampaign } from "../lib/campaign.ts";
+import { publish, type PublishedImage } from "../lib/published-image.ts";
+import { buildRealImage } from "../lib/real-image.ts";
+import { counts, megabytes, table } from "../lib/table.ts";
+import { randomSchedule } from "./random.ts";
+import { runSchedule, type ScheduleOutcome } from "./run-schedule.ts";
+import type { Schedule } from "./schedule.ts";
+import { rangeSchedules, scriptedSchedules } from "./scripted.ts";
+
+export interface NetworkOptions extends CampaignOptions {
+  /** Where the registry keeps the images. */
+  readonly dir: string;
+  /** Compressed bytes of the large image. */
+  readonly largeBytes: number;
+  /** Every so many of the scripted schedules only. Default 1: all. */
+  readonly every?: number;
+  readonly random: { readonly small: number; readonly ranges: number; readonly large: number };
+}
+
+const SMALL_BYTES = 5_000_000;
+/** Just large enough that its largest layer comes in ranges when connections are free. */
+const RANGED_BYTES = 100_000_000;
+/** Every so many of the schedules for ranges are run on the large image as well. */
+const LARGE_EVERY = 3;
+
+interface Row extends ScheduleOutcome {
+  readonly kind: string;
+}
+
+export async function runNetwork(options: NetworkOptions): Promise<CampaignResult<Row> & { readonly report: string }> {
+  const { dir, largeBytes, seed, random, every = 1, log = () => {} } = options;
+  await using registry = await startRegistry({ dir: join(dir, "registry") });
+  const small = await make("small", { seed: seed + 1, bytes: SMALL_BYTES });
+  const ranged =
+    random.ranges > 0 ? await make("ranged", { seed: seed + 2, bytes: RANGED_BYTES, largest: 0.75 }) : small;
+  const large = random.large > 0 ? await make("large", { seed: seed + 3, bytes: largeBytes }) : small;
+
+  async function make(name: string, shape: Parameters<typeof buildRealImage>[0]): Promise<PublishedImage> {
+    const image = await publish(registry.host, `real/${name}`, "1", await buildRealImage(shape));
+    log(`${name} image: ${image.layers.length} layers, ${megabytes(image.bytes)} MB`);
+    return image;
+  }
+
+  const cases: Case<Row>[] = [];
+  const add = (kind: string, schedule: Schedule): void => {
+    const run = async (): Promise<Row> => ({ ...(await runSchedule(schedule, registry.host)), kind });
+    cases.push({ id: cases.length, title: `${kind}: ${schedule.title}`, run });
+  };
+  const addRandom = (kind: string, image: PublishedImage, count: number, rng = createRng(seed)): void => {
+    for (let number = 0; number < count; number++) add(kind, randomSchedule(image, rng.int(2 ** 31)));
+  };
+  const scripted = scriptedSchedules(small);
+  for (const schedule of scripted.filter((_, index) => index % every === 0)) add("scripted, small", schedule);
+  addRandom("random, small", small, random.small, createRng(seed));
+  if (random.ranges > 0) {
+    for (const schedule of rangeSchedules(ranged)) add("scripted, ranged", schedule);
+    addRandom("random, ranged", ranged, random.ranges, createRng(seed + 1));
+  }
+  if (random.large > 0) {
+    const ranges = rangeSchedules(large).filter((_, index) => index % LARGE_EVERY === 0);
+    for (const schedule of ranges) add("scripted, large", schedule);
+    addRandom("random, large", large, random.large, createRng(seed + 2));
+  }
+  const result = await runCampaign(cases, options);
+  return { ...result, report: reportOf(result.outcomes) };
+}
+
+function reportOf(outcomes: readonly Row[]): string {
+  const kinds = [...new Set(outcomes.map(({ kind }) => kind))];
+  const head = ["schedules", "runs", "image", "errors", "faults", "image MB", "carried MB", "ratio", "fetched ratio"];
+  const rows = [...kinds, "all"].map((kind) =>
+    rowOf(
+      kind,
+      outcomes.filter((row) => kind === "all" || row.kind === kind),
+    ),
+  );
+  const errors = counts(outcomes.flatMap(({ code }) => code ?? []));
+  const faults = counts(outcomes.flatMap(({ strikes }) => strikes));
+  return `${table(head, rows)}\nerrors: ${errors}\nfaults: ${faults}`;
+}
+
+function rowOf(name: string, rows: readonly Row[]): (string | number)[] {
+  const sum = (value: (row: Row) => number): number => rows.reduce((total, row) => total + value(row), 0);
+  const arrived = rows.filter(({ code }) => code === undefined);
+  const due = sum(({ imageBytes }) => imageBytes);
+  const carried = sum((row) => row.carried);
+  const fetched = arrived.reduce((total, row) => total + (row.fetched ?? 0), 0);
+  const wanted = arrived.reduce((total, { imageBytes }) => total + imageBytes, 0);
+  return [
+    name,
+    rows.length,
+    arrived.length,
+    rows.length - arrived.length,
+    sum(({ strikes }) => strikes.length),
+    megabytes(due),
+    megabytes(carried),
+    (carried / due).toFixed(3),
+    (fetched / wanted).toFixed(3),
+  ];
+}

@@ -1,0 +1,57 @@
+/** The parts of `npm run test:faults`, and how much of each a full and a quick run do. */
+import { join } from "node:path";
+import { startRegistry } from "../kit/registry/registry.ts";
+import { runFullDisks } from "./disk/disk.ts";
+import { runKills } from "./kill/kill.ts";
+import { runNetwork } from "./network/network.ts";
+import { runPowerCuts } from "./power/power.ts";
+import { makeScenes } from "./steps/scenes.ts";
+
+export const PARTS = ["network", "kill", "power", "disk"] as const;
+
+/** Of the images that operations are cut off with, compressed. */
+const SCENE_BYTES = 3_000_000;
+
+export interface PartsOptions {
+  readonly parts: readonly string[];
+  readonly seed: number;
+  readonly only: number | undefined;
+  readonly largeBytes: number;
+  readonly quick: boolean;
+  /** For registries and stores. */
+  readonly dir: string;
+  readonly log?: (line: string) => void;
+}
+
+/** @returns the failures, each with the command that repeats it */
+export async function runParts(options: PartsOptions): Promise<readonly string[]> {
+  const { parts, quick, log = () => {} } = options;
+  const failures: string[] = [];
+  if (parts.includes("network")) {
+    const amount = quick
+      ? { every: 50, random: { small: 6, ranges: 0, large: 0 } }
+      : { random: { small: 440, ranges: 50, large: 12 } };
+    const result = await runNetwork({ ...options, ...amount, name: "network" });
+    log(`\nnetwork (${result.seconds} s)\n${result.report}\n`);
+    failures.push(...result.failures);
+  }
+  if (parts.every((part) => part === "network")) return failures;
+  await using registry = await startRegistry({ dir: join(options.dir, "scenes-registry") });
+  const scenes = await makeScenes(options.dir, registry.host, SCENE_BYTES, options.seed);
+  if (parts.includes("kill")) {
+    const result = await runKills({ ...options, scenes, cases: quick ? 3 : 210, name: "kill" });
+    log(`\nkill -9 (${result.seconds} s)\n${result.report}\n`);
+    failures.push(...result.failures);
+  }
+  if (parts.includes("power")) {
+    const result = await runPowerCuts({ ...options, scenes, cases: quick ? 2 : 240, name: "power" });
+    log(`\npower cuts (${result.seconds} s)\n${result.report}\n`);
+    failures.push(...result.failures);
+  }
+  if (parts.includes("disk")) {
+    const result = await runFullDisks({ ...options, scenes, cases: quick ? 2 : 140, name: "disk" });
+    log(`\nfull disks (${result.seconds} s)\n${result.report}\n`);
+    failures.push(...result.failures);
+  }
+  return failures;
+}
