@@ -203,6 +203,18 @@ describe("a host that cannot be reached", () => {
     expect(clock.slept).toEqual([250, 500]);
   });
 
+  it("names a proxy that fails on the way", () => {
+    const refused = Object.assign(new Error("connect"), { code: "ECONNREFUSED", address: "192.0.2.1", port: 3128 });
+    const unknown = Object.assign(new Error("getaddrinfo"), { code: "ENOTFOUND", hostname: "proxy.invalid" });
+    const messages = [refused, unknown].map((error) => networkFailure(error, "registry.invalid", "blob").message);
+    expect(messages).toEqual([
+      "blob: registry.invalid: connection refused (192.0.2.1:3128)",
+      "blob: registry.invalid: no such host (proxy.invalid)",
+    ]);
+    const same = Object.assign(new Error("getaddrinfo"), { code: "ENOTFOUND", hostname: "registry.invalid" });
+    expect(networkFailure(same, "registry.invalid:5000", "blob").message).toMatch(/no such host$/);
+  });
+
   it("because its name is not known now is worth another try", () => {
     for (const [code, words] of [
       ["ENOTFOUND", "no such host"],

@@ -11,9 +11,12 @@ it("says why it waits, and how long", () => {
   const reason = "REGISTRY_QUOTA: blob: registry.example has reached a quota of what it may send (status 503)";
   expect(eventMessage({ type: "retry", digest, host, attempt: 2, delayMs: 8000, reason })).toEqual({
     level: "info",
-    text: `${shortDigest(digest)}: ${host}: ${reason}; try 3 in 8.0 s`,
+    text: `${shortDigest(digest)}: ${reason}; try 3 in 8.0 s`,
   });
-  expect(eventMessage({ type: "retry", host, attempt: 1, delayMs: 250, reason: "reset" })?.level).toBe("verbose");
+  expect(eventMessage({ type: "retry", host, attempt: 1, delayMs: 250, reason: "reset" })).toEqual({
+    level: "verbose",
+    text: `${host}: reset; try 2 in 0.3 s`,
+  });
 });
 
 it("says that a host gets less, and in passing that it gets more again", () => {

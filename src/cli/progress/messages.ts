@@ -9,7 +9,8 @@ const NOTICED_MS = 2000;
 export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; readonly text: string } | undefined {
   switch (event.type) {
     case "retry": {
-      const text = `${event.host}: ${event.reason}; try ${event.attempt + 1} in ${formatDuration(event.delayMs)}`;
+      const host = event.reason.includes(event.host) ? "" : `${event.host}: `;
+      const text = `${host}${event.reason}; try ${event.attempt + 1} in ${formatDuration(event.delayMs)}`;
       return { level: event.delayMs >= NOTICED_MS ? "info" : "verbose", text: about(event.digest, text) };
     }
     case "failover":

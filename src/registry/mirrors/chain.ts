@@ -6,7 +6,7 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { Reference } from "../../oci/reference.ts";
 import { directEndpoint, networkHost, type Endpoint } from "../endpoint.ts";
 import type { Settings } from "../options.ts";
-import { DEFAULT_TLS, readPem, type TlsSettings } from "../transport/trust.ts";
+import { DEFAULT_TLS, readAuthorities, readPem, type TlsSettings } from "../transport/trust.ts";
 import { hostsTomlChain } from "./hosts-toml.ts";
 import {
   EMPTY_REGISTRIES,
@@ -105,7 +105,7 @@ async function readTls(settings: Settings): Promise<TlsSettings> {
   return {
     ...DEFAULT_TLS,
     ...(insecure === true ? { verify: false, insecureEverywhere: true } : {}),
-    authorities: caFile === undefined ? [] : [await readPem(caFile)],
+    authorities: caFile === undefined ? [] : [await readAuthorities(caFile)],
     client:
       certFile === undefined || keyFile === undefined
         ? []

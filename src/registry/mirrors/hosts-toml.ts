@@ -16,7 +16,7 @@ import {
 } from "../endpoint.ts";
 import type { Settings } from "../options.ts";
 import { hasPort } from "../transport/loopback.ts";
-import { readPem, type TlsSettings } from "../transport/trust.ts";
+import { readAuthorities, readPem, type TlsSettings } from "../transport/trust.ts";
 import type { Headers } from "../transport/transport.ts";
 import { parseDuration } from "./duration.ts";
 import { parseToml, readOptional, TableReader } from "./toml-file.ts";
@@ -166,7 +166,7 @@ function hasTls(table: TableReader): boolean {
 
 async function tlsOf(table: TableReader, dir: string, base: TlsSettings): Promise<TlsSettings> {
   const at = (path: string): string => (isAbsolute(path) ? path : join(dir, path));
-  const authorities = await Promise.all(table.texts("ca").map((path) => readPem(at(path))));
+  const authorities = await Promise.all(table.texts("ca").map((path) => readAuthorities(at(path))));
   const client = await Promise.all(
     clientPairs(table).map(async ([cert, key]) => {
       const certificate = await readPem(at(cert));
@@ -201,7 +201,7 @@ async function certificatesIn(dir: string, base: TlsSettings): Promise<TlsSettin
     return undefined;
   }
   const authorities = await Promise.all(
-    names.filter((name) => name.endsWith(".crt")).map((name) => readPem(join(dir, name))),
+    names.filter((name) => name.endsWith(".crt")).map((name) => readAuthorities(join(dir, name))),
   );
   const certs = names.filter((name) => name.endsWith(".cert"));
   const client = await Promise.all(

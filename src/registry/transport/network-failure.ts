@@ -77,10 +77,14 @@ export function networkFailure(error: unknown, host: string, doing: string, sign
   }
   if (isTlsVerdict(code)) return tlsFailure(error, code, host, doing);
   if (BROKEN.has(code)) {
-    return new RegistryFailure("REGISTRY_UNREACHABLE", `${doing}: ${host}: ${plain(error, code)}`, {
-      ...options,
-      retryable: true,
-    });
+    return new RegistryFailure(
+      "REGISTRY_UNREACHABLE",
+      `${doing}: ${host}: ${plain(error, code)}${behind(error, host)}`,
+      {
+        ...options,
+        retryable: true,
+      },
+    );
   }
   if (code === "UND_ERR_ABORTED" && error.message.includes("Proxy response")) return proxyFailure(error, host, doing);
   if (error.message.includes("Proxy Authentication Required")) return proxyFailure(error, host, doing);
@@ -132,6 +136,13 @@ function proxyFailure(error: Error, host: string, doing: string): RegistryFailur
 function timeoutOf(code: string): string {
   if (code === "UND_ERR_HEADERS_TIMEOUT") return "no response headers";
   return code === "UND_ERR_BODY_TIMEOUT" ? "the body stalled" : "no connection";
+}
+
+/** Who failed, where it is not plainly the host: one of its addresses, or a proxy on the way to it. */
+function behind(error: Error, host: string): string {
+  const { address, port, hostname } = error as { address?: unknown; port?: unknown; hostname?: unknown };
+  const other = typeof address === "string" && typeof port === "number" ? `${address}:${port}` : hostname;
+  return typeof other !== "string" || host.startsWith(other) ? "" : ` (${other})`;
 }
 
 function plain(error: Error, code: string): string {

@@ -84,6 +84,11 @@ describe("a certificate", () => {
     await expect(broken.resolve(at("127.0.0.1:1"))).rejects.toMatchObject({ code: "CONFIGURATION_INVALID" });
     await using absent = testClient({ plainHttp: false, caFile: "/nonexistent/ca.pem" });
     await expect(absent.resolve(at("127.0.0.1:1"))).rejects.toMatchObject({ code: "CONFIGURATION_INVALID" });
+    await using blank = testClient({ plainHttp: false, caFile: certFile });
+    await expect(blank.resolve(at("127.0.0.1:1"))).rejects.toMatchObject({
+      code: "CONFIGURATION_INVALID",
+      message: `${certFile} holds no certificate in PEM`,
+    });
     await using half = testClient({ certFile });
     await expect(half.resolve(at("127.0.0.1:1"))).rejects.toMatchObject({ code: "USAGE" });
   });

@@ -30,6 +30,13 @@ export async function readPem(path: string): Promise<string> {
   }
 }
 
+/** Certificates of authorities. OpenSSL passes over what is none, and would then trust nobody new without a word. */
+export async function readAuthorities(path: string): Promise<string> {
+  const text = await readPem(path);
+  if (/-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----/.test(text)) return text;
+  throw new VarveError("CONFIGURATION_INVALID", `${path} holds no certificate in PEM`);
+}
+
 let roots: string[] | undefined;
 
 /** Node's own list and the system's, because an organisation's authority is usually installed only in the latter. */
