@@ -118,14 +118,6 @@ describe("a failed assembly", () => {
     await using ingest = await open(recipe);
     await expect(assemble(recipe, { ingest, blobs })).rejects.toThrow("on fire");
   });
-
-  it("saves its progress on the way", async () => {
-    const blobs = new MemoryBlobs();
-    const recipe = ranged(blobs, noise(2_000_000), 2_000_000);
-    await using ingest = await open(recipe);
-    await assemble(recipe, { ingest, blobs, memoryBytes: SMALL, checkpointBytes: 300_000 });
-    expect(ingest.checkpoints).toBeGreaterThan(1);
-  });
 });
 
 describe("verification", () => {

@@ -37,8 +37,6 @@ export interface AssembleOptions {
   readonly budget?: TransferBudget;
   /** Among the assemblies that share the budget, lower goes first. Default 0. */
   readonly priority?: number;
-  /** Bytes between checkpoints of the journal. Default 32 MiB. */
-  readonly checkpointBytes?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
   /**
@@ -82,8 +80,8 @@ export interface AssemblyReport {
  * and what the blob source throws
  */
 export async function assemble(recipe: Recipe, options: AssembleOptions): Promise<AssemblyReport> {
-  const { ingest, checkpointBytes = 32 << 20, signal, onProgress, clock } = options;
-  const work = new Work(ingest, { checkpointBytes, signal, onProgress, clock });
+  const { ingest, signal, onProgress, clock } = options;
+  const work = new Work(ingest, { signal, onProgress, clock });
   const fallbacks: Fallback[] = [];
   try {
     checkTarget(recipe, ingest);

@@ -1,6 +1,6 @@
 /**
- * What all tasks of one assembly share: the ingest they write to, the hash along its front, the journal, the counts, and
- * the one switch that stops everything. Errors met here (disk full, a write that fails, an abort) end the assembly; errors
+ * What all tasks of one assembly share: the ingest they write to, the hash along its front, the counts, and the
+ * one switch that stops everything. Errors met here (disk full, a write that fails, an abort) end the assembly; errors
  * of sources are met by the tasks, and another recipe may get around them.
  */
 import { toVarveError } from "../errors/from-system.ts";
@@ -9,7 +9,6 @@ import type { Digest } from "../oci/digest.ts";
 import type { TransportEvent } from "../registry/blob-source.ts";
 import { RangeSet } from "../store/range-set.ts";
 import type { Ingest } from "../store/types.ts";
-import { Checkpointer } from "./checkpointer.ts";
 import { FrontHasher } from "./front-hasher.ts";
 import type { PieceSink, WrittenCounts } from "./piece-writer.ts";
 import { ProgressMeter } from "./progress-meter.ts";
@@ -17,7 +16,6 @@ import type { ProgressSink } from "./progress.ts";
 import { warningOf } from "./transport-progress.ts";
 
 export interface WorkOptions {
-  readonly checkpointBytes: number;
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ProgressSink | undefined;
   readonly clock: (() => number) | undefined;
@@ -31,13 +29,12 @@ export class Work implements PieceSink {
   retries = 0;
   resumedBytes: number;
   readonly #hasher: FrontHasher;
-  readonly #checkpointer: Checkpointer;
   readonly #checking: Promise<void>;
   readonly #stop = new AbortController();
   readonly #outer: AbortSignal | undefined;
   #failure: { readonly error: VarveError } | undefined;
 
-  constructor(ingest: Ingest, { checkpointBytes, signal, onProgress, clock }: WorkOptions) {
+  constructor(ingest: Ingest, { signal, onProgress, clock }: WorkOptions) {
     this.ingest = ingest;
     this.emit = onProgress ?? (() => {});
     this.resumedBytes = this.here().bytes;
@@ -49,7 +46,6 @@ export class Work implements PieceSink {
       ...(clock === undefined ? {} : { clock }),
     });
     this.#hasher = new FrontHasher(ingest, (error) => this.fail(error));
-    this.#checkpointer = new Checkpointer(ingest, checkpointBytes);
     this.#outer = signal;
     signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (signal?.aborted === true) this.#onAbort();
@@ -159,7 +155,6 @@ export class Work implements PieceSink {
   /** The digest and size of what is contiguous from byte 0. */
   async finish(): Promise<{ digest: Digest; size: number }> {
     const computed = await this.#hasher.finish();
-    await this.#checkpointer.idle();
     if (this.#failure !== undefined) throw this.#failure.error;
     this.#leave();
     return computed;
@@ -168,7 +163,8 @@ export class Work implements PieceSink {
   /** After a failure, with no task under way: the journal gets what was done, if that is worth it. */
   async abandon({ save }: { readonly save: boolean }): Promise<void> {
     await this.#hasher.stop();
-    await (save ? this.#checkpointer.save() : this.#checkpointer.idle());
+    // What cannot be recorded will be fetched again.
+    if (save) await this.ingest.checkpoint().catch(() => {});
     this.#leave();
   }
 
@@ -188,7 +184,6 @@ export class Work implements PieceSink {
       if (counts[kind] > 0) this.meter.count(kind, counts[kind]);
     }
     this.meter.advance(bytes);
-    this.#checkpointer.wrote(bytes);
   }
 
   readonly #onAbort = (): void => {

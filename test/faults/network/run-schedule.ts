@@ -21,8 +21,8 @@ import { tempDir } from "../../kit/temp-dir.ts";
 import { imageFaults, soundnessFaults } from "../lib/judge.ts";
 import { mayCost, type Schedule } from "./schedule.ts";
 
-/** The assembler's, which is less than the store's: bytes between two checkpoints. */
-const CHECKPOINT_BYTES = 32 << 20;
+/** The store's: bytes between two checkpoints. */
+const CHECKPOINT_BYTES = 64 << 20;
 /** Of the image, beyond what the faults may cost. */
 const OVERHEAD = 0.05;
 

@@ -24,7 +24,6 @@ export class FileIngest implements Ingest {
   readonly resumed: readonly ByteRange[];
   /** What a crash would leave. */
   journal: readonly ByteRange[];
-  checkpoints = 0;
   writes = 0;
   zeroRuns = 0;
   readBytes = 0;
@@ -127,7 +126,6 @@ export class FileIngest implements Ingest {
   }
 
   async checkpoint(): Promise<void> {
-    this.checkpoints++;
     this.journal = this.done;
   }
 
