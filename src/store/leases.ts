@@ -1,11 +1,13 @@
 /**
  * Leases keep content from being removed while an operation that no image shows yet needs it. A lease is taken before its
- * content is looked for and released after the image is recorded; one whose process died ends when it expires.
+ * content is looked for and released after the image is recorded. A process holds a lock for each of its leases, so that those of
+ * the dead can be told: they end when they expire, so that trying again finds what was there, or when whoever cleans up says so.
  */
 import { randomUUID } from "node:crypto";
 import type { Digest } from "../oci/digest.ts";
 import type { Connection } from "./connection.ts";
 import type { Metadata } from "./database.ts";
+import type { StoreLocks } from "./locks.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const DEFAULT_TTL_MS = DAY_MS;
@@ -34,10 +36,12 @@ export interface Lease extends AsyncDisposable {
 
 export class Leases {
   readonly #metadata: Metadata;
+  readonly #locks: StoreLocks;
   readonly #now: () => number;
 
-  constructor(metadata: Metadata, now: () => number) {
+  constructor(metadata: Metadata, locks: StoreLocks, now: () => number) {
     this.#metadata = metadata;
+    this.#locks = locks;
     this.#now = now;
   }
 
@@ -48,10 +52,14 @@ export class Leases {
   async create(ttlMs: number = DEFAULT_TTL_MS): Promise<Lease> {
     const connection = await this.#metadata.writable();
     const id = randomUUID();
+    // Held before there is anything to be seen: a lease without it is taken for one of the dead.
+    using starting = new DisposableStack();
+    const alive = starting.adopt(this.#locks.lease(id), (lock) => lock.unlock({ remove: true }));
     connection.transaction(() => {
       connection.run("DELETE FROM leases WHERE expires_at <= ?", this.#now());
       this.#renew(connection, id, ttlMs);
     });
+    starting.move();
     const held = new Set<Digest>();
     // Failing to renew is no reason to stop what it is for; the next time may be luckier.
     const renew = (): void => void this.#hold(id, ttlMs, held).catch(() => {});
@@ -61,7 +69,11 @@ export class Leases {
       if (released) return;
       released = true;
       clearInterval(renewal);
-      work(await this.#metadata.writable());
+      try {
+        work(await this.#metadata.writable());
+      } finally {
+        alive.unlock({ remove: true });
+      }
     };
     const release = (): Promise<void> => end((connection) => connection.run("DELETE FROM leases WHERE id = ?", id));
     return {
@@ -89,25 +101,46 @@ export class Leases {
   /** How many leases {@link sweep} would end. */
   async ended(unfinishedMs?: number): Promise<number> {
     const connection = await this.#metadata.readable();
-    return Number(
-      connection?.get(`SELECT count(*) AS n FROM leases WHERE ${ENDED}`, ...this.#limits(unfinishedMs))?.["n"] ?? 0,
-    );
+    if (connection === undefined) return 0;
+    const row = connection.get(`SELECT count(*) AS n FROM leases WHERE ${ENDED}`, ...this.#limits(unfinishedMs));
+    return Number(row?.["n"] ?? 0) + this.#dead(connection, unfinishedMs).length;
   }
 
   /**
-   * Ends those that have expired, and what operations left unfinished more than `unfinishedMs` ago (default: a week).
+   * Ends those that have expired, and what operations left unfinished more than `unfinishedMs` ago (default: a week), also those that
+   * were killed.
    * @returns how many there were
    */
   async sweep(unfinishedMs?: number): Promise<number> {
     if ((await this.ended(unfinishedMs)) === 0) return 0;
     const connection = await this.#metadata.writable();
-    return connection.run(`DELETE FROM leases WHERE ${ENDED}`, ...this.#limits(unfinishedMs));
+    let count = connection.run(`DELETE FROM leases WHERE ${ENDED}`, ...this.#limits(unfinishedMs));
+    for (const id of this.#dead(connection, unfinishedMs)) {
+      count += connection.run("DELETE FROM leases WHERE id = ?", id);
+    }
+    return count;
   }
 
   /** @param unfinishedMs as in {@link sweep}: whether it will be leased after that */
   async isLeased(digest: Digest, unfinishedMs?: number): Promise<boolean> {
     const connection = await this.#metadata.readable();
-    return connection?.get(LEASED, digest, ...this.#limits(unfinishedMs)) !== undefined;
+    if (connection === undefined) return false;
+    const holders = connection.all(LEASED, digest, ...this.#limits(unfinishedMs)).map(({ id }) => String(id));
+    if (holders.length === 0 || unfinishedMs === undefined) return holders.length > 0;
+    const dead = new Set(this.#dead(connection, unfinishedMs));
+    return holders.some((id) => !dead.has(id));
+  }
+
+  /** Those that have time left and were taken more than `unfinishedMs` ago by processes that are no more. */
+  #dead(connection: Connection, unfinishedMs: number | undefined): string[] {
+    const [now, unfinished, before] = this.#limits(unfinishedMs);
+    const rows = connection.all(
+      "SELECT id FROM leases WHERE expires_at > ? AND id NOT GLOB ? AND created_at <= ?",
+      now,
+      unfinished,
+      before,
+    );
+    return rows.map(({ id }) => String(id)).filter((id) => !this.#locks.isLeaseHeld(id));
   }
 
   async #add(id: string, ttlMs: number, digests: readonly Digest[]): Promise<void> {
@@ -159,5 +192,5 @@ const RENEW = `
 const ENDED = "expires_at <= ? OR (id GLOB ? AND created_at <= ?)";
 
 const LEASED = `
-  SELECT 1 FROM lease_resources JOIN leases ON leases.id = lease_resources.lease_id
-  WHERE lease_resources.digest = ? AND NOT (${ENDED}) LIMIT 1`;
+  SELECT leases.id FROM lease_resources JOIN leases ON leases.id = lease_resources.lease_id
+  WHERE lease_resources.digest = ? AND NOT (${ENDED})`;

@@ -14,6 +14,7 @@ import { digestOfKey, fileKey } from "./layout.ts";
 export type LockName = "store" | "index";
 
 const USE = "use-";
+const LEASE = "lease-";
 const SUFFIX = ".lock";
 
 export interface LockWaitOptions {
@@ -94,10 +95,29 @@ export class StoreLocks {
     );
   }
 
-  /** Lock files of digests that nobody holds: their process died. Only files, not locks: the kernel has freed those. */
+  /** Says that the process which took the lease is alive, for as long as it is. The id is new, so nobody else has it. */
+  lease(id: string): FileLock {
+    const path = this.#leasePath(id);
+    try {
+      for (;;) {
+        // Who has it for a moment is only finding out whether it is held.
+        const taken = tryLock(path);
+        if (taken !== undefined) return taken;
+      }
+    } catch (error) {
+      throw toVarveError(error, `locking the lease ${id}`);
+    }
+  }
+
+  isLeaseHeld(id: string): boolean {
+    return isHeld(this.#leasePath(id));
+  }
+
+  /** Lock files of digests and leases that nobody holds: their process died. Only files, not locks: the kernel has freed those. */
   stale(): string[] {
-    return this.#digests()
-      .map(({ name }) => join(this.#directory, name))
+    const leases = namesIn(this.#directory).filter((name) => name.startsWith(LEASE) && name.endsWith(SUFFIX));
+    return [...this.#digests().map(({ name }) => name), ...leases]
+      .map((name) => join(this.#directory, name))
       .filter((path) => !isHeld(path));
   }
 
@@ -116,6 +136,10 @@ export class StoreLocks {
       const digest = digestOfKey(name.slice(name.startsWith(USE) ? USE.length : 0, -SUFFIX.length));
       return digest === undefined ? [] : [{ name, digest }];
     });
+  }
+
+  #leasePath(id: string): string {
+    return join(this.#directory, `${LEASE}${id}${SUFFIX}`);
   }
 
   #usePath(digest: Digest): string {

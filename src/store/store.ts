@@ -68,7 +68,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   if (!readOnly) await sweepIngests(layout, locks).catch(() => {});
 
   const metadata = new Metadata({ layout, locks, readOnly, sync });
-  const leases = new Leases(metadata, clock);
+  const leases = new Leases(metadata, locks, clock);
   const isLeased = (digest: Digest): Promise<boolean> => leases.isLeased(digest);
   const content = new ContentStore({
     layout,
