@@ -43,16 +43,16 @@ export function parseReference(text: string, options: ParseReferenceOptions = {}
     const shown = JSON.stringify(text.length > 160 ? `${text.slice(0, 160)}...` : text);
     throw new VarveError("REFERENCE_INVALID", `${why}: ${shown}`, hint === undefined ? {} : { hint });
   };
+  if (/@.*\//s.test(text)) {
+    // Whoever writes USER:PASSWORD@HOST must not find it in a log.
+    throw new VarveError("REFERENCE_INVALID", "a name holds no user and password", { hint: "give them with --creds" });
+  }
   if (text.length > MAX_LENGTH) return refuse(`a reference has ${MAX_LENGTH} characters at most`);
   const bare = text.startsWith("docker://") ? text.slice("docker://".length) : text;
   const scheme = /^[a-z][a-z0-9+.-]*:\/\//i.exec(bare)?.[0];
   if (scheme !== undefined) return refuse("a reference has no scheme", `leave out ${scheme}`);
 
   const [named, digest] = cut(bare, "@");
-  if (digest?.includes("/")) {
-    // Whoever writes USER:PASSWORD@HOST must not find it in a log.
-    throw new VarveError("REFERENCE_INVALID", "a name holds no user and password", { hint: "give them with --creds" });
-  }
   if (digest !== undefined && !isDigest(digest)) {
     return refuse("not a digest after @", "write it as NAME@sha256:<64 hex digits>");
   }
