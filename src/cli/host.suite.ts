@@ -140,6 +140,14 @@ export class FakeHost implements Host {
     return this.foreground;
   }
 
+  prepareExitAtOnce(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  exitAtOnce(code: number): void {
+    this.exit(code);
+  }
+
   exit(code: number): void {
     this.exitCode ??= code;
   }

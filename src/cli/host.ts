@@ -44,6 +44,10 @@ export interface Host {
   onSuspend(listener: { before(): void; after(): void }): () => void;
   /** Whether the terminal is this process's to draw on. In the background (`varve ... &`, `bg`) it is the shell's. */
   isForeground(): boolean;
-  /** Ends the process at once. */
+  /** Ends the process when what the system has been asked to do is done. */
   exit(code: number): void;
+  /** Makes {@link exitAtOnce} ready, for what may have to be left in the midst of things. */
+  prepareExitAtOnce(): Promise<void>;
+  /** Ends the process at once, whatever is under way: with a slow disk, `exit` may take long. */
+  exitAtOnce(code: number): void;
 }

@@ -6,6 +6,7 @@ import type { Host, Input, Output, StopSignal } from "./host.ts";
 const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 export function processHost(): Host {
+  let endProcess: ((code: number) => void) | undefined;
   return {
     args: process.argv.slice(2),
     env: process.env,
@@ -31,6 +32,13 @@ export function processHost(): Host {
     onSuspend,
     isForeground,
     exit: (code) => process.exit(code),
+    async prepareExitAtOnce() {
+      ({ endProcess } = await import("../sys/end-process.ts"));
+    },
+    exitAtOnce(code) {
+      endProcess?.(code);
+      process.exit(code);
+    },
   };
 }
 

@@ -168,7 +168,7 @@ describe("stopping", () => {
     expect(host.exitCode).toBeUndefined();
     expect(host.err).toContain("stopping; once more stops at once\n");
     expect(host.err).toContain(
-      "varve: INTERRUPTED: stopped; 1.50 MB of 10.0 MB are kept\nhint: run the same command again",
+      "varve: INTERRUPTED: stopped; 1.50 MB of 10.0 MB are kept\nhint: go on with: varve pull a\n",
     );
     expect(host.listeners).toBe(0);
   });
@@ -191,6 +191,23 @@ describe("stopping", () => {
       { terminal: { columns: 80, rows: 24 }, env: { TERM: "xterm" } },
     );
     expect(host.listeners).toBe(0);
+  });
+
+  it("does not wait for ever for a disk that does not take what came", async () => {
+    const { code, host } = await runWith(["pull", "--creds", "me:secret", "--root", "/a b", "a"], (_, host) => ({
+      pull() {
+        host.signal();
+        host.pass(1400);
+        expect(host.exitCode).toBeUndefined();
+        host.pass(100);
+        return new Promise<never>(() => {});
+      },
+    }));
+    expect([code, host.exitCode]).toEqual([130, 130]);
+    expect(host.err).toContain(
+      "varve: INTERRUPTED: stopped\nhint: go on with: varve pull --root '/a b' a  (and the credentials",
+    );
+    expect(host.err).not.toContain("secret");
   });
 
   it("is a coded JSON document with --json", async () => {

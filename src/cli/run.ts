@@ -7,7 +7,9 @@ import type { Host } from "./host.ts";
 import { printData, printText, reportError } from "./output.ts";
 import { toJson } from "./print/sanitize.ts";
 import { formatBytes } from "./print/units.ts";
-import { openSession, type Session } from "./progress/session.ts";
+import type { ProgressEvent } from "../recipe/progress.ts";
+import { type Arrived, openSession, type Session } from "./progress/session.ts";
+import { resumeCommand } from "./resume-command.ts";
 import type { Connect } from "./services.ts";
 import { resolveSettings } from "./settings.ts";
 import { listenForStop, type Stop } from "./stop.ts";
@@ -23,7 +25,9 @@ export async function run(host: Host, connect: Connect): Promise<number> {
     await printHelp(host, line.text);
     return 0;
   } catch (error) {
-    return await fail(host, error);
+    const code = await fail(host, error);
+    if (stop.overdue.aborted) host.exitAtOnce(code);
+    return code;
   } finally {
     stop.off();
     offCrash();
@@ -46,30 +50,50 @@ async function runCommand(
   stop.answerThrough(session);
   try {
     stop.signal.throwIfAborted();
-    using _requests = settings.verbosity === "debug" ? await watchRequests(host, session) : undefined;
-    await using services = connect(settings, { signal: stop.signal, onProgress: (event) => session.onProgress(event) });
-    const terminal = { stdin: host.stdin, show: (text: string) => void host.stderr.write(text) };
-    const data = await command.run({ args, flags, settings, services, logger, terminal, signal: stop.signal });
-    session.close();
-    await printData(command, data, host.stdout, settings);
+    if (command.showsProgress === true) await host.prepareExitAtOnce();
+    const data = await unlessOverdue(stop, async () => {
+      using _requests = settings.verbosity === "debug" ? await watchRequests(host, session) : undefined;
+      const run = { signal: stop.signal, onProgress: (event: ProgressEvent) => session.onProgress(event) };
+      await using services = connect(settings, run);
+      const terminal = { stdin: host.stdin, show: (text: string) => void host.stderr.write(text) };
+      const result = await command.run({ args, flags, settings, services, logger, terminal, signal: stop.signal });
+      session.close();
+      await printData(command, result, host.stdout, settings);
+      return result;
+    });
     return command.exitCode?.(data) ?? 0;
   } catch (error) {
-    throw stop.signal.aborted ? interrupted(command, session, error) : withHelp(error, line.name);
+    if (!stop.signal.aborted) throw withHelp(error, line.name);
+    throw interrupted(host, command, { ...session.arrived(), isOverdue: stop.overdue.aborted }, error);
   } finally {
     session.close();
   }
+}
+
+/** What the work comes to, closing included; a rejection when it was told to stop and still has not. */
+async function unlessOverdue<T>(stop: Stop, work: () => Promise<T>): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  stop.overdue.addEventListener("abort", () => reject(stop.signal.reason as Error), { once: true });
+  return Promise.race([work(), promise]);
 }
 
 async function watchRequests(host: Host, { logger }: Session): Promise<Disposable> {
   return (await import("./request-log.ts")).logRequests(logger, () => host.now());
 }
 
+interface Kept extends Arrived {
+  /** The disk has not taken all that arrived. */
+  readonly isOverdue: boolean;
+}
+
 /** Whatever failed, it failed because it was told to stop. */
-function interrupted(command: Command, session: Session, cause: unknown): VarveError {
-  const { done, total } = session.arrived();
-  const kept = command.keepsProgress && total > 0 ? `; ${formatBytes(done)} of ${formatBytes(total)} are kept` : "";
-  const hint = command.keepsProgress ? {} : { hint: "run the same command again" };
-  return new VarveError("INTERRUPTED", `stopped${kept}`, { cause, ...hint });
+function interrupted(host: Host, command: Command, { done, total, isOverdue }: Kept, cause: unknown): VarveError {
+  if (command.keepsProgress !== true)
+    return new VarveError("INTERRUPTED", "stopped", { cause, hint: "run the same command again" });
+  const amount = `${isOverdue ? "up to " : ""}${formatBytes(done)} of ${formatBytes(total)} are kept`;
+  const { command: again, lacksCredentials } = resumeCommand(host.args);
+  const hint = `go on with: ${again}${lacksCredentials ? "  (and the credentials, which are left out here)" : ""}`;
+  return new VarveError("INTERRUPTED", total > 0 ? `stopped; ${amount}` : "stopped", { cause, hint });
 }
 
 async function printHelp(host: Host, text: string): Promise<void> {

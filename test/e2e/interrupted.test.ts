@@ -105,7 +105,7 @@ describe("a pull that is stopped", () => {
       expect(code).toBe(130);
       expect(stdout.toString()).toBe("");
       expect(stderr).toMatch(
-        /\nvarve: INTERRUPTED: stopped; [\d.]+ [kM]B of 3\.15 MB are kept\nhint: run the same[^\n]+\n$/,
+        /\nvarve: INTERRUPTED: stopped; [\d.]+ [kM]B of 3\.15 MB are kept\nhint: go on with: varve pull [^\n]+\n$/,
       );
       expect(await storeFaults(machine.root)).toEqual([]);
       proxy.setRules([]);
