@@ -7,4 +7,4 @@ it("a pull survives faults, kills, power cuts and full disks (a few of each)", a
   await using dir = await tempDir("varve-faults-");
   const options = { parts: PARTS, seed: 1, only: undefined, largeBytes: 5_000_000, quick: true, dir: dir.path };
   expect(await runParts(options)).toEqual([]);
-});
+}, 300_000);

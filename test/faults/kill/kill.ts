@@ -1,7 +1,8 @@
 /**
  * Part two: `kill -9` at random moments of pulls, unpacks, collections, removals and tags. A moment is a step of the work, drawn from as
- * many as an undisturbed run takes; of unpacks, whose work is native calls, a time, drawn from as long as one takes.
+ * many as an undisturbed run takes; of unpacks, whose work is native calls, a number of files, drawn from as many as one makes.
  */
+import { existsSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createRng, type Rng } from "../../kit/images/rng.ts";
@@ -47,28 +48,31 @@ export async function runKills(options: KillOptions): Promise<CampaignResult<Row
 
 interface Measure {
   readonly steps: number;
-  readonly ms: number;
+  /** Members of the unpacked tree. */
+  readonly files: number;
 }
 
-/** How long the operation is when nothing happens to it; the second time, when the program's compiled code is cached. */
+/** How long the operation is when nothing happens to it. */
 async function measure(scenes: Scenes, operation: Operation): Promise<Measure> {
-  let measured: Measure | undefined;
-  for (const _ of operation.command === "unpack" ? [1, 2] : [1]) {
-    await using dir = await tempDir("varve-kill-");
-    const place = await prepare(scenes, operation, dir.path);
-    const { code, steps, ms, said } = await runOperation(scenes, operation, place);
-    if (code !== 0 || steps === undefined) throw new Error(`${operation.title} fails undisturbed: ${said}`);
-    measured = { steps, ms };
-  }
-  return measured!;
+  await using dir = await tempDir("varve-kill-");
+  const place = await prepare(scenes, operation, dir.path);
+  const { code, steps, said } = await runOperation(scenes, operation, place);
+  if (code !== 0 || steps === undefined) throw new Error(`${operation.title} fails undisturbed: ${said}`);
+  return { steps, files: countFiles(join(dir.path, "tree")) };
 }
 
-async function killOnce(scenes: Scenes, operation: Operation, { steps, ms }: Measure, rng: Rng): Promise<Row> {
+function countFiles(tree: string): number {
+  return existsSync(tree) ? readdirSync(tree, { recursive: true }).length : 0;
+}
+
+async function killOnce(scenes: Scenes, operation: Operation, { steps, files }: Measure, rng: Rng): Promise<Row> {
   await using dir = await tempDir("varve-kill-");
   const place = await prepare(scenes, operation, dir.path);
   let killed: boolean;
   if (operation.command === "unpack") {
-    ({ killed } = await killOperation(scenes, operation, place, Math.round(ms * (0.3 + 0.7 * (rng.int(1000) / 1000)))));
+    const enough = rng.between(0, files - 1);
+    const isFarEnough = (): boolean => countFiles(join(place.dir, "tree")) > enough;
+    ({ killed } = await killOperation(scenes, operation, place, isFarEnough));
     await mustUnpack(scenes, place);
   } else {
     const act = { kind: "kill", tear: rng.int(1000) / 1000 } as const;

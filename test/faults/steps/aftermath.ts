@@ -55,11 +55,9 @@ async function lookAt(scenes: Scenes, operation: Operation, root: string): Promi
 /** The metadata may be behind the content, never the other way round. */
 const MENDED_BY_PULLS: ReadonlySet<string> = new Set(["index", "layout", "layer-record"]);
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-
-/** What is still there when everything was removed and collected, after the leases of processes that died have expired. */
+/** What is still there when everything was removed and collected; the killed process's lease must keep nothing. */
 async function leftovers(scenes: Scenes, root: string): Promise<string[]> {
-  await using varve = await openAt(root, { laterMs: 2 * DAY_MS });
+  await using varve = await openAt(root);
   const { store } = varve;
   await collectGarbage(varve, { partialsOlderThanMs: 0 });
   const faults = await soundnessFaults(varve);

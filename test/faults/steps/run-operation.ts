@@ -4,6 +4,8 @@ import { countFile, readCount, stepEnvironment, type StepAct } from "./plan.ts";
 import type { Operation } from "./operations.ts";
 import type { Scenes } from "./scenes.ts";
 
+const LOOK_EVERY_MS = 1;
+
 export interface Moment {
   readonly at: number;
   readonly act: StepAct;
@@ -15,7 +17,6 @@ export interface Ended {
   readonly error: string | undefined;
   /** Undefined when it was killed. */
   readonly steps: number | undefined;
-  readonly ms: number;
   readonly said: string;
 }
 
@@ -34,26 +35,25 @@ export async function runOperation(
   moment?: Moment,
 ): Promise<Ended> {
   const countTo = countFile(outside);
-  const startedAt = performance.now();
   const { code, stdout, stderr } = await runVarve(argsOf(scenes, operation, dir), {
     root,
     env: { ...home(outside), ...stepEnvironment({ countTo, ...moment }) },
   });
   const said = `${stdout.toString()}\n${stderr}`;
-  return { code, error: errorOf(stdout), steps: readCount(countTo), ms: performance.now() - startedAt, said };
+  return { code, error: errorOf(stdout), steps: readCount(countTo), said };
 }
 
-/** Kills it after so many milliseconds, for operations whose work is done past Node's file functions. */
+/** Kills it as soon as so much is to be seen of its work, for operations whose work is done past Node's file functions. */
 export async function killOperation(
   scenes: Scenes,
   operation: Operation,
   { dir, root, outside }: Place,
-  afterMs: number,
+  isFarEnough: () => boolean,
 ): Promise<{ readonly killed: boolean }> {
   await using program = startVarve(argsOf(scenes, operation, dir), { root, env: home(outside) });
-  const timer = setTimeout(() => program.kill("SIGKILL"), afterMs);
+  const timer = setInterval(() => isFarEnough() && program.kill("SIGKILL"), LOOK_EVERY_MS);
   const { code } = await program.result;
-  clearTimeout(timer);
+  clearInterval(timer);
   return { killed: code === 137 };
 }
 

@@ -32,12 +32,12 @@ export function referenceOf({ host }: Pick<Scenes, "host">, { name, tag }: Publi
   return `${host}/${name}:${tag}`;
 }
 
-/** The library on a store, with nothing of this machine's settings. @param options.laterMs how far its clock is ahead */
-export function openAt(root: string, { readOnly = false, laterMs = 0 } = {}): Promise<Varve> {
+/** The library on a store, with nothing of this machine's settings. */
+export function openAt(root: string, { readOnly = false } = {}): Promise<Varve> {
   return openVarve({
     root,
     threads: 0,
-    store: { readOnly, sync: !readOnly, clock: () => Date.now() + laterMs },
+    store: { readOnly, sync: !readOnly },
     registry: { registriesConf: false, env: NO_HOME, clock: fakeClock() },
   });
 }
