@@ -16,6 +16,10 @@ const DOCKER_HUB = new Set([
  */
 export function normalizeRegistryHost(text: string): string {
   const [, authority = "", path = ""] = /^(?:https?:\/\/|docker:\/\/)?([^/]*)(\/.*)?$/i.exec(text.trim()) ?? [];
+  if (text.includes("@")) {
+    // Whoever writes USER:PASSWORD@HOST must not find it in a log.
+    throw new VarveError("USAGE", "a registry's name holds no user and password", { hint: "give them with --creds" });
+  }
   const host = authority.toLowerCase();
   if (!/^\/*(v[12]\/?)?$/.test(path)) {
     throw new VarveError("USAGE", `${JSON.stringify(text.slice(0, 160))} is more than a registry`, {

@@ -119,6 +119,12 @@ describe("registries to log in to", () => {
     "%j is none",
     (text) => expect(() => normalizeRegistryHost(text)).toThrow(expect.objectContaining({ code: "USAGE" })),
   );
+
+  it("is not told with the password that stood in it", () => {
+    for (const text of ["https://me:s3cret@registry.example", "me:s3cret@registry.example/v2/"]) {
+      expect(() => normalizeRegistryHost(text)).toThrow("a registry's name holds no user and password");
+    }
+  });
 });
 
 describe("figures", () => {
