@@ -3,12 +3,12 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished, beforeAll, describe, expect, it } from "vitest";
-import type { ProgressEvent } from "../../src/recipe/progress.ts";
 import { startFaultProxy, type FaultProxy } from "../kit/faults/fault-proxy.ts";
 import type { KitImage } from "../kit/images/build-image.ts";
 import { pushImage } from "../kit/images/push-image.ts";
 import type { RunningProgram } from "../kit/peers/run.ts";
 import { startRegistry } from "../kit/registry/registry.ts";
+import { arrivedBytes } from "./arrived.ts";
 import { newMachine, type Machine } from "./machine.ts";
 import { bulkImage, layerBytes } from "./samples.ts";
 import { storeFaults } from "./store-health.ts";
@@ -54,16 +54,6 @@ async function pullUntil(
   onTestFinished(() => program[Symbol.asyncDispose]());
   while (arrivedBytes(program.said()) < bytes) await Promise.race([sleep(20), program.result]);
   return program;
-}
-
-function arrivedBytes(said: string): number {
-  const done = new Map<string, number>();
-  for (const line of said.split("\n")) {
-    if (!line.startsWith('{"type":"progress"') || !line.endsWith("}")) continue;
-    const event = JSON.parse(line) as ProgressEvent;
-    if (event.type === "progress") done.set(event.digest, event.done);
-  }
-  return [...done.values()].reduce((sum, each) => sum + each, 0);
 }
 
 async function interrupt(program: RunningProgram): Promise<{ readonly ms: number; readonly stderr: string }> {
