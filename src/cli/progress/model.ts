@@ -11,8 +11,6 @@ export interface LayerState {
   done: number;
   /** Bytes of the whole; 0 while unknown. */
   total: number;
-  /** Bytes that were here before this run. */
-  resumed: number;
   bytesPerSecond: number;
   etaSeconds: number | null;
   /** Whether a byte came since it was begun; until then it may be waiting for its turn. */
@@ -52,10 +50,6 @@ export class ProgressModel {
     return [...this.#layers.values()];
   }
 
-  layer(digest: Digest): LayerState | undefined {
-    return this.#layers.get(digest);
-  }
-
   /** @param now milliseconds, of the same clock as in {@link totals} */
   apply(event: ProgressEvent, now: number): void {
     switch (event.type) {
@@ -75,7 +69,6 @@ export class ProgressModel {
           moves: false,
           total: event.total,
           done: event.resumed,
-          resumed: event.resumed,
         });
         return;
       case "progress": {
@@ -158,7 +151,6 @@ function newLayer(digest: Digest): LayerState {
     phase: "queued",
     done: 0,
     total: 0,
-    resumed: 0,
     bytesPerSecond: 0,
     etaSeconds: null,
     moves: false,
