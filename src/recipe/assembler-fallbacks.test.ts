@@ -88,6 +88,30 @@ describe("a registry without ranges", () => {
     expect(report).toMatchObject({ ...target, resumedBytes: 10_000 });
   });
 
+  it("serves any number of blobs, one after the other: a body that waits for its reader holds a connection", async () => {
+    const blobs = new MemoryBlobs({ ranges: false });
+    const segments = Array.from({ length: 20 }, (_, index) => {
+      const bytes = BYTES.subarray(index * 50_000, (index + 1) * 50_000);
+      const blob = blobs.add(Buffer.concat([Buffer.alloc(1000), bytes, Buffer.alloc(200_000)]));
+      return { kind: "remote" as const, blob, start: 1000, length: 50_000 };
+    });
+    await using ingest = await open({ target, segments });
+    await assemble({ target, segments }, { ingest, blobs, concurrency: 1, memoryBytes: SMALL });
+    expect(Buffer.compare(await readFile(ingest.path), BYTES)).toBe(0);
+    expect(blobs.peakActive).toBe(1);
+  });
+
+  it("cannot serve a recipe that takes turns between blobs", async () => {
+    const blobs = new MemoryBlobs({ ranges: false });
+    const pair = [blobs.add(BYTES), blobs.add(Buffer.concat([BYTES, Buffer.of(1)]))];
+    const segments = Array.from({ length: 10 }, (_, index) => {
+      return { kind: "remote" as const, blob: pair[index % 2]!, start: index * 100_000, length: 100_000 };
+    });
+    const recipe = { target, segments };
+    await using ingest = await open(recipe);
+    await expect(assemble(recipe, { ingest, blobs })).rejects.toMatchObject({ code: "RANGE_UNSUPPORTED" });
+  });
+
   it("cannot serve a recipe that takes the blob out of order: the caller plans anew", async () => {
     const blobs = new MemoryBlobs({ ranges: false });
     const segments = ranges(blobs);

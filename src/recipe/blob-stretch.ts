@@ -35,15 +35,25 @@ export function separateStretches({ blobs, signal, onEvent }: StretchOptions): O
   };
 }
 
+interface WholeBlob {
+  readonly digest: Digest;
+  readonly chunks: ChunkReader;
+  /** Bytes read. */
+  offset: number;
+}
+
 /**
  * Stretches of the blobs in `streamed` are cut from one request for the whole blob, which must be asked for in the order of
- * the blob; those of others are as with {@link separateStretches}.
+ * the blob, and one blob after the other: a body whose reader is elsewhere holds one of the few connections that others
+ * wait for. Stretches of other blobs are as with {@link separateStretches}.
  */
 export class StreamedStretches implements Disposable {
   readonly #options: StretchOptions;
   readonly #streamed: ReadonlySet<Digest>;
   readonly #separate: OpenStretch;
-  readonly #open = new Map<Digest, { readonly chunks: ChunkReader; offset: number }>();
+  /** Blobs that were left for another one. */
+  readonly #left = new Set<Digest>();
+  #whole: WholeBlob | undefined;
 
   constructor(options: StretchOptions, streamed: ReadonlySet<Digest>) {
     this.#options = options;
@@ -53,16 +63,9 @@ export class StreamedStretches implements Disposable {
 
   readonly open: OpenStretch = async (blob, start, end) => {
     if (!this.#streamed.has(blob.digest)) return this.#separate(blob, start, end);
-    const { blobs, signal, onEvent } = this.#options;
-    let whole = this.#open.get(blob.digest);
-    if (whole === undefined) {
-      whole = { chunks: new ChunkReader(blobs.readBlob(blob, { signal, onEvent }), signal), offset: 0 };
-      this.#open.set(blob.digest, whole);
-    }
+    const whole = this.#of(blob);
+    if (start < whole.offset) throw outOfOrder(blob);
     const { chunks } = whole;
-    if (start < whole.offset) {
-      throw new VarveError("RANGE_UNSUPPORTED", `${blob.digest} is wanted out of order, and its host serves no ranges`);
-    }
     const read = async (limit: number): Promise<Uint8Array> => {
       const chunk = await readSome(chunks, limit, blob);
       whole.offset += chunk.length;
@@ -79,9 +82,29 @@ export class StreamedStretches implements Disposable {
   };
 
   [Symbol.dispose](): void {
-    for (const { chunks } of this.#open.values()) chunks.close();
-    this.#open.clear();
+    this.#leave();
   }
+
+  #of(blob: Descriptor): WholeBlob {
+    if (this.#whole?.digest === blob.digest) return this.#whole;
+    this.#leave();
+    if (this.#left.has(blob.digest)) throw outOfOrder(blob);
+    const { blobs, signal, onEvent } = this.#options;
+    const chunks = new ChunkReader(blobs.readBlob(blob, { signal, onEvent }), signal);
+    this.#whole = { digest: blob.digest, chunks, offset: 0 };
+    return this.#whole;
+  }
+
+  #leave(): void {
+    if (this.#whole === undefined) return;
+    this.#whole.chunks.close();
+    this.#left.add(this.#whole.digest);
+    this.#whole = undefined;
+  }
+}
+
+function outOfOrder({ digest }: Descriptor): VarveError {
+  return new VarveError("RANGE_UNSUPPORTED", `${digest} is wanted out of order, and its host serves no ranges`);
 }
 
 async function readSome(chunks: ChunkReader, limit: number, blob: Descriptor): Promise<Uint8Array> {
