@@ -1,5 +1,5 @@
 /**
- * Who is asked next and when: failover along the chain of mirrors (formats/oci-distribution §10), then back-off with
+ * Who is asked next and when: failover along the chain of mirrors, then back-off with
  * full jitter and another round (§9). Progress starts the count anew, so a long blob over a bad line ends in the end. A
  * spent quota (REGISTRY_QUOTA) is waited for in minutes rather than seconds, and counted apart.
  */

@@ -1,5 +1,5 @@
 /**
- * How long to wait before asking again (formats/oci-distribution §9): exponential with full jitter, so that many who failed
+ * How long to wait before asking again: exponential with full jitter, so that many who failed
  * together do not come back together. A failure passes in seconds, a spent quota in minutes, so each has its own pace and
  * its own count; `--retry-max-time` bounds both.
  */

@@ -1,6 +1,6 @@
 /**
  * Opens a blob's body at one endpoint, from a byte on: which request to make and what its answer means, strictly by the
- * table in formats/oci-distribution §5.
+ * rules of RFC 9110 §14 and what registries make of them.
  */
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";

@@ -1,6 +1,6 @@
 /**
  * Where blobs were redirected to. One resolution serves all parallel ranges of a blob until the store behind the
- * registry refuses the URL (formats/oci-distribution §4).
+ * registry refuses the URL.
  */
 import type { Digest } from "../oci/digest.ts";
 import type { Endpoint } from "./endpoint.ts";

@@ -1,6 +1,5 @@
 /**
- * Which `Authorization` goes with a request: learned from challenges, kept per host, and renewed when it expires
- * (formats/oci-distribution §3).
+ * Which `Authorization` goes with a request: learned from challenges, kept per host, and renewed when it expires.
  */
 import type { TransportEvent } from "../blob-source.ts";
 import type { Clock } from "../clock.ts";

@@ -1,6 +1,6 @@
 /**
  * Tokens from the service that a Bearer challenge names: distribution's "Token Authentication" (GET) and "OAuth2"
- * (POST) specifications, formats/oci-distribution §3.
+ * (POST) specifications.
  */
 import { isThrottle, RegistryFailure } from "../transport/failure.ts";
 import { contentLength, header, type HttpAnswer, type HttpRequest, type Transport } from "../transport/transport.ts";

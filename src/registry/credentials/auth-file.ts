@@ -1,4 +1,4 @@
-/** Docker's `config.json` and containers' `auth.json`: the same shape, formats/oci-distribution §3. */
+/** Docker's `config.json` and containers' `auth.json`: the same shape, containers-auth.json(5). */
 import { readFile } from "node:fs/promises";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Credential } from "./credential.ts";

@@ -1,5 +1,5 @@
 /**
- * Which credential files are read, first hit first (the tools disagree; formats/oci-distribution §3 weighs them):
+ * Which credential files are read, first hit first (the tools disagree):
  * --authfile alone; else DOCKER_AUTH_CONFIG, then REGISTRY_AUTH_FILE alone; else DOCKER_CONFIG, containers' auth.json of
  * the session and of the user, ~/.docker/config.json.
  */

@@ -1,6 +1,6 @@
 /**
  * The places to read a repository from, best first, the registry itself last: hosts.toml where it knows the host, else
- * registries.conf, else the registry alone (formats/oci-distribution §10).
+ * registries.conf, else the registry alone.
  */
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Reference } from "../../oci/reference.ts";

@@ -1,5 +1,5 @@
 /**
- * containerd's `<dir>/<host>/hosts.toml` (containerd docs/hosts.md, formats/oci-distribution §10), and Docker's older
+ * containerd's `<dir>/<host>/hosts.toml` (containerd docs/hosts.md), and Docker's older
  * habit of leaving only certificates in such a directory. Read for every operation, so a change needs no restart.
  */
 import { readdir } from "node:fs/promises";

@@ -1,5 +1,5 @@
 /**
- * containers' `registries.conf`, version 2 (containers-registries.conf(5), formats/oci-distribution §10): the longest
+ * containers' `registries.conf`, version 2 (containers-registries.conf(5)): the longest
  * matching prefix wins, its location rewrites the name, mirrors come before it.
  */
 import { readdir } from "node:fs/promises";

@@ -1,6 +1,6 @@
 /**
  * One undici agent for each way of connecting: direct or through a proxy, with these authorities and this client
- * certificate. HTTP/1.1 only: several connections beat one of h2 for bulk bytes (formats/oci-distribution §6).
+ * certificate. HTTP/1.1 only: several connections beat one of h2 for bulk bytes.
  */
 import { Agent, ProxyAgent, type Dispatcher } from "undici";
 import type { Settings } from "../options.ts";

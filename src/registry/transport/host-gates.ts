@@ -1,7 +1,7 @@
 /**
  * How many requests a host is given at once, bodies included: as many as there may be connections, until the host says that it
  * is asked too much; then half as many as it had, and one more after each while in which it did not complain: additive
- * increase, multiplicative decrease, as in TCP (formats/oci-distribution §9).
+ * increase, multiplicative decrease, as in TCP.
  *
  * Never a deadlock: whoever holds a body may need another request to get on with it, so a body counts only while somebody
  * reads it. One that was left alone for {@link IDLE_MS} holds nobody up; one that is being read ends, by its server or by

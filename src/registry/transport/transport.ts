@@ -1,5 +1,5 @@
 /**
- * One HTTP exchange, redirects included (formats/oci-distribution §4). What belongs to one origin - authorization, the
+ * One HTTP exchange, redirects included. What belongs to one origin - authorization, the
  * headers of hosts.toml, the client's certificate - stays there. Cookies are not kept: Harbor demands CSRF tokens of
  * whoever sends its cookie back.
  */
