@@ -1,7 +1,8 @@
 /**
- * Which refusals mean that somebody's allowance of bytes is spent, rather than that a request was wrong or too early. Azure's store behind GHCR says so with 503 ("Egress is over the account limit"), web hosts
- * with 509, others with 403 and words. Such an allowance comes back in minutes, so asking again soon is of no use, and
- * giving up at once is wrong as well.
+ * Which refusals mean that somebody's allowance of bytes is spent, rather than that a request was wrong or too early.
+ * Azure's store behind GHCR says so with 503 ("Egress is over the account limit"), web hosts with 509, others with 403
+ * and words. Such an allowance comes back in minutes, so asking again soon is of no use, and giving up at once is wrong
+ * as well.
  */
 
 /** What is counted. Docker Hub's "pull rate limit" is none of these: it counts requests, and has a code of its own. */
