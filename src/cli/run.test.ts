@@ -111,6 +111,21 @@ describe("pull", () => {
     ]);
   });
 
+  it("refuses to send the credentials of one registry to another, before anything is sent", async () => {
+    const pulled: string[] = [];
+    const services = {
+      pull: (reference: string) => {
+        pulled.push(reference);
+        return Promise.resolve(pullResult(reference));
+      },
+    };
+    const { code, host } = await runWith(["pull", "--creds", "me:s3cret", "ghcr.io/a", "b"], services);
+    expect([code, pulled]).toEqual([2, []]);
+    expect(host.err).toContain("--creds would be sent to ghcr.io and docker.io");
+    expect(host.err).not.toContain("s3cret");
+    expect((await runWith(["pull", "--creds", "me:s3cret", "ghcr.io/a", "ghcr.io/b"], services)).code).toBe(0);
+  });
+
   it("prints one JSON document: an object for one reference, an array for several", async () => {
     const one = await runWith(["pull", "a", "--json"], { pull });
     expect(JSON.parse(one.host.out)).toEqual(pullResult("a"));

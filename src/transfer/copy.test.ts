@@ -53,6 +53,17 @@ describe("copyImage", () => {
     await expect(both).rejects.toMatchObject({ code: "USAGE" });
   });
 
+  it("holds no more manifests in memory than any real image has", async () => {
+    const context = await transferContext();
+    const images = Array.from({ length: 17 }, (_, at) =>
+      buildImage({ layers: [], platform: { ...arm, variant: `v${at}` }, lies: { manifestBytes: 4 * 1024 * 1024 } }),
+    );
+    const dir = join(context.path, "source");
+    await writeOciLayout(dir, buildIndex(await Promise.all(images)), "1");
+    const copying = copyImage(context, `oci:${dir}:1`, "many:1", { all: true });
+    await expect(copying).rejects.toMatchObject({ code: "MANIFEST_TOO_LARGE" });
+  });
+
   it("copies from a registry, checking what comes", async () => {
     const context = await transferContext();
     await using registry = await startRegistry({ quirks: { credulous: true } });

@@ -16,6 +16,9 @@ import { openSink, openSource } from "./open-place.ts";
 import { MAX_INDEX_DEPTH } from "./pick-platform.ts";
 import type { ImageSink, ImageSource } from "./transports/types.ts";
 
+/** All documents of one copy are held in memory; those of the largest images there are come to less than a tenth of this. */
+const MAX_DOCUMENTS_BYTES = 64 * 1024 * 1024;
+
 export interface CopyOptions {
   /** Copy the whole index with all its platforms. Default false: one platform's manifest. */
   readonly all?: boolean;
@@ -104,6 +107,7 @@ async function* metered(bytes: AsyncIterable<Uint8Array>, meter: ProgressMeter):
 /** The root first, then what it names, each once. */
 async function collectDocuments(source: ImageSource, root: Manifest | Index): Promise<(Manifest | Index)[]> {
   const found = new Map<Digest, Manifest | Index>([[root.digest, root]]);
+  let bytes = root.bytes.length;
   let level: (Manifest | Index)[] = [root];
   for (let depth = 1; level.length > 0; depth++) {
     const named = level.flatMap((document) => (document.kind === "index" ? document.manifests : []));
@@ -115,11 +119,23 @@ async function collectDocuments(source: ImageSource, root: Manifest | Index): Pr
     for (const descriptor of missing) {
       if (found.has(descriptor.digest)) continue;
       const document = await source.document(descriptor);
+      bytes += document.bytes.length;
+      if (bytes > MAX_DOCUMENTS_BYTES) throw tooLarge(root);
       found.set(document.digest, document);
       level.push(document);
     }
   }
   return [...found.values()];
+}
+
+function tooLarge({ digest }: Manifest | Index): VarveError {
+  return new VarveError(
+    "MANIFEST_TOO_LARGE",
+    `the manifests of ${digest} have more than ${MAX_DOCUMENTS_BYTES} bytes`,
+    {
+      hint: "copy one platform of it, with --platform",
+    },
+  );
 }
 
 function isDocument(mediaType: string): boolean {

@@ -35,6 +35,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   async run({ args, flags, settings, services }) {
     // A slip in the last name must not be told after the first one's gigabytes.
     for (const reference of args) checkReference(reference);
+    if (settings.transport.credentials !== undefined) refuseSeveralRegistries(args);
     const results: PullResult[] = [];
     for (const reference of args) {
       const result = await services.pull(reference, {
@@ -59,3 +60,12 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
       .join("");
   },
 };
+
+/** What is meant for one registry is no other's to see. */
+function refuseSeveralRegistries(references: readonly string[]): void {
+  const hosts = new Set(references.map((reference) => parseReference(reference).host));
+  if (hosts.size === 1) return;
+  throw new VarveError("USAGE", `--creds would be sent to ${[...hosts].join(" and ")}`, {
+    hint: "pull from one registry at a time, or log in to each with varve login",
+  });
+}
