@@ -206,6 +206,25 @@ const refused = async (script: Script, options = {}): Promise<{ error: VarveErro
   return { error, asked: registry.seen.length };
 };
 
+describe("a credential helper that takes its time", () => {
+  it("is left at once when the pull is stopped", async () => {
+    await using dir = await tempDir();
+    await writeFile(join(dir.path, "docker-credential-slow"), "#!/bin/sh\nexec sleep 15\n", { mode: 0o755 });
+    await writeFile(join(dir.path, "auth.json"), JSON.stringify({ credsStore: "slow" }));
+    const stop = new AbortController();
+    await using server = await scriptedServer((_, response) => {
+      response.writeHead(401, { "www-authenticate": "Basic" }).end();
+    });
+    const env = { ...NO_HOME, PATH: `${dir.path}:${process.env["PATH"]}` };
+    await using client = testClient({ authFile: join(dir.path, "auth.json"), env });
+    const startedAt = performance.now();
+    const asking = client.resolve(at(server.host), { signal: stop.signal });
+    setTimeout(() => stop.abort(), 100);
+    await expect(asking).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+  });
+});
+
 describe("a refusal", () => {
   it("of a wrong password is UNAUTHORIZED with a hint, at once, and shows no secret", async () => {
     await using server = await startTokenServer({ users });

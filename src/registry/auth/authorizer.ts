@@ -66,7 +66,7 @@ export class Authorizer {
   async ready(context: AuthContext): Promise<Authorization | undefined> {
     const state = this.#hosts.get(context.endpoint.host);
     if (state === undefined) return undefined;
-    const credential = await this.#credentials.find(context.endpoint);
+    const credential = await this.#find(context);
     if (state.scheme === "basic") {
       return credential?.kind === "password" ? withCredential(basic(credential), [], credential) : undefined;
     }
@@ -91,7 +91,7 @@ export class Authorizer {
   async #answerBasic(context: AuthContext, refused: Authorization | undefined): Promise<Authorization | undefined> {
     const { endpoint } = context;
     // A password may be a short-lived one from a helper: ask for it again when the one we had is refused.
-    const credential = await this.#credentials.find(endpoint, { fresh: refused !== undefined });
+    const credential = await this.#find(context, { fresh: refused !== undefined });
     if (credential?.kind !== "password") return undefined;
     const header = basic(credential);
     if (header === refused?.header) return undefined;
@@ -112,7 +112,7 @@ export class Authorizer {
     const scopes = mergeScopes(state.scopes.get(key) ?? hints, asked, refused?.scopes ?? []);
     remember(state.scopes, key, scopes);
     if (refused?.fresh === true && sameScopes(refused.scopes, scopes)) return undefined;
-    const credential = await this.#credentials.find(context.endpoint);
+    const credential = await this.#find(context);
     const next = await this.#bearer(context, state, scopes, credential, refused);
     return next.header === refused?.header ? undefined : { ...next, fresh: true };
   }
@@ -181,6 +181,11 @@ export class Authorizer {
     return await abortable(started, own);
   }
 
+  /** A helper program may be waiting for somebody's finger; who does not want the answer any more need not wait as well. */
+  async #find({ endpoint, signal }: AuthContext, options?: { fresh: boolean }): Promise<Credential | undefined> {
+    return await abortable(this.#credentials.find(endpoint, options), signal);
+  }
+
   #lives(token: Token): boolean {
     // A little early, so that it does not expire on the way.
     return this.#clock.now() < token.expiresAt - 5000;
@@ -221,7 +226,7 @@ function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
   if (map.size > MOST_ENTRIES) map.delete(map.keys().next().value as K);
 }
 
-/** Leaves a shared promise when the caller's own signal is aborted. */
+/** Leaves a promise, which may be shared, when the caller's own signal is aborted. */
 async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return await promise;
   promise.catch(() => undefined);
