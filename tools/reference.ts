@@ -73,7 +73,8 @@ With \`--progress json\` each line on stderr is an event with a \`type\`: \`reso
 \`progress\`, \`unpack\`, \`retry\`, \`failover\`, \`throttle\`, \`fallback\`, \`wait\`, \`layer-verified\`, \`layer-present\`, \`layer-done\`, \`image-done\`,
 \`warning\`, \`log\`. All layers are queued before the first is begun, so that their \`total\`s give the whole. A \`progress\` event has \`digest\`,
 \`done\`, \`total\`, \`bytesPerSecond\`, \`etaSeconds\` (null while nothing moves) and the byte kinds \`network\`, \`local\`, \`data\`, \`zero\`; at most ten a
-second come for one digest, and the last state always.`;
+second come for one digest, and the last state always. While another process gets a blob, \`wait\` says every half second how much of it
+that has: \`done\` of \`total\`.`;
 
 function errorReference(): string {
   const rows = Object.entries(ERROR_TABLE).map(([name, { exit, hint }]) => [code(name), String(exit), hint]);
