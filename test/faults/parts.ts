@@ -29,7 +29,7 @@ export async function runParts(options: PartsOptions): Promise<readonly string[]
   const failures: string[] = [];
   if (parts.includes("network")) {
     const amount = quick
-      ? { every: 50, random: { small: 6, ranges: 0, large: 0 } }
+      ? { every: 70, random: { small: 4, ranges: 0, large: 0 } }
       : { random: { small: 440, ranges: 50, large: 12 } };
     const result = await runNetwork({ ...options, ...amount, name: "network" });
     log(`\nnetwork (${result.seconds} s)\n${result.report}\n`);
@@ -39,7 +39,7 @@ export async function runParts(options: PartsOptions): Promise<readonly string[]
   await using registry = await startRegistry({ dir: join(options.dir, "scenes-registry") });
   const scenes = await makeScenes(options.dir, registry.host, SCENE_BYTES, options.seed);
   if (parts.includes("kill")) {
-    const result = await runKills({ ...options, scenes, cases: quick ? 3 : 210, name: "kill" });
+    const result = await runKills({ ...options, scenes, cases: quick ? 2 : 210, name: "kill" });
     log(`\nkill -9 (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
