@@ -80,6 +80,14 @@ export const ERROR_TABLE = {
   PATH_INVALID: row(2, 400, "check the path"),
   IO: row(1, 500, "check the disk and the path"),
   FFI_UNAVAILABLE: row(1, 500, "this system or file system lacks what is needed"),
+  // snapshots
+  SNAPSHOT_NOT_FOUND: row(3, 404, "varve snapshots ls lists what there is"),
+  SNAPSHOT_EXISTS: row(1, 409, "choose another key, or remove the other one: varve snapshots rm KEY"),
+  SNAPSHOT_STATE: row(1, 409, "varve snapshots ls shows kinds and parents"),
+  SNAPSHOT_INVALID: row(2, 400, "see varve snapshots --help"),
+  DRIVER_UNAVAILABLE: row(1, 500, "varve snapshots ls --drivers tells what each driver needs"),
+  MOUNT_FAILED: row(1, 500, "varve snapshots ls --drivers tells what can be mounted here"),
+  INDEX_INVALID: row(1, 500, "the layer's index is damaged; varve fsck --repair makes it anew"),
   // run
   INTERRUPTED: row(130, 499, "run the same command again: it goes on where it stopped"),
   INTERNAL: row(1, 500, "this is a bug in varve; please report it with the output of --debug"),

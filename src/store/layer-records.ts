@@ -30,7 +30,7 @@ export class LayerRecords {
     const { digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt } = record;
     const connection = await this.#metadata.writable();
     const values = [digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt.getTime()];
-    connection.run("INSERT OR REPLACE INTO layers VALUES (?, ?, ?, ?, ?, ?, ?)", ...values);
+    connection.run(PUT, ...values);
   }
 
   async get(digest: Digest): Promise<LayerRecord | undefined> {
@@ -75,6 +75,10 @@ export class LayerRecords {
 }
 
 const PAGE = 500;
+
+const PUT = `
+  INSERT OR REPLACE INTO layers (digest, diff_id, media_type, size, uncompressed_size, entries, verified_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?)`;
 
 const SELECT = "SELECT digest, diff_id, media_type, size, uncompressed_size, entries, verified_at FROM layers";
 

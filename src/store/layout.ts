@@ -13,6 +13,8 @@ export class StoreLayout {
   readonly indexJson: string;
   readonly blobs: string;
   readonly ingests: string;
+  readonly layers: string;
+  readonly snapshots: string;
   readonly locks: string;
   readonly database: string;
 
@@ -22,6 +24,8 @@ export class StoreLayout {
     this.indexJson = join(root, "index.json");
     this.blobs = join(root, "blobs");
     this.ingests = join(root, "ingest");
+    this.layers = join(root, "layers");
+    this.snapshots = join(root, "snapshots");
     this.locks = join(root, "locks");
     this.database = join(root, "meta.db");
   }
@@ -32,6 +36,16 @@ export class StoreLayout {
 
   blob(digest: Digest): string {
     return join(this.blobs, digestAlgorithm(digest), digestHex(digest));
+  }
+
+  /** The folder of a layer that is held as it is, with its index. */
+  layer(diffId: Digest): string {
+    return join(this.layers, digestAlgorithm(diffId), digestHex(diffId));
+  }
+
+  /** The folder of a snapshot. */
+  snapshot(id: number): string {
+    return join(this.snapshots, String(id));
   }
 
   /** The folder of a partial blob. */

@@ -48,6 +48,33 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   INSERT INTO state VALUES ('index_wanted', 0), ('index_written', 0);
   `,
+  `
+  CREATE TABLE snapshots (
+    -- never used again, for it names a folder
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    driver     TEXT NOT NULL,
+    -- of an active snapshot or view its key, of a committed one its name
+    key        TEXT NOT NULL,
+    kind       TEXT NOT NULL CHECK (kind IN ('active', 'view', 'committed')),
+    parent     INTEGER REFERENCES snapshots (id),
+    diff_id    TEXT,
+    -- the snapshot whose folder holds the tree, when it is shared
+    tree       INTEGER REFERENCES snapshots (id),
+    bytes      INTEGER NOT NULL,
+    inodes     INTEGER NOT NULL,
+    -- a JSON object of strings
+    labels     TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    UNIQUE (driver, key)
+  ) STRICT;
+  CREATE INDEX snapshots_by_parent ON snapshots (parent);
+  CREATE INDEX snapshots_by_tree ON snapshots (tree);
+  CREATE INDEX snapshots_by_diff_id ON snapshots (diff_id);
+
+  -- when the blob was given up because its layer is held unpacked
+  ALTER TABLE layers ADD COLUMN discarded_at INTEGER;
+  `,
 ];
 
 export const SCHEMA_VERSION: number = MIGRATIONS.length;
