@@ -7,26 +7,19 @@ import { isVarveError, toError, VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
 import type { FrontFile } from "../layer/threads.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { digestAlgorithm, type Digest } from "../oci/digest.ts";
-import { formatReference, type Reference } from "../oci/reference.ts";
+import { digestAlgorithm } from "../oci/digest.ts";
+import { formatReference } from "../oci/reference.ts";
 import type { Plan } from "../plan/plan.ts";
 import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
-import { noBytes } from "../recipe/bytes.ts";
 import type { TransferBudget } from "../recipe/limiter.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
 import { planFetch } from "./plan-fetch.ts";
+import { isChecked, presentResult, resultOf, type LayerTask } from "./present-layer.ts";
 import type { LayerResult } from "./pull-result.ts";
 import type { Tally } from "./tally.ts";
 import { watchOther } from "./watch-other.ts";
-
-export interface LayerTask {
-  readonly reference: Reference;
-  readonly blob: Descriptor;
-  /** Undefined for the layers of artifacts. */
-  readonly diffId: Digest | undefined;
-}
 
 export interface FetchOptions {
   readonly budget: TransferBudget;
@@ -166,22 +159,6 @@ async function presentLayer(
   return { result: presentResult(context, task), resumedBytes: 0 };
 }
 
-/** Whether there is nothing to do for a layer; of a store that nobody removes it from. */
-export async function isPresent(context: TransferContext, task: LayerTask, check: boolean): Promise<boolean> {
-  const content = await context.store.content.stat(task.blob.digest);
-  return content?.size === task.blob.size && (!check || (await isChecked(context, task)));
-}
-
-/** Tells that a layer is here, and what a report says of it. */
-export function presentResult(context: TransferContext, task: LayerTask): LayerResult {
-  context.onProgress({ type: "layer-present", digest: task.blob.digest, total: task.blob.size });
-  return resultOf(task, { how: "present" });
-}
-
-async function isChecked({ store }: TransferContext, { blob, diffId }: LayerTask): Promise<boolean> {
-  return diffId === undefined || (await store.layers.get(blob.digest))?.diffId === diffId;
-}
-
 /** @throws VarveError `DIFFID_MISMATCH`, `LAYER_INVALID`, `COMPRESSION_INVALID` */
 async function checkDiffId(
   { threads }: TransferContext,
@@ -224,9 +201,4 @@ export async function planLayer(
   });
   const { network, local, data, zero } = cost;
   return resultOf(task, { how: how === "resumed" ? "resumed" : "full", bytes: { network, local, data, zero }, why });
-}
-
-function resultOf(task: LayerTask, facts: Partial<LayerResult> & Pick<LayerResult, "how">): LayerResult {
-  const { digest, mediaType, size } = task.blob;
-  return { digest, diffId: task.diffId ?? null, mediaType, size, bytes: noBytes(), fallbacks: [], ...facts };
 }

@@ -9,14 +9,12 @@ import { isLayerType } from "../oci/media-types.ts";
 import { formatPlatform, type Platform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import { addBytes, noBytes } from "../recipe/bytes.ts";
-import { TransferBudget } from "../recipe/limiter.ts";
 import type { TransferContext } from "./context.ts";
-import { fetchLayer, isPresent, planLayer, presentResult, type LayerOutcome, type LayerTask } from "./fetch-layer.ts";
-import { inParallel } from "./in-parallel.ts";
+import type { LayerOutcome } from "./fetch-layer.ts";
+import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
 import type { LayerResult, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
-import { ensureRoom, explainNoRoom } from "./space.ts";
 import { Tally } from "./tally.ts";
 
 export interface PullOptions {
@@ -86,6 +84,7 @@ async function planAll(context: TransferContext, tasks: readonly LayerTask[], op
   const distinct = distinctTasks(tasks);
   const facts = { layersLeft: distinct.length, concurrency: options.concurrency ?? DEFAULT_CONCURRENCY };
   const results: LayerResult[] = [];
+  const { planLayer } = await import("./fetch-layer.ts");
   for (const task of distinct) results.push(await planLayer(context, task, facts));
   return { status: "planned", layers: inOrder(tasks, results), resumedBytes: 0 };
 }
@@ -102,6 +101,7 @@ async function carryOut(
   const { leases } = store;
   const present = await findAllPresent(context, image, tasks, options.unpack ?? true);
   if (present !== undefined) return { status: "up-to-date", layers: present, resumedBytes: 0 };
+  const { ensureRoom, explainNoRoom } = await import("./space.ts");
   const wanted = { name: image.name, blobs: [image.manifest.config, ...image.manifest.layers] };
   await ensureRoom(store, wanted);
   await using lease = await leases.create();
@@ -146,6 +146,7 @@ async function getLayers(
   tally: Tally,
 ): Promise<Done> {
   const { signal } = context;
+  const [{ fetchLayer }, { TransferBudget }, { inParallel }] = await loadFetching();
   // The largest goes first: it is the longest way to the end, and the small ones fill the gaps.
   const queue = distinctTasks(tasks).toSorted((a, b) => b.blob.size - a.blob.size);
   const failed = new AbortController();
@@ -176,6 +177,11 @@ async function getLayers(
     layers: inOrder(tasks, results),
     resumedBytes: outcomes.reduce((sum, outcome) => sum + outcome.resumedBytes, 0),
   };
+}
+
+/** What a pull that is up to date never needs, and would pay more for than for its work. */
+function loadFetching() {
+  return Promise.all([import("./fetch-layer.ts"), import("../recipe/limiter.ts"), import("./in-parallel.ts")]);
 }
 
 /** Tells of all layers before the first is begun, so that whoever looks on knows how much there is in all. */
