@@ -28,12 +28,12 @@ export function connect(settings: Settings, bound: Run): Services {
     return opened.use(new RegistryClient(settings.transport));
   });
   const local = memoized(async (options: StoreOptions): Promise<TransferContext> => {
-    const [{ openStore }, { LayerPool }] = await Promise.all([
+    const [{ openStore }, { ThreadsOnDemand }] = await Promise.all([
       import("./store/store.ts"),
-      import("./workers/layer-pool.ts"),
+      import("./workers/threads-on-demand.ts"),
     ]);
     const store = opened.use(await openStore(settings.root, options));
-    return { ...bound, store, threads: opened.use(new LayerPool()), registry: NO_REGISTRY };
+    return { ...bound, store, threads: opened.use(new ThreadsOnDemand()), registry: NO_REGISTRY };
   });
   const online = async (options: StoreOptions): Promise<TransferContext> => {
     return { ...(await local(options)), registry: await registry() };

@@ -1,5 +1,4 @@
 /** The uncompressed tar of a stored layer as a stream that knows its digest when it has ended. */
-import { decompress } from "../codec/decompress.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { Digester, type Digest, type DigestAlgorithm } from "../oci/digest.ts";
 
@@ -39,6 +38,8 @@ export interface TarStreamOptions {
 /** Decompresses `blob` (told by its magic) and hashes the tar on the way, in the caller's thread. */
 export function tarStreamOf(blob: AsyncIterable<Uint8Array>, { algorithm, signal }: TarStreamOptions): TarStream {
   return new TarStream(async function* (stream) {
+    // Imported here, because whoever only passes streams on has no use for it.
+    const { decompress } = await import("../codec/decompress.ts");
     const digester = new Digester(algorithm);
     for await (const chunk of decompress(blob, { signal, lend: true })) {
       digester.update(chunk);

@@ -8,11 +8,11 @@ import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { digestAlgorithm, digestOf, isDigest, type Digest } from "../oci/digest.ts";
 import type { FileLock } from "../sys/flock.ts";
 import { hashBlob, readBlob, statBlob } from "./blob-file.ts";
-import { IngestFolder, type StepHook } from "./ingest-folder.ts";
-import { allocatedBytes, arrivedBytes, claimedRanges, listIngests, type IngestInfo } from "./ingests.ts";
+import type { IngestFolder, StepHook } from "./ingest-folder.ts";
+import type * as Ingests from "./ingests.ts";
 import { ALGORITHMS, type StoreLayout } from "./layout.ts";
 import type { LockWaitOptions, StoreLocks } from "./locks.ts";
-import { PartialBlob } from "./partial-blob.ts";
+import type { PartialBlob } from "./partial-blob.ts";
 import type { ByteRange, ContentInfo, Ingest, ReadOptions } from "./types.ts";
 
 export interface ContentStoreOptions {
@@ -91,7 +91,7 @@ export class ContentStore {
     const lock = await this.#options.locks.digest(digest, options);
     let kept = false;
     try {
-      const folder = new IngestFolder(this.#layout, digest);
+      const folder = await this.#folder(digest);
       const present = await this.#present(digest, size, options.signal);
       if (present !== undefined) {
         await folder.remove();
@@ -121,7 +121,7 @@ export class ContentStore {
     try {
       const present = await this.stat(digest);
       if (present?.size === bytes.length && (await hashBlob(present.path, digest)) === digest) return present;
-      await using partial = await this.#open(new IngestFolder(this.#layout, digest), bytes.length, lock);
+      await using partial = await this.#open(await this.#folder(digest), bytes.length, lock);
       kept = true;
       await partial.write(0, bytes);
       return await partial.commit(computed);
@@ -210,25 +210,29 @@ export class ContentStore {
   }
 
   /** What the store has of a blob that is not whole, as far as its journal says; for plans. */
-  partial(digest: Digest): Promise<ByteRange[]> {
+  async partial(digest: Digest): Promise<ByteRange[]> {
+    const { claimedRanges } = await ingests();
     return claimedRanges(this.#layout, digest);
   }
 
   /** About how many bytes of a blob are here, whoever is at work on it: for telling how far it is. */
   async arrived({ digest, size }: { readonly digest: Digest; readonly size: number }): Promise<number> {
     if ((await this.stat(digest)) !== undefined) return size;
+    const { arrivedBytes } = await ingests();
     return Math.min(size, await arrivedBytes(this.#layout, digest));
   }
 
   /** Disk space that it will still take to have the blob whole, in bytes; nothing when it is. */
   async missingSpace({ digest, size }: { readonly digest: Digest; readonly size: number }): Promise<number> {
     if ((await this.stat(digest))?.size === size) return 0;
+    const { allocatedBytes } = await ingests();
     return Math.max(0, size - (await allocatedBytes(this.#layout, digest)));
   }
 
   /** All partial blobs, in no order. */
-  ingests(): AsyncIterable<IngestInfo> {
-    return listIngests(this.#layout);
+  async *ingests(): AsyncGenerator<Ingests.IngestInfo> {
+    const { listIngests } = await ingests();
+    yield* listIngests(this.#layout);
   }
 
   /**
@@ -236,7 +240,7 @@ export class ContentStore {
    * @returns whether it was dropped
    */
   async removeIngest(digest: Digest, options: RemoveOptions = {}): Promise<boolean> {
-    return this.#removing(digest, options, () => new IngestFolder(this.#layout, digest).discard(this.#options.step));
+    return this.#removing(digest, options, async () => (await this.#folder(digest)).discard(this.#options.step));
   }
 
   async #removing(digest: Digest, { unless }: RemoveOptions, work: () => Promise<void>): Promise<boolean> {
@@ -257,7 +261,13 @@ export class ContentStore {
     }
   }
 
-  #open(folder: IngestFolder, size: number, lock: FileLock): Promise<PartialBlob> {
+  async #folder(digest: Digest): Promise<IngestFolder> {
+    const { IngestFolder } = await import("./ingest-folder.ts");
+    return new IngestFolder(this.#layout, digest);
+  }
+
+  async #open(folder: IngestFolder, size: number, lock: FileLock): Promise<PartialBlob> {
+    const { PartialBlob } = await import("./partial-blob.ts");
     return PartialBlob.open({ ...this.#options, folder, size, lock });
   }
 
@@ -273,6 +283,11 @@ export class ContentStore {
     if (this.#options.readOnly)
       throw new VarveError("STORE_READ_ONLY", `the store at ${this.#layout.root} is open for reading only`);
   }
+}
+
+/** Loaded when there is partial data to look at: who only reads pays for none of it. */
+function ingests(): Promise<typeof Ingests> {
+  return import("./ingests.ts");
 }
 
 async function checkOrClose(partial: PartialBlob, signal: AbortSignal | undefined): Promise<void> {

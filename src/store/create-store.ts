@@ -7,8 +7,6 @@ import { join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { makeDirectory } from "../sys/make-directory.ts";
-import { replaceFile, syncNames } from "./durable.ts";
-import { EMPTY_INDEX } from "./image-index.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { StoreLocks } from "./locks.ts";
 import { SCHEMA_VERSION } from "./migrations.ts";
@@ -24,6 +22,7 @@ const HARMLESS = new Set([
   "index.json",
   ".index.json.new",
   ".oci-layout.new",
+  ".reserve",
   "lost+found",
 ]);
 /** An SQLite file begins with this, and has `user_version` at this byte (SQLite file format §1.3). */
@@ -63,6 +62,10 @@ export async function checkStore(layout: StoreLayout): Promise<void> {
 async function writeLayout(layout: StoreLayout, locks: StoreLocks, sync: boolean): Promise<void> {
   using _lock = await locks.named("store");
   if (await isLayout(layout)) return;
+  const [{ replaceFile, syncNames }, { EMPTY_INDEX }] = await Promise.all([
+    import("./durable.ts"),
+    import("./image-index.ts"),
+  ]);
   const options = { mode: 0o644, ...(sync && { syncIn: layout.root }) };
   await mkdir(layout.blobDirectory("sha256"), { recursive: true });
   if (sync) await syncNames(layout.blobs);

@@ -9,8 +9,8 @@ import type { Connection } from "./connection.ts";
 import type { Metadata } from "./database.ts";
 import type { ImageEntry, ImageStore } from "./images.ts";
 import { ALGORITHMS, type StoreLayout } from "./layout.ts";
-import { findPartials, type Partial } from "./partials.ts";
-import { imagesInIndex, indexFault, type RecoveredImage } from "./recover.ts";
+import type { Partial } from "./partials.ts";
+import type { RecoveredImage } from "./recover.ts";
 
 const MOST_PROBLEMS = 20;
 
@@ -60,11 +60,12 @@ export class Examination {
 
   /** Images that index.json names and the database does not, when it never knew any: it is not the one that wrote that file. */
   async lostImages(): Promise<RecoveredImage[]> {
-    return (await this.#images.changes()) === 0 ? imagesInIndex(this.#layout) : [];
+    return (await this.#images.changes()) === 0 ? this.imagesInIndex() : [];
   }
 
   /** All that index.json tells of images. */
-  imagesInIndex(): Promise<RecoveredImage[]> {
+  async imagesInIndex(): Promise<RecoveredImage[]> {
+    const { imagesInIndex } = await import("./recover.ts");
     return imagesInIndex(this.#layout);
   }
 
@@ -72,6 +73,7 @@ export class Examination {
   async indexFault(): Promise<string | undefined> {
     // Neither is a store that is not made yet.
     if (!existsSync(this.#layout.blobs) || (await this.#images.isIndexDue())) return undefined;
+    const { indexFault } = await import("./recover.ts");
     return indexFault(this.#layout, await this.#images.list());
   }
 
@@ -86,8 +88,9 @@ export class Examination {
     }
   }
 
-  partials(): AsyncIterable<Partial> {
-    return findPartials(this.#layout);
+  async *partials(): AsyncGenerator<Partial> {
+    const { findPartials } = await import("./partials.ts");
+    yield* findPartials(this.#layout);
   }
 
   /** Moves a damaged database aside; the next use makes an empty one. @returns where it is now */

@@ -20,7 +20,7 @@ import { isDigest } from "../oci/digest.ts";
 import { MEDIA_TYPES } from "../oci/media-types.ts";
 import { parseJson, type JsonObject, type JsonValue } from "../oci/strict-json.ts";
 import { replaceFile } from "./durable.ts";
-import type { ImageRecord } from "./image-record.ts";
+import { tagOf, type ImageRecord } from "./image-record.ts";
 import type { StoreLayout } from "./layout.ts";
 
 const REF_NAME = "org.opencontainers.image.ref.name";
@@ -93,11 +93,6 @@ export async function ownEntries(layout: StoreLayout): Promise<OwnEntry[] | unde
 /** All names that index.json has, whoever made them. */
 export async function refNames(layout: StoreLayout): Promise<ReadonlySet<string | undefined>> {
   return new Set(entriesOf(await readIndex(layout)).map(refName));
-}
-
-/** The tag of a reference: what stands after the colon of its last part, before a digest. */
-export function tagOf(name: string): string | undefined {
-  return /^[^@]*:([^:/@]+)(?:@|$)/.exec(name)?.[1];
 }
 
 function newestByTag(images: readonly ImageRecord[]): Map<string, ImageRecord> {

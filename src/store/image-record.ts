@@ -44,6 +44,11 @@ export function upsertImage(connection: Connection, entry: ImageEntry, now: numb
   return toRecord(connection.get(UPSERT, name, ...root, JSON.stringify(manifest), configDigest, now, now)!);
 }
 
+/** The tag of a reference: what stands after the colon of its last part, before a digest. */
+export function tagOf(name: string): string | undefined {
+  return /^[^@]*:([^:/@]+)(?:@|$)/.exec(name)?.[1];
+}
+
 function toRecord(row: Row): ImageRecord {
   const configDigest = row["config_digest"] as Digest | null;
   return {

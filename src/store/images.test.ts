@@ -7,7 +7,7 @@ import { putImage, type PutImage } from "../../test/kit/store/put-image.ts";
 import { findPeer } from "../../test/kit/peers.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import { digestOf } from "../oci/digest.ts";
-import { tagOf } from "./image-index.ts";
+import { tagOf } from "./image-record.ts";
 import { openStore } from "./store.ts";
 
 const REF = "org.opencontainers.image.ref.name";

@@ -5,8 +5,7 @@
 import { VarveError } from "../errors/varve-error.ts";
 import type { Connection } from "./connection.ts";
 import type { Metadata } from "./database.ts";
-import { tagOf, writeImageIndex } from "./image-index.ts";
-import { selectImage, selectImages, upsertImage, type ImageEntry, type ImageRecord } from "./image-record.ts";
+import { selectImage, selectImages, tagOf, upsertImage, type ImageEntry, type ImageRecord } from "./image-record.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { StoreLocks } from "./locks.ts";
 
@@ -132,6 +131,7 @@ export class ImageStore {
     const connection = await metadata.writable();
     const { wanted, written } = indexState(connection);
     if (wanted === written && options.force !== true) return;
+    const { writeImageIndex } = await import("./image-index.ts");
     await writeImageIndex(layout, selectImages(connection), { sync });
     connection.run("UPDATE state SET value = ? WHERE key = 'index_written'", wanted);
   }

@@ -3,8 +3,8 @@ import { isVarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { Fields } from "../oci/fields.ts";
 import { parseDescriptor } from "../oci/parse-descriptor.ts";
-import { ownEntries, refNames, tagOf } from "./image-index.ts";
-import type { ImageRecord } from "./image-record.ts";
+import { ownEntries, refNames } from "./image-index.ts";
+import { tagOf, type ImageRecord } from "./image-record.ts";
 import type { StoreLayout } from "./layout.ts";
 
 export interface RecoveredImage {

@@ -1,25 +1,26 @@
 /** A store as a whole: one directory that is an OCI image layout, with the metadata and the locks that belong to it. */
+import { readdir } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { collectGarbage, type Collection, type CollectOptions } from "./collect.ts";
+import type { Collection, CollectOptions } from "./collect.ts";
 import { ContentStore } from "./content.ts";
 import { checkStore, createStore } from "./create-store.ts";
 import { Metadata } from "./database.ts";
 import { Examination } from "./examine.ts";
-import { readForeign } from "./image-index.ts";
 import { ImageStore } from "./images.ts";
 import type { StepHook } from "./ingest-folder.ts";
-import { sweepIngests } from "./ingests.ts";
 import { LayerRecords } from "./layer-records.ts";
 import { StoreLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
 import { StoreLocks } from "./locks.ts";
-import { removeUnreferenced, type Removal } from "./unreferenced.ts";
+import type { Removal } from "./unreferenced.ts";
 
 export interface StoreOptions {
   /** Only read, and make nothing, so that it works on a read-only file system. A root that is missing reads as empty. Default false. */
   readonly readOnly?: boolean;
+  /** For work that frees space: it may use the store's reserve on a disk that has no room at all. Default false. */
+  readonly reclaims?: boolean;
   /** Whether content and metadata survive a power cut once they are called stored. Default true. */
   readonly sync?: boolean;
   /** Milliseconds since 1970, for timestamps and the expiry of leases. Default `Date.now`. */
@@ -59,13 +60,15 @@ export interface Store extends AsyncDisposable {
  * `PERMISSION`, `NO_SPACE`, `IO`
  */
 export async function openStore(root: string, options: StoreOptions = {}): Promise<Store> {
-  const { readOnly = false, sync = true, clock = Date.now, onStep = () => {}, checkpointBytes } = options;
+  const { readOnly = false, reclaims = false, sync = true, clock = Date.now, onStep = () => {} } = options;
+  const { checkpointBytes } = options;
   const layout = new StoreLayout(resolve(root));
+  if (reclaims) await useReserve(layout);
   const locks = new StoreLocks(layout.locks);
   if (readOnly) await checkStore(layout);
   else await createStore(layout, locks, sync);
   // Tidying up can wait when it fails; what really is wrong shows at work.
-  if (!readOnly) await sweepIngests(layout, locks).catch(() => {});
+  if (!readOnly) await tidyUp(layout, locks).catch(() => {});
 
   const metadata = new Metadata({ layout, locks, readOnly, sync });
   const leases = new Leases(metadata, locks, clock);
@@ -82,7 +85,10 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
   const parts = { layout, locks, content, images, layers, metadata };
-  const close = (): Promise<void> => metadata.close();
+  const close = async (): Promise<void> => {
+    await metadata.close();
+    if (reclaims) await keepReserve(layout);
+  };
   return {
     root: layout.root,
     content,
@@ -91,10 +97,22 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     leases,
     locks,
     examination: new Examination(layout, metadata, images),
-    removeUnreferenced: (digests) => removeUnreferenced(parts, digests),
-    foreignRoots: async () => (await readForeign(layout)).descriptors,
-    collectGarbage: (options) => collectGarbage({ ...parts, leases, now: clock, step: onStep }, options),
+    async removeUnreferenced(digests) {
+      const { removeUnreferenced } = await import("./unreferenced.ts");
+      return removeUnreferenced(parts, digests);
+    },
+    foreignRoots: async () => (await (await import("./image-index.ts")).readForeign(layout)).descriptors,
+    async collectGarbage(options) {
+      const { collectGarbage } = await import("./collect.ts");
+      return collectGarbage({ ...parts, leases, now: clock, step: onStep }, options);
+    },
     close,
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Nearly always there is nothing to tidy up, and then what would do it need not be loaded. */
+async function tidyUp(layout: StoreLayout, locks: StoreLocks): Promise<void> {
+  if ((await readdir(layout.ingests)).length === 0) return;
+  await (await import("./ingests.ts")).sweepIngests(layout, locks);
 }

@@ -1,0 +1,36 @@
+/**
+ * The pool of layer threads, loaded when the first layer comes: a pull that finds everything in the store needs none, and loading
+ * the pool would cost it more than its own work.
+ */
+import type { LayerCheck } from "../layer/check-layer.ts";
+import { TarStream, type TarStreamOptions } from "../layer/tar-stream.ts";
+import type { FrontFile, LayerThreads } from "../layer/threads.ts";
+import type { LayerPool } from "./layer-pool.ts";
+
+export class ThreadsOnDemand implements LayerThreads {
+  #pool: Promise<LayerPool> | undefined;
+
+  async check(file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> {
+    return (await this.#load()).check(file, options);
+  }
+
+  open(blob: { readonly path: string; readonly size: number }, options: TarStreamOptions): TarStream {
+    // At once, so that bytes are ahead when the first is asked for; a failure is for whoever asks.
+    const opening = this.#load().then((pool) => pool.open(blob, options));
+    opening.catch(() => undefined);
+    return new TarStream(async function* (stream) {
+      const source = await opening;
+      yield* source;
+      stream.ended(source.diffId);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await (await this.#pool)?.[Symbol.asyncDispose]();
+  }
+
+  #load(): Promise<LayerPool> {
+    this.#pool ??= import("./layer-pool.ts").then(({ LayerPool }) => new LayerPool());
+    return this.#pool;
+  }
+}
