@@ -40,6 +40,7 @@ export function connect(settings: Settings, bound: Run): Services {
   };
   /** Plans, lists and copies to files make nothing in the store, not even the store. */
   const reading = { readOnly: true };
+  const reclaiming = { reclaims: true };
   const source = (image: string, options: StoreOptions): Promise<TransferContext> =>
     image.startsWith("docker://") ? online(options) : local(options);
   return {
@@ -65,15 +66,16 @@ export function connect(settings: Settings, bound: Run): Services {
     },
     listImages: async () => (await import("./transfer/images.ts")).listImages(await local(reading)),
     tagImage: async (...args) => (await import("./transfer/images.ts")).tagImage(await local({}), ...args),
-    removeImages: async (...args) => (await import("./transfer/images.ts")).removeImages(await local({}), ...args),
+    removeImages: async (...args) =>
+      (await import("./transfer/images.ts")).removeImages(await local(reclaiming), ...args),
     diskUsage: async () => (await import("./transfer/disk-usage.ts")).diskUsage(await local(reading)),
     async collectGarbage(options) {
       const { collectGarbage } = await import("./transfer/gc.ts");
-      return collectGarbage(await local(options?.dryRun === true ? reading : {}), options);
+      return collectGarbage(await local(options?.dryRun === true ? reading : reclaiming), options);
     },
     async prune(options) {
       const { prune } = await import("./transfer/prune.ts");
-      return prune(await local(options?.dryRun === true ? reading : {}), options);
+      return prune(await local(options?.dryRun === true ? reading : reclaiming), options);
     },
     async checkStore(options) {
       const { checkStore } = await import("./transfer/fsck.ts");

@@ -101,10 +101,12 @@ export class Metadata {
     let connection: Connection | undefined;
     try {
       connection = new Connection(new DatabaseSync(layout.database, { timeout: BUSY_TIMEOUT_MS }), layout.database);
-      refuseNewer(schemaVersion(connection), layout.database);
+      const version = schemaVersion(connection);
+      refuseNewer(version, layout.database);
       connection.exec("PRAGMA journal_mode = WAL");
       connection.exec(`PRAGMA synchronous = ${sync ? "FULL" : "OFF"}`);
       migrate(connection);
+      if (version !== SCHEMA_VERSION) await (await import("./reserve.ts")).keepReserve(layout);
       return connection;
     } catch (error) {
       connection?.[Symbol.dispose]();

@@ -17,6 +17,8 @@ export class StoreLayout {
   readonly snapshots: string;
   readonly locks: string;
   readonly database: string;
+  /** See reserve.ts. */
+  readonly reserve: string;
 
   constructor(root: string) {
     this.root = root;
@@ -28,6 +30,7 @@ export class StoreLayout {
     this.snapshots = join(root, "snapshots");
     this.locks = join(root, "locks");
     this.database = join(root, "meta.db");
+    this.reserve = join(root, ".reserve");
   }
 
   blobDirectory(algorithm: DigestAlgorithm): string {

@@ -34,7 +34,15 @@ describe("opening a store", () => {
     const root = join(dir.path, "a/b");
     await makeStore(root);
     expect(JSON.parse(await readFile(join(root, "oci-layout"), "utf8"))).toEqual({ imageLayoutVersion: "1.0.0" });
-    expect((await readdir(root)).sort()).toEqual(["blobs", "index.json", "ingest", "locks", "meta.db", "oci-layout"]);
+    expect((await readdir(root)).sort()).toEqual([
+      ".reserve",
+      "blobs",
+      "index.json",
+      "ingest",
+      "locks",
+      "meta.db",
+      "oci-layout",
+    ]);
     expect((await stat(root)).mode & 0o777).toBe(isRoot ? 0o755 : 0o700);
     await using store = await openStore(root);
     expect((await store.images.list()).map(({ name }) => name)).toEqual([NAME]);

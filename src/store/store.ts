@@ -63,7 +63,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   const { readOnly = false, reclaims = false, sync = true, clock = Date.now, onStep = () => {} } = options;
   const { checkpointBytes } = options;
   const layout = new StoreLayout(resolve(root));
-  if (reclaims) await useReserve(layout);
+  if (reclaims) await (await import("./reserve.ts")).useReserve(layout);
   const locks = new StoreLocks(layout.locks);
   if (readOnly) await checkStore(layout);
   else await createStore(layout, locks, sync);
@@ -87,7 +87,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   const parts = { layout, locks, content, images, layers, metadata };
   const close = async (): Promise<void> => {
     await metadata.close();
-    if (reclaims) await keepReserve(layout);
+    if (reclaims) await (await import("./reserve.ts")).keepReserve(layout);
   };
   return {
     root: layout.root,
