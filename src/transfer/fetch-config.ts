@@ -4,6 +4,7 @@ import { MAX_DOCUMENT_BYTES, type Manifest } from "../oci/manifest.ts";
 import type { Reference } from "../oci/reference.ts";
 import type { TransferContext } from "./context.ts";
 import { heldBytes } from "./held-bytes.ts";
+import { secondTry } from "./second-try.ts";
 import type { Tally } from "./tally.ts";
 
 export interface ConfigOptions {
@@ -28,7 +29,14 @@ export async function fetchConfig(
   const fetch = async (): Promise<Uint8Array> => {
     const { registry, signal, onProgress } = context;
     const onEvent = options.tally.telling(onProgress);
-    const bytes = await registry.fetchBlobBytes(reference, config, { limit: MAX_DOCUMENT_BYTES, signal, onEvent });
+    const limits = { limit: MAX_DOCUMENT_BYTES, signal, onEvent };
+    const bytes = await secondTry(
+      () => registry.fetchBlobBytes(reference, config, limits),
+      ({ message: reason }) => {
+        registry.distrust(config.digest);
+        onProgress({ type: "fallback", digest: config.digest, from: "first try", reason });
+      },
+    );
     return checked(bytes, options);
   };
   if (options.store === undefined || config.data !== undefined || config.size > MAX_DOCUMENT_BYTES) return fetch();

@@ -13,6 +13,7 @@ import type { TransferContext } from "./context.ts";
 import { fetchConfig } from "./fetch-config.ts";
 import { heldBytes } from "./held-bytes.ts";
 import { MAX_INDEX_DEPTH, pickPlatform } from "./pick-platform.ts";
+import { secondTry } from "./second-try.ts";
 import type { Tally } from "./tally.ts";
 
 export interface ResolvedImage {
@@ -97,12 +98,16 @@ async function fetchDocument(
 ): Promise<Manifest | Index> {
   const held = await heldBytes(store, wanted.digest);
   if (held !== undefined) return parseManifest(held, { expected: { digest: wanted.digest } });
-  return registry.fetchManifest(withDigest(reference, wanted.digest), {
+  const ask = {
     digest: wanted.digest,
     ...(wanted.size !== undefined && { size: wanted.size }),
     signal,
     onEvent: tally.telling(onProgress),
-  });
+  };
+  return secondTry(
+    () => registry.fetchManifest(withDigest(reference, wanted.digest), ask),
+    ({ message: reason }) => onProgress({ type: "fallback", digest: wanted.digest, from: "first try", reason }),
+  );
 }
 
 function readConfig(bytes: Uint8Array, manifest: Manifest): ImageConfig {

@@ -130,6 +130,16 @@ describe("documents", () => {
     await expectWhole(broken, result);
     expect(result.retries).toBeGreaterThan(0);
   });
+
+  it.each([
+    ["a manifest", { path: /\/manifests\/sha256/, method: "GET", nth: 1, fault: { kind: "flip", atByte: 9 } }],
+    ["a config", { path: new RegExp(image.config.digest), nth: 1, fault: { kind: "flip", atByte: 9 } }],
+  ] as [string, FaultRule][])("%s with a flipped bit is asked for once more, and it is told", async (_, rule) => {
+    const broken = await behind([rule]);
+    await expectWhole(broken, await broken.pull());
+    expect(broken.events).toContainEqual(expect.objectContaining({ type: "fallback", from: "first try" }));
+    expect(broken.proxy.strikes).toHaveLength(1);
+  });
 });
 
 describe("ranges", () => {
