@@ -1,5 +1,5 @@
-/** What --debug tells of HTTP: every request that undici makes, and no secret. */
-import { createServer, type Server } from "node:http";
+/** What --debug tells of HTTP: every request that undici or Node's own client makes, and no secret. */
+import { createServer, get, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { request } from "undici";
@@ -46,4 +46,22 @@ it("tells why a request failed, and nothing once it is over", async () => {
   log[Symbol.dispose]();
   await expect(request("http://127.0.0.1:1/v2/")).rejects.toThrow("ECONNREFUSED");
   expect(lines).toHaveLength(1);
+});
+
+it("tells of what Node's own client asks for just the same", async () => {
+  const lines: string[] = [];
+  using _log = logRequests({ debug: (line) => void lines.push(line) }, () => 5);
+  const ask = (url: string): Promise<unknown> =>
+    new Promise((resolve) => {
+      get(url, { headers: { authorization: "Bearer s3cret" } }, (answer) => answer.resume().once("end", resolve)).once(
+        "error",
+        resolve,
+      );
+    });
+  await ask(`${origin}/v2/a/manifests/1?account=me`);
+  await ask("http://127.0.0.1:1/v2/");
+  expect(lines).toEqual([
+    `GET ${origin}/v2/a/manifests/1?account=... (with Bearer): 206 after 0 ms`,
+    "GET http://127.0.0.1:1/v2/ (with Bearer): ECONNREFUSED after 0 ms",
+  ]);
 });

@@ -192,6 +192,7 @@ export class BlobOpener {
       path: "",
       // Compression on top would make offsets and sizes those of the compressed bytes.
       headers: { "accept-encoding": "identity", ...range },
+      bulk: true,
       subject: this.#context.subject,
       ...this.#caller,
     };

@@ -2,13 +2,15 @@
  * Authenticated exchanges with one endpoint: finds out which scheme it speaks, answers its challenges, and names it in
  * errors. Does not retry; attempts.ts does.
  */
-import { STATUS_CODES } from "node:http";
 import type { TransportEvent } from "./blob-source.ts";
 import type { Authorizer, AuthContext, Authorization } from "./auth/authorizer.ts";
 import { portFollowsScheme, type Endpoint, type Scheme } from "./endpoint.ts";
+import { builtinHttp } from "./transport/builtin.ts";
 import { errorText } from "./transport/error-text.ts";
 import { readErrorBody } from "./transport/body.ts";
+import { isLoopback } from "./transport/loopback.ts";
 import { isRefused, networkFailure, speaksNoTls } from "./transport/network-failure.ts";
+import { speaksPlainHttp } from "./transport/plain-probe.ts";
 import { parseRetryAfter } from "./transport/retry-after.ts";
 import { statusFailure } from "./transport/status-failure.ts";
 import { header, type Headers, type HttpAnswer, type Transport } from "./transport/transport.ts";
@@ -25,6 +27,8 @@ export interface Ask {
   /** Default: true. */
   readonly repository?: boolean;
   readonly headers?: Headers;
+  /** As in {@link HttpRequest}. */
+  readonly bulk?: boolean;
   /** For messages: `manifest docker.io/library/debian:12`. */
   readonly subject: string;
   readonly signal?: AbortSignal | undefined;
@@ -88,6 +92,7 @@ export class Session {
       method: ask.method,
       url,
       headers: ask.headers ?? {},
+      bulk: ask.bulk ?? false,
       tls: tlsElsewhere(endpoint.tls),
       connectMs: endpoint.connectMs,
       doing: ask.subject,
@@ -115,7 +120,7 @@ export class Session {
   async #dispatch(endpoint: Endpoint, ask: Ask, authorization: Authorization | undefined): Promise<HttpAnswer> {
     const key = schemeKey(endpoint);
     const known = this.#schemes.get(key);
-    const candidates = known === undefined ? endpoint.schemes : [known];
+    const candidates = known === undefined ? await likelySchemes(endpoint, ask.signal) : [known];
     for (const [index, scheme] of candidates.entries()) {
       const last = index === candidates.length - 1;
       try {
@@ -177,6 +182,7 @@ function request(endpoint: Endpoint, ask: Ask, scheme: Scheme, authorization: Au
       ...endpoint.headers,
       ...(authorization === undefined ? {} : { authorization: authorization.header }),
     },
+    bulk: ask.bulk ?? false,
     tls: endpoint.tls,
     connectMs: endpoint.connectMs,
     doing: ask.subject,
@@ -187,7 +193,15 @@ function request(endpoint: Endpoint, ask: Ask, scheme: Scheme, authorization: Au
 
 /** The reason phrase, where it is not the one that everybody sends. */
 function ownWords({ status, reason, secrets }: SessionAnswer): string | undefined {
-  return reason === STATUS_CODES[status] ? undefined : errorText(reason, secrets);
+  return reason === builtinHttp().STATUS_CODES[status] ? undefined : errorText(reason, secrets);
+}
+
+/** A server on this machine that answers in plain HTTP need not be tried with TLS. */
+async function likelySchemes(endpoint: Endpoint, signal: AbortSignal | undefined): Promise<readonly Scheme[]> {
+  const { host, schemes } = endpoint;
+  const isOpen = schemes[0] === "https" && schemes.includes("http");
+  if (!isOpen || !isLoopback(host) || portFollowsScheme(endpoint)) return schemes;
+  return (await speaksPlainHttp(host, signal)) ? ["http"] : schemes;
 }
 
 function schemeKey(endpoint: Endpoint): string {

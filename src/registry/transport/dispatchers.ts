@@ -1,26 +1,40 @@
 /**
- * One undici agent for each way of connecting: direct or through a proxy, with these authorities and this client
- * certificate. HTTP/1.1 only: several connections beat one of h2 for bulk bytes.
+ * The HTTP client for blobs, and for all that goes through a proxy: one undici agent for each way of connecting, direct or through a
+ * proxy, with these authorities and this client certificate. HTTP/1.1 only: several connections beat one of h2 for bulk bytes.
  */
 import { Agent, ProxyAgent, type Dispatcher } from "undici";
 import type { Settings } from "../options.ts";
 import { proxyFor } from "./environment-proxy.ts";
-import { secureContextOf, type TlsSettings } from "./trust.ts";
+import { secureContextOf, tlsIdentity, type TlsSettings } from "./trust.ts";
+import type { Wire, WireAnswer, WireRequest } from "./wire.ts";
 
-export class Dispatchers implements AsyncDisposable {
+export class Dispatchers implements Wire {
   readonly #settings: Settings;
   readonly #byKey = new Map<string, Dispatcher>();
-  readonly #idOf = new WeakMap<TlsSettings, string>();
 
   constructor(settings: Settings) {
     this.#settings = settings;
   }
 
-  /** The agent for a URL. `connectMs` bounds the time until the connection stands. */
-  for(url: URL, tls: TlsSettings, connectMs: number): Dispatcher {
+  async request(request: WireRequest): Promise<WireAnswer> {
+    const { url, method, headers, body: text, signal, tls, connectMs } = request;
+    const { statusCode, statusText, ...answer } = await this.#for(url, tls, connectMs).request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method,
+      headers,
+      // A consumer that hashes and writes in between does not stop the socket for it.
+      highWaterMark: 1024 * 1024,
+      ...(text === undefined ? {} : { body: text }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    return { status: statusCode, reason: statusText, headers: answer.headers, body: answer.body };
+  }
+
+  #for(url: URL, tls: TlsSettings, connectMs: number): Dispatcher {
     const secure = url.protocol === "https:";
     const proxy = proxyFor(url, this.#settings.env);
-    const identity = secure || proxy?.protocol === "https:" ? this.#identity(tls) : "";
+    const identity = secure || proxy?.protocol === "https:" ? tlsIdentity(tls) : "";
     const key = `${connectMs} ${proxy?.href ?? ""} ${secure ? "tls" : "plain"} ${identity}`;
     let dispatcher = this.#byKey.get(key);
     if (dispatcher === undefined) {
@@ -61,15 +75,6 @@ export class Dispatchers implements AsyncDisposable {
         ...(proxy.protocol === "https:" ? connectionOptions({ ...tls, client: [], verify: true }) : {}),
       },
     });
-  }
-
-  #identity(tls: TlsSettings): string {
-    let id = this.#idOf.get(tls);
-    if (id === undefined) {
-      id = JSON.stringify([tls.verify, tls.authorities, tls.client.map((pair) => [pair.cert, pair.key])]);
-      this.#idOf.set(tls, id);
-    }
-    return id;
   }
 }
 

@@ -88,6 +88,9 @@ export function networkFailure(error: unknown, host: string, doing: string, sign
   }
   if (code === "UND_ERR_ABORTED" && error.message.includes("Proxy response")) return proxyFailure(error, host, doing);
   if (error.message.includes("Proxy Authentication Required")) return proxyFailure(error, host, doing);
+  if (code === "UND_ERR_HEADERS_OVERFLOW" || code === "HPE_HEADER_OVERFLOW") {
+    return new RegistryFailure("REGISTRY_PROTOCOL", `${doing}: ${host} sent too many or too long headers`, options);
+  }
   if (code.startsWith("HPE_") || error.name === "HTTPParserError") {
     // A connection cut inside a chunk header looks like this too, so it is worth another attempt.
     const what = code === "" ? "something else than HTTP" : `a broken HTTP response (${code})`;
@@ -95,9 +98,6 @@ export function networkFailure(error: unknown, host: string, doing: string, sign
       ...options,
       retryable: true,
     });
-  }
-  if (code === "UND_ERR_HEADERS_OVERFLOW") {
-    return new RegistryFailure("REGISTRY_PROTOCOL", `${doing}: ${host} sent too many or too long headers`, options);
   }
   if (code === "UND_ERR_DESTROYED" || code === "UND_ERR_CLOSED") {
     return new VarveError("INTERRUPTED", `${doing}: the client was closed`, options);
@@ -112,7 +112,8 @@ function isTlsVerdict(code: string): boolean {
 function tlsFailure(error: Error, code: string, host: string, doing: string): RegistryFailure {
   const detail = { host, errno: code };
   const message = `${doing}: the TLS connection to ${host} failed (${code === "EPROTO" ? "handshake refused" : code})`;
-  if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE/.test(code)) {
+  // Of a handshake that fails while the request waits for it, Node's own client gives OpenSSL's reason in the message only.
+  if (/CERTIFICATE.REQUIRED|HANDSHAKE.FAILURE|BAD.CERTIFICATE/i.test(`${code} ${error.message}`)) {
     const hint = "the registry may want a client certificate: --cert-file and --key-file";
     return new RegistryFailure("REGISTRY_TLS", message, { cause: error, detail, hint });
   }
@@ -150,7 +151,8 @@ function plain(error: Error, code: string): string {
     case "ECONNREFUSED":
       return "connection refused";
     case "ECONNRESET":
-      return "connection reset";
+      // As Node's own client says it of a connection that was just closed, before the answer or in the midst of it.
+      return /^(socket hang up|aborted)$/.test(error.message) ? "connection closed before the end" : "connection reset";
     case "ENOTFOUND":
       return "no such host";
     case "EAI_AGAIN":

@@ -8,11 +8,13 @@ import type { Readable } from "node:stream";
 import type { TransportEvent } from "../blob-source.ts";
 import type { Settings } from "../options.ts";
 import { discard } from "./body.ts";
-import { Dispatchers } from "./dispatchers.ts";
+import { proxyFor } from "./environment-proxy.ts";
 import { RegistryFailure } from "./failure.ts";
 import { HostGates, type Admission } from "./host-gates.ts";
+import { LightClient } from "./light-client.ts";
 import { networkFailure, speaksNoTls } from "./network-failure.ts";
 import { tlsElsewhere, type TlsSettings } from "./trust.ts";
+import type { Wire } from "./wire.ts";
 
 const MOST_REDIRECTS = 10;
 
@@ -26,6 +28,8 @@ export interface HttpRequest {
   /** Sent to the URL's own scheme, host and port only. */
   readonly originHeaders?: Headers;
   readonly body?: string;
+  /** For bodies of any size: by the client that is fast with those, and slow to load. Default false. */
+  readonly bulk?: boolean;
   readonly tls: TlsSettings;
   readonly connectMs: number;
   /** What is being done, for messages. */
@@ -50,16 +54,19 @@ export interface HttpAnswer {
 }
 
 export class Transport implements AsyncDisposable {
-  readonly #dispatchers: Dispatchers;
+  readonly #settings: Settings;
+  readonly #light: LightClient;
+  #bulk: Promise<Wire> | undefined;
   readonly #gates: HostGates;
 
   constructor(settings: Settings) {
     this.#gates = new HostGates({ connections: settings.connectionsPerHost, clock: settings.clock });
-    this.#dispatchers = new Dispatchers(settings);
+    this.#settings = settings;
+    this.#light = new LightClient(settings);
   }
 
   /**
-   * @param options.raw Lets network errors through as undici throws them.
+   * @param options.raw Lets network errors through as the HTTP client throws them.
    * @throws VarveError for whatever is not an answer; any status is an answer.
    */
   async send(request: HttpRequest, options: { raw?: boolean } = {}): Promise<HttpAnswer> {
@@ -83,7 +90,8 @@ export class Transport implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#dispatchers[Symbol.asyncDispose]();
+    await this.#light[Symbol.asyncDispose]();
+    await (await this.#bulk)?.[Symbol.asyncDispose]();
   }
 
   async #once(request: HttpRequest, url: URL, tls: TlsSettings, elsewhere: boolean, raw: boolean): Promise<HttpAnswer> {
@@ -91,22 +99,21 @@ export class Transport implements AsyncDisposable {
     const made = (): void => request.onEvent?.({ type: "request", host: url.host });
     const admission = await enter(this.#gates, request, url.host);
     try {
-      const answer = await this.#dispatchers.for(url, tls, request.connectMs).request({
-        origin: url.origin,
-        path: url.pathname + url.search,
+      const wire = await this.#wireFor(request, url);
+      const { status, reason, headers, body } = await wire.request({
         method,
+        url,
         headers: {
           "user-agent": "varve",
           ...mutable(request.headers),
           ...(elsewhere ? {} : mutable(request.originHeaders ?? {})),
         },
-        // A consumer that hashes and writes in between does not stop the socket for it.
-        highWaterMark: 1024 * 1024,
-        ...(request.body === undefined ? {} : { body: request.body }),
-        ...(signal === undefined ? {} : { signal }),
+        body: request.body,
+        tls,
+        connectMs: request.connectMs,
+        signal,
       });
       made();
-      const { statusCode: status, statusText: reason, headers, body } = answer;
       if (status < 400) admission.resume();
       if (method === "HEAD") admission.leave();
       else body.once("close", () => admission.leave());
@@ -119,6 +126,13 @@ export class Transport implements AsyncDisposable {
       if (raw && url === request.url && signal?.aborted !== true) throw error;
       throw networkFailure(error, url.host, doing, signal);
     }
+  }
+
+  /** Documents go by the light client; blobs, and whatever a proxy is for, by the other one, which is loaded when it is needed. */
+  async #wireFor({ bulk = false }: HttpRequest, url: URL): Promise<Wire> {
+    if (!bulk && proxyFor(url, this.#settings.env) === undefined) return this.#light;
+    this.#bulk ??= import("./dispatchers.ts").then(({ Dispatchers }) => new Dispatchers(this.#settings));
+    return await this.#bulk;
   }
 }
 

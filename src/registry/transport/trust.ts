@@ -1,7 +1,8 @@
 /** Whom a connection trusts and as whom it presents itself. Extra authorities are added to the system's, never instead. */
 import { readFile } from "node:fs/promises";
-import { createSecureContext, getCACertificates, type SecureContext } from "node:tls";
+import type { SecureContext } from "node:tls";
 import { VarveError } from "../../errors/varve-error.ts";
+import { builtinTls } from "./builtin.ts";
 
 export interface TlsSettings {
   /** False accepts any certificate. */
@@ -37,10 +38,23 @@ export async function readAuthorities(path: string): Promise<string> {
   throw new VarveError("CONFIGURATION_INVALID", `${path} holds no certificate in PEM`);
 }
 
+const identities = new WeakMap<TlsSettings, string>();
+
+/** The same text for settings that make the same connections. */
+export function tlsIdentity(tls: TlsSettings): string {
+  let id = identities.get(tls);
+  if (id === undefined) {
+    id = JSON.stringify([tls.verify, tls.authorities, tls.client.map((pair) => [pair.cert, pair.key])]);
+    identities.set(tls, id);
+  }
+  return id;
+}
+
 let roots: string[] | undefined;
 
 /** Node's own list and the system's, because an organisation's authority is usually installed only in the latter. */
 function systemAuthorities(): string[] {
+  const { getCACertificates } = builtinTls();
   roots ??= [...new Set([...getCACertificates("default"), ...getCACertificates("system")])];
   return roots;
 }
@@ -54,7 +68,7 @@ export function secureContextOf(tls: TlsSettings): SecureContext {
   // Without verification the roots, some 200 certificates to parse, would serve nothing.
   const trust = tls.verify ? { ca: [...systemAuthorities(), ...tls.authorities] } : {};
   try {
-    return createSecureContext({ ...trust, ...identity });
+    return builtinTls().createSecureContext({ ...trust, ...identity });
   } catch (cause) {
     throw new VarveError("CONFIGURATION_INVALID", `the certificates or keys given cannot be used: ${reason(cause)}`, {
       cause,
