@@ -9,21 +9,19 @@ import type { Index, Manifest } from "../oci/manifest.ts";
 import { formatReference, type Reference } from "../oci/reference.ts";
 import { acrossEndpoints, type Caller } from "./attempts.ts";
 import { Authorizer, type Credentials } from "./auth/authorizer.ts";
-import { TokenService } from "./auth/token-service.ts";
+import type { TokenAsk, TokenService } from "./auth/token-service.ts";
 import { BlobOrigins } from "./blob-origins.ts";
-import { readBlobFrom, type ReaderContext } from "./blob-reader.ts";
+import type { ReaderContext } from "./blob-reader.ts";
 import type { BlobSource } from "./blob-source.ts";
-import { CredentialLookup } from "./credentials/lookup.ts";
+import type { CredentialLookup } from "./credentials/lookup.ts";
 import { networkHost } from "./endpoint.ts";
 import { fetchManifest, readDocument, resolveManifest, type ManifestAsk, type Resolved } from "./manifests.ts";
 import { MirrorChain } from "./mirrors/chain.ts";
 import { resolveSettings, type RegistryOptions, type Settings } from "./options.ts";
 import { RangeSupport } from "./range-support.ts";
 import { RateLimiter } from "./rate-limiter.ts";
-import { listReferrers } from "./referrers.ts";
 import { Session } from "./session.ts";
 import { SignedUrls } from "./signed-urls.ts";
-import { listTags } from "./tags.ts";
 import { discard } from "./transport/body.ts";
 import { contentLength, Transport } from "./transport/transport.ts";
 
@@ -48,14 +46,15 @@ export class RegistryClient implements AsyncDisposable {
   readonly #urls = new SignedUrls();
   readonly #origins = new BlobOrigins();
   readonly #limiter: RateLimiter | undefined;
+  #credentials: Promise<CredentialLookup> | undefined;
+  #tokens: Promise<TokenService> | undefined;
 
   constructor(options: RegistryOptions = {}) {
     this.#settings = resolveSettings(options);
     const { clock, limitRate } = this.#settings;
     this.#transport = new Transport(this.#settings);
     this.#chain = new MirrorChain(this.#settings);
-    const helpers = async (): Promise<readonly string[]> => (await this.#chain.registriesConf()).credentialHelpers;
-    this.#session = this.#newSession(new CredentialLookup(this.#settings, helpers));
+    this.#session = this.#newSession({ find: async (...asked) => (await this.#lookUp()).find(...asked) });
     this.#limiter = limitRate === undefined ? undefined : new RateLimiter(limitRate, clock);
   }
 
@@ -88,6 +87,7 @@ export class RegistryClient implements AsyncDisposable {
     const context = (blob: Descriptor): ReaderContext => this.#readerContext(reference, blob);
     return {
       async *readBlob(blob, { range, signal, onEvent } = {}) {
+        const { readBlobFrom } = await import("./blob-reader.ts");
         const endpoints = origins.order(await chain.endpoints(reference, "blob"), blob.digest);
         yield* readBlobFrom(endpoints, blob, range, context(blob), { signal, onEvent });
       },
@@ -139,6 +139,7 @@ export class RegistryClient implements AsyncDisposable {
   /** All tags of the reference's repository, in the registry's order. */
   async listTags(reference: Reference, caller: Caller = {}): Promise<string[]> {
     const endpoints = await this.#chain.endpoints(reference, "tag");
+    const { listTags } = await import("./tags.ts");
     const subject = `tags of ${reference.host}/${reference.name}`;
     // A mirror may list only what it has seen so far, so the registry itself is asked first.
     return await acrossEndpoints(endpoints.toReversed(), this.#settings, caller, (endpoint) =>
@@ -153,6 +154,7 @@ export class RegistryClient implements AsyncDisposable {
     options: Caller & { artifactType?: string } = {},
   ): Promise<readonly Descriptor[]> {
     const endpoints = await this.#chain.endpoints(reference, "referrers");
+    const { listReferrers } = await import("./referrers.ts");
     const ask = { digest, artifactType: options.artifactType, subject: `referrers of ${digest}` };
     return await acrossEndpoints(endpoints, this.#settings, options, (endpoint) =>
       listReferrers(this.#session, endpoint, ask, pick(options)),
@@ -197,8 +199,25 @@ export class RegistryClient implements AsyncDisposable {
 
   #newSession(credentials: Credentials): Session {
     const { clock } = this.#settings;
-    const authorizer = new Authorizer(new TokenService(this.#transport, clock), credentials, clock);
+    const tokens = { fetch: async (ask: TokenAsk) => (await this.#tokenService()).fetch(ask) };
+    const authorizer = new Authorizer(tokens, credentials, clock);
     return new Session(this.#transport, authorizer, clock);
+  }
+
+  /** Loaded when a registry asks who we are; many never do. */
+  #lookUp(): Promise<CredentialLookup> {
+    const helpers = async (): Promise<readonly string[]> => (await this.#chain.registriesConf()).credentialHelpers;
+    this.#credentials ??= import("./credentials/lookup.ts").then(
+      ({ CredentialLookup }) => new CredentialLookup(this.#settings, helpers),
+    );
+    return this.#credentials;
+  }
+
+  #tokenService(): Promise<TokenService> {
+    this.#tokens ??= import("./auth/token-service.ts").then(
+      ({ TokenService }) => new TokenService(this.#transport, this.#settings.clock),
+    );
+    return this.#tokens;
   }
 
   async #ping(session: Session, host: string, caller: Caller): Promise<void> {

@@ -6,13 +6,10 @@ import type { TransportEvent } from "./blob-source.ts";
 import type { Authorizer, AuthContext, Authorization } from "./auth/authorizer.ts";
 import { portFollowsScheme, type Endpoint, type Scheme } from "./endpoint.ts";
 import { builtinHttp } from "./transport/builtin.ts";
-import { errorText } from "./transport/error-text.ts";
 import { readErrorBody } from "./transport/body.ts";
 import { isLoopback } from "./transport/loopback.ts";
 import { isRefused, networkFailure, speaksNoTls } from "./transport/network-failure.ts";
 import { speaksPlainHttp } from "./transport/plain-probe.ts";
-import { parseRetryAfter } from "./transport/retry-after.ts";
-import { statusFailure } from "./transport/status-failure.ts";
 import { header, type Headers, type HttpAnswer, type Transport } from "./transport/transport.ts";
 import { tlsElsewhere } from "./transport/trust.ts";
 import { Warnings } from "./warnings.ts";
@@ -81,7 +78,7 @@ export class Session {
               this.#authorizer.answer({ ...context, plain }, demand, authorization),
             )
           : undefined;
-      if (next === undefined) throw this.#unauthorized(endpoint, ask, answer, text, authorization);
+      if (next === undefined) throw await this.#unauthorized(endpoint, ask, answer, text, authorization);
       authorization = next;
     }
   }
@@ -105,11 +102,14 @@ export class Session {
   /** The coded error for an answer that is not the wanted one; reads its body for the registry's words. */
   async refusal(answer: SessionAnswer, ask: Ask, missing: ErrorCode): Promise<RegistryFailure> {
     const body = ask.method === "HEAD" ? "" : await readErrorBody(answer.body);
+    const { errorText, parseRetryAfter, statusFailure } = await import("./transport/refusals.ts");
+    // Not the phrase that everybody sends.
+    const reason = answer.reason === builtinHttp().STATUS_CODES[answer.status] ? "" : answer.reason;
     const failure = statusFailure({
       host: answer.url.host,
       subject: ask.subject,
       status: answer.status,
-      text: errorText(body, answer.secrets) ?? ownWords(answer),
+      text: errorText(body, answer.secrets) ?? errorText(reason, answer.secrets),
       retryAfterMs: parseRetryAfter(header(answer.headers, "retry-after"), this.#clock.now()),
       missing,
     });
@@ -145,13 +145,14 @@ export class Session {
     }
   }
 
-  #unauthorized(
+  async #unauthorized(
     endpoint: Endpoint,
     ask: Ask,
     answer: HttpAnswer,
     body: string,
     sent: Authorization | undefined,
-  ): RegistryFailure {
+  ): Promise<RegistryFailure> {
+    const { errorText, statusFailure } = await import("./transport/refusals.ts");
     const account = endpoint.credentialHost;
     const demand = answer.headers["www-authenticate"] ?? "";
     // A token that was accepted as genuine but not as sufficient: the account exists and may not read this.
@@ -189,11 +190,6 @@ function request(endpoint: Endpoint, ask: Ask, scheme: Scheme, authorization: Au
     signal: ask.signal,
     onEvent: ask.onEvent,
   } as const;
-}
-
-/** The reason phrase, where it is not the one that everybody sends. */
-function ownWords({ status, reason, secrets }: SessionAnswer): string | undefined {
-  return reason === builtinHttp().STATUS_CODES[status] ? undefined : errorText(reason, secrets);
 }
 
 /** A server on this machine that answers in plain HTTP need not be tried with TLS. */

@@ -7,8 +7,8 @@ import { eventMessage } from "./messages.ts";
 import { ProgressModel } from "./model.ts";
 import type { Session } from "./session.ts";
 
-export function displaySession(host: Host, settings: Settings): Session {
-  const display = createDisplay(settings.progress, host);
+export async function displaySession(host: Host, settings: Settings): Promise<Session> {
+  const display = await createDisplay(settings.progress, host);
   const logger = createLogger(settings.verbosity, (level, message) => display.log(level, message));
   const model = new ProgressModel();
   const offSuspend = host.onSuspend({

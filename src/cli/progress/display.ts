@@ -4,8 +4,6 @@ import type { Host } from "../host.ts";
 import { type LogLevel, logLine } from "../logger.ts";
 import { toJson } from "../print/sanitize.ts";
 import type { ProgressMode } from "../settings.ts";
-import { PlainDisplay } from "./plain.ts";
-import { TtyDisplay } from "./tty.ts";
 
 /** Owns stderr while a command runs. */
 export interface Display {
@@ -19,12 +17,17 @@ export interface Display {
   resume(): void;
 }
 
-export function createDisplay(mode: ProgressMode, host: Host): Display {
+/** Loads only the one that is wanted. */
+export async function createDisplay(mode: ProgressMode, host: Host): Promise<Display> {
   switch (mode) {
-    case "tty":
+    case "tty": {
+      const { TtyDisplay } = await import("./tty.ts");
       return new TtyDisplay(host);
-    case "plain":
+    }
+    case "plain": {
+      const { PlainDisplay } = await import("./plain.ts");
       return new PlainDisplay(host);
+    }
     case "json":
       return jsonDisplay((text) => void host.stderr.write(text));
     case "none":

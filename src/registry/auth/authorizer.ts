@@ -8,11 +8,16 @@ import { basic, secretsOf, type Credential } from "../credentials/credential.ts"
 import { tlsElsewhere } from "../transport/trust.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
 import { mergeScopes, pullScope, splitScopes } from "./scope.ts";
-import type { Token, TokenAsk, TokenService } from "./token-service.ts";
+import type { Token, TokenAsk } from "./token-service.ts";
 
 /** Where credentials come from; `fresh` asks for them anew, not from a cache. */
 export interface Credentials {
   find(endpoint: Endpoint, options?: { fresh?: boolean }): Promise<Credential | undefined>;
+}
+
+/** Where tokens come from. */
+export interface Tokens {
+  fetch(ask: TokenAsk): Promise<Token>;
 }
 
 export interface AuthContext {
@@ -49,14 +54,14 @@ interface HostState {
 const MOST_ENTRIES = 1000;
 
 export class Authorizer {
-  readonly #tokens: TokenService;
+  readonly #tokens: Tokens;
   readonly #credentials: Credentials;
   readonly #clock: Clock;
   readonly #hosts = new Map<string, HostState>();
   readonly #cache = new Map<string, Token>();
   readonly #inFlight = new Map<string, Promise<Token>>();
 
-  constructor(tokens: TokenService, credentials: Credentials, clock: Clock) {
+  constructor(tokens: Tokens, credentials: Credentials, clock: Clock) {
     this.#tokens = tokens;
     this.#credentials = credentials;
     this.#clock = clock;

@@ -7,7 +7,6 @@ import type { Reference } from "../../oci/reference.ts";
 import { directEndpoint, networkHost, type Endpoint } from "../endpoint.ts";
 import type { Settings } from "../options.ts";
 import { DEFAULT_TLS, readAuthorities, readPem, type TlsSettings } from "../transport/trust.ts";
-import { hostsTomlChain } from "./hosts-toml.ts";
 import {
   EMPTY_REGISTRIES,
   readRegistriesConf,
@@ -29,7 +28,6 @@ export class MirrorChain {
 
   /** Never empty. @throws VarveError `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID` */
   async endpoints(reference: Reference, purpose: Purpose): Promise<readonly Endpoint[]> {
-    const { hostsDir } = this.#settings;
     const tls = await this.tls();
     const conf = await this.registriesConf();
     const image = `${reference.host}/${reference.name}`;
@@ -37,10 +35,7 @@ export class MirrorChain {
     if (match?.rule.blocked === true) {
       throw new VarveError("REGISTRY_BLOCKED", `registries.conf blocks ${match.rule.prefix}, so ${image} is not read`);
     }
-    const hosts =
-      hostsDir === undefined
-        ? undefined
-        : await hostsTomlChain(hostsDir, reference.host, reference.name, this.#settings, tls);
+    const hosts = await this.#hostsToml(reference.host, reference.name, tls);
     if (hosts !== undefined) return capable(hosts, purpose);
     if (match === undefined) return [this.#direct(reference.host, reference.name, tls, reference, false, true)];
     const { rule, taken } = match;
@@ -58,10 +53,7 @@ export class MirrorChain {
   /** The registry's own endpoint, whatever mirrors there are. */
   async direct(host: string, repository = ""): Promise<Endpoint> {
     const tls = await this.tls();
-    const hosts =
-      this.#settings.hostsDir === undefined
-        ? undefined
-        : await hostsTomlChain(this.#settings.hostsDir, host, repository, this.#settings, tls);
+    const hosts = await this.#hostsToml(host, repository, tls);
     const upstream = hosts?.findLast((endpoint) => endpoint.upstream && endpoint.ownCredentials);
     return upstream ?? directEndpoint(host, repository, this.#settings, { tls });
   }
@@ -75,6 +67,13 @@ export class MirrorChain {
   async tls(): Promise<TlsSettings> {
     this.#tls ??= readTls(this.#settings);
     return await this.#tls;
+  }
+
+  async #hostsToml(host: string, repository: string, tls: TlsSettings): Promise<readonly Endpoint[] | undefined> {
+    const { hostsDir } = this.#settings;
+    if (hostsDir === undefined) return undefined;
+    const { hostsTomlChain } = await import("./hosts-toml.ts");
+    return await hostsTomlChain(hostsDir, host, repository, this.#settings, tls);
   }
 
   #direct(

@@ -19,7 +19,8 @@ import { hasPort } from "../transport/loopback.ts";
 import { readAuthorities, readPem, type TlsSettings } from "../transport/trust.ts";
 import type { Headers } from "../transport/transport.ts";
 import { parseDuration } from "./duration.ts";
-import { parseToml, readOptional, TableReader } from "./toml-file.ts";
+import { readOptional } from "./read-optional.ts";
+import { parseToml, TableReader } from "./toml-file.ts";
 
 /** The chain that the directories give for a registry, upstream last; undefined when they say nothing about it. */
 export async function hostsTomlChain(

@@ -320,7 +320,7 @@ location = "all.internal"
     expect(await hostIn({ ...env, CONTAINERS_REGISTRIES_CONF: only })).toBe("from-only");
   });
 
-  it("that is broken, or of version 1, is CONFIGURATION_INVALID", () => {
+  it("that is broken, or of version 1, is CONFIGURATION_INVALID", async () => {
     for (const text of [
       "[[registry",
       "[[registry]]\nblocked = true",
@@ -329,12 +329,10 @@ location = "all.internal"
       '[[registry]]\nlocation = "r.io"\n[[registry.mirror]]\ninsecure = true',
       '[registries.search]\nregistries = ["docker.io"]',
     ]) {
-      expect(() => parseRegistriesConf(text, "/x/registries.conf")).toThrow(
-        expect.objectContaining({
-          code: "CONFIGURATION_INVALID",
-          message: expect.stringContaining("/x/registries.conf"),
-        }),
-      );
+      await expect(parseRegistriesConf(text, "/x/registries.conf")).rejects.toMatchObject({
+        code: "CONFIGURATION_INVALID",
+        message: expect.stringContaining("/x/registries.conf"),
+      });
     }
   });
 });

@@ -6,7 +6,8 @@ import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { VarveError } from "../../errors/varve-error.ts";
-import { parseToml, readOptional, TableReader } from "./toml-file.ts";
+import { readOptional } from "./read-optional.ts";
+import type { TableReader } from "./toml-file.ts";
 
 export interface RegistryRule {
   /** `host`, `host/path` or `*.host`. */
@@ -42,7 +43,7 @@ export async function readRegistriesConf(path: string | undefined, env: NodeJS.P
   if (only !== undefined && only !== "") {
     const text = await readOptional(only);
     if (text === undefined) throw new VarveError("CONFIGURATION_INVALID", `${only} does not exist`);
-    return merge([parseRegistriesConf(text, only)]);
+    return merge([await parseRegistriesConf(text, only)]);
   }
   const user = join(env["XDG_CONFIG_HOME"] || join(env["HOME"] || homedir(), ".config"), "containers");
   const system = "/etc/containers";
@@ -51,14 +52,16 @@ export async function readRegistriesConf(path: string | undefined, env: NodeJS.P
     const file = join(dir, "registries.conf");
     const text = await readOptional(file);
     if (text === undefined) continue;
-    parts.push(parseRegistriesConf(text, file));
+    parts.push(await parseRegistriesConf(text, file));
     break;
   }
   for (const dir of [system, user]) parts.push(...(await readDropIns(join(dir, "registries.conf.d"))));
   return merge(parts);
 }
 
-export function parseRegistriesConf(text: string, path: string): RegistriesConf {
+export async function parseRegistriesConf(text: string, path: string): Promise<RegistriesConf> {
+  // Most machines have no such file, and need no parser for it.
+  const { parseToml, TableReader } = await import("./toml-file.ts");
   const root = new TableReader(parseToml(text, path), path);
   if (root.raw("registries") !== undefined) {
     throw new VarveError("CONFIGURATION_INVALID", `${path} has the old form (version 1)`, {
@@ -133,7 +136,9 @@ async function readDropIns(dir: string): Promise<RegistriesConf[]> {
   const texts = await Promise.all(
     names.map(async (name) => [join(dir, name), await readOptional(join(dir, name))] as const),
   );
-  return texts.flatMap(([path, text]) => (text === undefined ? [] : [parseRegistriesConf(text, path)]));
+  return await Promise.all(
+    texts.flatMap(([path, text]) => (text === undefined ? [] : [parseRegistriesConf(text, path)])),
+  );
 }
 
 /** Later files replace the rules of earlier ones with the same prefix. */

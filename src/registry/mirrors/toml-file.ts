@@ -1,20 +1,8 @@
 /** A TOML file as an attacker-free but error-prone user wrote it: typed reading with errors that name the file. */
-import { readFile } from "node:fs/promises";
 import { parse } from "smol-toml";
 import { VarveError } from "../../errors/varve-error.ts";
 
 export type Table = Readonly<Record<string, unknown>>;
-
-/** The file's text, or undefined when there is none. */
-export async function readOptional(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
-    throw new VarveError("CONFIGURATION_INVALID", `${path} cannot be read: ${code ?? "unknown error"}`, { cause });
-  }
-}
 
 export function parseToml(text: string, path: string): Table {
   try {
