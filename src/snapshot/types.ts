@@ -52,6 +52,11 @@ export interface BindOptions {
   /** Also make what mounting it needs, so that the first mount costs nothing. Default false. */
   readonly ready?: boolean;
   readonly signal?: AbortSignal;
+  /**
+   * Set by the service. A driver calls it, and waits for it, before it puts a layer among those that are shared, or takes one from there,
+   * whose DiffID nobody could know before: from then on nobody removes what is held of it. No need for `layer.diffId`.
+   */
+  readonly claim?: (diffId: Digest) => Promise<void>;
 }
 
 /** What a driver says of a snapshot that it has bound to its parent. */

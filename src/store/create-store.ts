@@ -18,6 +18,8 @@ const LAYOUT_TEXT = JSON.stringify({ imageLayoutVersion: LAYOUT_VERSION });
 const HARMLESS = new Set([
   "blobs",
   "ingest",
+  "layers",
+  "snapshots",
   "locks",
   "index.json",
   ".index.json.new",

@@ -6,7 +6,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
-import type { Digest } from "../oci/digest.ts";
+import { digestHex, digestOf, type Digest } from "../oci/digest.ts";
 import { lock, tryLock, type FileLock } from "../sys/flock.ts";
 import { digestOfKey, fileKey } from "./layout.ts";
 
@@ -15,6 +15,12 @@ export type LockName = "store" | "index";
 
 const USE = "use-";
 const LEASE = "lease-";
+const LAYER = "layer-";
+const CHAIN = "chain-";
+const SNAPSHOT = "snapshot-";
+const STAGE = "stage-";
+/** Kinds of locks whose files say nothing when nobody holds them. */
+const PASSING: readonly string[] = [LEASE, LAYER, CHAIN, SNAPSHOT, STAGE];
 const SUFFIX = ".lock";
 
 export interface LockWaitOptions {
@@ -49,21 +55,51 @@ export class StoreLocks {
       if (taken !== undefined) return taken;
       throw new VarveError("STORE_BUSY", `another process is at work on ${digest}`, { detail: { digest } });
     }
-    try {
-      const given = { ...(signal !== undefined && { signal }), ...(onWait !== undefined && { onWait }) };
-      return await lock(this.#digestPath(digest), given);
-    } catch (error) {
-      throw toVarveError(error, `locking ${digest}`);
-    }
+    return this.#lock(this.#digestPath(digest), digest, { signal, onWait });
+  }
+
+  /** The lock under which a layer is unpacked, once for all who want it. @throws VarveError as {@link digest} */
+  async layer(diffId: Digest, options: LockWaitOptions = {}): Promise<Disposable> {
+    const { wait = true, signal, onWait } = options;
+    const path = this.#pathOf(LAYER, fileKey(diffId));
+    const taken = this.#try(path, diffId);
+    if (taken !== undefined) return passing(taken);
+    if (wait) return passing(await this.#lock(path, diffId, { signal, onWait }));
+    throw new VarveError("STORE_BUSY", `another process is unpacking ${diffId}`, { detail: { diffId } });
+  }
+
+  /** The lock under which a snapshot gets its name. @param name of any characters @throws VarveError as {@link named} */
+  async chain(name: string, signal?: AbortSignal): Promise<Disposable> {
+    const path = this.#pathOf(CHAIN, digestHex(digestOf(name)));
+    return passing(await this.#lock(path, "a snapshot's name", { signal }));
+  }
+
+  /**
+   * The lock under which a snapshot's folder is made, bound or removed. Order, for those who hold several: layers, the name, this one.
+   * @throws VarveError as {@link named}
+   */
+  async snapshot(id: number, signal?: AbortSignal): Promise<Disposable> {
+    return passing(await this.#lock(this.#pathOf(SNAPSHOT, String(id)), `snapshot ${id}`, { signal }));
+  }
+
+  /** That lock, or undefined when someone has it. */
+  trySnapshot(id: number): Disposable | undefined {
+    const taken = this.#try(this.#pathOf(SNAPSHOT, String(id)), `snapshot ${id}`);
+    return taken && passing(taken);
+  }
+
+  /** Says that the process which fills a staged snapshot is alive, for as long as it is. */
+  async stage(id: number): Promise<Disposable> {
+    return passing(await this.#lock(this.#pathOf(STAGE, String(id)), `snapshot ${id}`, {}));
+  }
+
+  isStageHeld(id: number): boolean {
+    return isHeld(this.#pathOf(STAGE, String(id)));
   }
 
   /** The digest's lock, or undefined when someone has it. */
   tryDigest(digest: Digest): FileLock | undefined {
-    try {
-      return tryLock(this.#digestPath(digest));
-    } catch (error) {
-      throw toVarveError(error, `locking ${digest}`);
-    }
+    return this.#try(this.#digestPath(digest), digest);
   }
 
   /** Whether someone holds the digest's lock at this moment. Makes nothing. */
@@ -113,10 +149,12 @@ export class StoreLocks {
     return isHeld(this.#leasePath(id));
   }
 
-  /** Lock files of digests and leases that nobody holds: their process died. Only files, not locks: the kernel has freed those. */
+  /** Lock files of passing things that nobody holds: their process died. Only files, not locks: the kernel has freed those. */
   stale(): string[] {
-    const leases = namesIn(this.#directory).filter((name) => name.startsWith(LEASE) && name.endsWith(SUFFIX));
-    return [...this.#digests().map(({ name }) => name), ...leases]
+    const passing = namesIn(this.#directory).filter(
+      (name) => name.endsWith(SUFFIX) && PASSING.some((kind) => name.startsWith(kind)),
+    );
+    return [...this.#digests().map(({ name }) => name), ...passing]
       .map((name) => join(this.#directory, name))
       .filter((path) => !isHeld(path));
   }
@@ -138,8 +176,32 @@ export class StoreLocks {
     });
   }
 
+  async #lock(
+    path: string,
+    what: string,
+    { signal, onWait }: { signal?: AbortSignal | undefined; onWait?: (() => void) | undefined },
+  ): Promise<FileLock> {
+    try {
+      return await lock(path, { ...(signal !== undefined && { signal }), ...(onWait !== undefined && { onWait }) });
+    } catch (error) {
+      throw toVarveError(error, `locking ${what}`);
+    }
+  }
+
+  #try(path: string, what: string): FileLock | undefined {
+    try {
+      return tryLock(path);
+    } catch (error) {
+      throw toVarveError(error, `locking ${what}`);
+    }
+  }
+
+  #pathOf(kind: string, id: string): string {
+    return join(this.#directory, `${kind}${id}${SUFFIX}`);
+  }
+
   #leasePath(id: string): string {
-    return join(this.#directory, `${LEASE}${id}${SUFFIX}`);
+    return this.#pathOf(LEASE, id);
   }
 
   #usePath(digest: Digest): string {
@@ -149,6 +211,11 @@ export class StoreLocks {
   #digestPath(digest: Digest): string {
     return join(this.#directory, `${fileKey(digest)}${SUFFIX}`);
   }
+}
+
+/** A lock whose file goes with it. */
+function passing(held: FileLock): Disposable {
+  return { [Symbol.dispose]: () => held.unlock({ remove: true }) };
 }
 
 /** The last one to leave takes the file along. */

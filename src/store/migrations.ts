@@ -58,8 +58,8 @@ export const MIGRATIONS: readonly string[] = [
     kind       TEXT NOT NULL CHECK (kind IN ('active', 'view', 'committed')),
     parent     INTEGER REFERENCES snapshots (id),
     diff_id    TEXT,
-    -- the snapshot whose folder holds the tree, when it is shared
-    tree       INTEGER REFERENCES snapshots (id),
+    -- the snapshot whose folder holds the tree, when it is shared; it may be gone, and its folder stays as long as it is named here
+    tree       INTEGER,
     bytes      INTEGER NOT NULL,
     inodes     INTEGER NOT NULL,
     -- a JSON object of strings

@@ -14,6 +14,7 @@ import { LayerRecords } from "./layer-records.ts";
 import { StoreLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
 import { StoreLocks } from "./locks.ts";
+import { SnapshotRecords } from "./snapshot-records.ts";
 import type { Removal } from "./unreferenced.ts";
 
 export interface StoreOptions {
@@ -40,6 +41,7 @@ export interface Store extends AsyncDisposable {
   readonly content: ContentStore;
   readonly images: ImageStore;
   readonly layers: LayerRecords;
+  readonly snapshots: SnapshotRecords;
   readonly leases: Leases;
   readonly locks: StoreLocks;
   readonly examination: Examination;
@@ -94,6 +96,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     content,
     images,
     layers,
+    snapshots: new SnapshotRecords(metadata, clock),
     leases,
     locks,
     examination: new Examination(layout, metadata, images),
