@@ -17,6 +17,12 @@ import { overLimit, type ApplyLimits } from "./limits.ts";
 import { cleanName, quoteName } from "./names.ts";
 
 const { ENOENT, ENOTDIR, ELOOP, EINVAL } = system.errno;
+/** Where a name leads to: a directory, and the names below it that are missing. */
+export interface Place {
+  readonly directory: Directory;
+  readonly missing: readonly string[];
+}
+
 /** As in the kernel. */
 const MAX_LINKS = 40;
 /** Open descriptors kept between members. One member may open as many more as its name is deep. */
@@ -28,6 +34,9 @@ export interface DirectoryTreeOptions {
   readonly limits: Required<ApplyLimits>;
   /** Makes a directory that a name takes for granted. */
   readonly makeImplied: (parent: Directory, name: string) => Directory;
+  /** See `Lower`. */
+  readonly isHidden: (parent: Directory, name: string) => boolean;
+  readonly passed: (parent: Directory, name: string) => void;
   /** The user that directories must let in before they can be filled; undefined for one who passes everywhere. */
   readonly confinedTo: number | undefined;
 }
@@ -72,8 +81,9 @@ export class DirectoryTree implements Disposable {
   /** The directory `name` leads to; missing ones on the way are made. @throws LAYER_INVALID, LAYER_LIMIT */
   reach(name: string): Directory {
     if (name === this.#lastName && this.#last !== undefined) return this.#last;
-    const found = this.#walk(name, true);
-    if (found === undefined) throw systemError(ENOENT, "openat", name);
+    const place = this.#walk(name, true);
+    if (place === undefined) throw systemError(ENOENT, "openat", name);
+    const found = this.make(place);
     this.#lastName = name;
     this.#last = found;
     return found;
@@ -81,7 +91,21 @@ export class DirectoryTree implements Disposable {
 
   /** The directory `name` leads to, or undefined when there is none. @throws LAYER_INVALID, LAYER_LIMIT */
   find(name: string): Directory | undefined {
-    return name === this.#lastName && this.#last !== undefined ? this.#last : this.#walk(name, false);
+    if (name === this.#lastName && this.#last !== undefined) return this.#last;
+    const place = this.#walk(name, false);
+    return place === undefined || place.missing.length > 0 ? undefined : place.directory;
+  }
+
+  /** As far as `name` leads, or undefined when something on the way is no directory. @throws LAYER_INVALID, LAYER_LIMIT */
+  place(name: string): Place | undefined {
+    return this.#walk(name, false);
+  }
+
+  /** Makes what is missing. */
+  make({ directory, missing }: Place): Directory {
+    let at = directory;
+    for (const next of missing) at = this.#options.makeImplied(at, next);
+    return at;
   }
 
   /** The descriptor of a directory, opened again if it was closed. */
@@ -146,7 +170,7 @@ export class DirectoryTree implements Disposable {
   }
 
   /** Components that are not there cancel out with the `..` that follow them, as in containerd; only the rest is made. */
-  #walk(name: string, make: boolean): Directory | undefined {
+  #walk(name: string, strict: boolean): Place | undefined {
     const pending = cleanName(name).toReversed();
     const missing: string[] = [];
     let at = this.#root;
@@ -154,6 +178,8 @@ export class DirectoryTree implements Disposable {
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       if (next === "" || next === ".") continue;
       if (next === "..") {
+        const [first] = missing;
+        if (first !== undefined) this.#options.passed(at, first);
         if (missing.pop() === undefined) at = at.parent ?? at;
         continue;
       }
@@ -164,19 +190,22 @@ export class DirectoryTree implements Disposable {
         missing.push(next);
       } else if (child === -ENOTDIR) {
         const target = this.#readLink(at, next);
-        if (target === undefined && make) throw notDirectory(at, next);
-        if (target === undefined) return undefined;
-        if (++links > MAX_LINKS) throw systemError(ELOOP, "openat", name);
-        if (target.startsWith("/")) at = this.#root;
-        pending.push(...target.split("/").toReversed());
+        if (target !== undefined) {
+          if (++links > MAX_LINKS) throw systemError(ELOOP, "openat", name);
+          if (target.startsWith("/")) at = this.#root;
+          pending.push(...target.split("/").toReversed());
+        } else if (this.#options.isHidden(at, next)) {
+          missing.push(next);
+        } else {
+          if (strict) throw notDirectory(at, next);
+          return undefined;
+        }
       } else {
         throw systemError(-child, "openat", name);
       }
     }
-    if (missing.length > 0 && !make) return undefined;
-    for (const next of missing) at = this.#options.makeImplied(at, next);
     this.#touch(at);
-    return at;
+    return { directory: at, missing };
   }
 
   #readLink(parent: Directory, name: string): string | undefined {

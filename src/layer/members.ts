@@ -11,9 +11,9 @@ import type { AtCalls } from "../sys/at.ts";
 import { errnoName, must, systemError } from "../sys/errno.ts";
 import type { Directory } from "./directory.ts";
 import type { DirectoryTree } from "./directory-tree.ts";
+import type { Lower } from "./lower.ts";
 import type { Metadata } from "./metadata.ts";
 import { quoteName, splitName } from "./names.ts";
-import type { Remover } from "./remover.ts";
 import type { Tally } from "./report.ts";
 
 const { EEXIST, ENOENT, EPERM } = system.errno;
@@ -34,7 +34,7 @@ export interface Workshop {
   readonly at: AtCalls;
   readonly tree: DirectoryTree;
   readonly metadata: Metadata;
-  readonly remover: Remover;
+  readonly lower: Lower;
   readonly tally: Tally;
 }
 
@@ -42,7 +42,7 @@ export class Members {
   readonly #at: AtCalls;
   readonly #tree: DirectoryTree;
   readonly #metadata: Metadata;
-  readonly #remover: Remover;
+  readonly #lower: Lower;
   readonly #tally: Tally;
   /** Paths of devices that were not made, so that hard links to them are left out too. */
   readonly #leftOut = new Set<string>();
@@ -51,7 +51,7 @@ export class Members {
     this.#at = workshop.at;
     this.#tree = workshop.tree;
     this.#metadata = workshop.metadata;
-    this.#remover = workshop.remover;
+    this.#lower = workshop.lower;
     this.#tally = workshop.tally;
   }
 
@@ -61,7 +61,7 @@ export class Members {
     const mode = entry.mode & PERMISSIONS;
     let file = this.#at.open(fd, base, NEW_FILE, mode);
     if (file === -EEXIST) {
-      this.#remover.remove(parent, base);
+      this.#lower.remove(parent, base);
       file = this.#at.open(fd, base, NEW_FILE, mode);
     }
     return must(file, "openat", entry.name);
@@ -76,16 +76,18 @@ export class Members {
     const fd = this.#tree.fd(parent);
     const mode = (entry.mode & PERMISSIONS) | OWNER_ALL;
     let result = this.#at.mkdir(fd, base, mode);
-    if (result === -EEXIST) {
+    const taken = result === -EEXIST;
+    if (taken) {
       const found = this.#tree.child(parent, base);
       if (typeof found !== "number") return this.#describe(found, parent, base, entry);
-      this.#remover.remove(parent, base);
+      this.#lower.remove(parent, base);
       result = this.#at.mkdir(this.#tree.fd(parent), base, mode);
     }
     must(result, "mkdirat", entry.name);
     const made = this.#tree.adopt(parent, base);
     made.finish = this.#metadata.directory(parent, this.#tree.fd(parent), base, entry, undefined);
     made.inherits = (entry.mode & S_ISGID) !== 0;
+    this.#lower.made(made, taken);
   }
 
   /** A parent that the archive does not describe. */
@@ -121,7 +123,7 @@ export class Members {
     const fd = this.#tree.fd(parent);
     let result = this.#at.symlink(entry.linkName, fd, base);
     if (result === -EEXIST) {
-      this.#remover.remove(parent, base);
+      this.#lower.remove(parent, base);
       result = this.#at.symlink(entry.linkName, fd, base);
     }
     must(result, "symlinkat", entry.name);
@@ -131,10 +133,13 @@ export class Members {
   /** A further name for a file, whose own name is found inside the root and is not followed when it is a link. */
   link(parent: Directory, base: string, entry: TarEntry): void {
     const [parentName, target] = splitName(entry.linkName);
-    const from = target === undefined ? undefined : this.#tree.find(parentName);
+    const from = target === undefined ? undefined : this.#lower.source(parentName, target);
+    if (from === "lower") return;
     if (target === undefined || from === undefined) throw noTarget(entry);
     if (from === parent && target === base) return;
-    const result = this.#linkOver(from, target, parent, base);
+    const result = this.#lower.isHidden(from, target)
+      ? -ENOENT
+      : this.#lower.linked(from, target, () => this.#linkOver(from, target, parent, base));
     if (result === -ENOENT && this.#leftOut.has(`${from.path}/${target}`)) {
       return this.#leaveOut(parent, base, entry, "its target is");
     }
@@ -160,7 +165,7 @@ export class Members {
     const [high, low] = type === "fifo" ? [0, 0] : [major, minor];
     let result = this.#at.mknod(fd, base, mode, high, low);
     if (result === -EEXIST) {
-      this.#remover.remove(parent, base);
+      this.#lower.remove(parent, base);
       result = this.#at.mknod(fd, base, mode, high, low);
     }
     if (result < 0 && NO_DEVICES.has(errnoName(-result))) {
@@ -179,6 +184,7 @@ export class Members {
     directory.newUid = -1;
     directory.hasDefaultAcl = false;
     directory.inherits = (entry.mode & S_ISGID) !== 0;
+    this.#lower.described(directory);
   }
 
   #linkOver(from: Directory, target: string, parent: Directory, base: string): number {
@@ -186,7 +192,7 @@ export class Members {
     if (result !== -EEXIST) return result;
     if (this.#isSameFile(from, target, parent, base)) return 0;
     if (isWithin(from, parent.children?.get(base))) return -ENOENT;
-    this.#remover.remove(parent, base);
+    this.#lower.remove(parent, base);
     return this.#at.link(this.#tree.fd(from), target, this.#tree.fd(parent), base);
   }
 
@@ -198,7 +204,8 @@ export class Members {
   }
 
   #leaveOut(parent: Directory, base: string, entry: TarEntry, why: string): void {
-    this.#remover.remove(parent, base);
+    this.#lower.remove(parent, base);
+    this.#lower.leftOut(parent, base);
     this.#tally.skip("devices", () => `${quoteName(entry.name)} left out: ${why} not made`);
     const path = `${parent.path}/${base}`;
     if (this.#leftOut.size < MAX_LEFT_OUT && path.length <= PATH_MAX) this.#leftOut.add(path);

@@ -164,3 +164,12 @@ export function nextName(list: Dir): string | undefined {
   const found = list.readSync();
   return found === null ? undefined : decodeName(found.name as unknown as Uint8Array);
 }
+
+export function isEmptyDirectory(fd: number): boolean {
+  const list = listOf(fd);
+  try {
+    return nextName(list) === undefined;
+  } finally {
+    list.closeSync();
+  }
+}

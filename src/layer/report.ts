@@ -1,3 +1,7 @@
+import type { TarEntry } from "../codec/tar/entry.ts";
+import type { Meaning } from "./meaning.ts";
+import { quoteName } from "./names.ts";
+
 /** What applying layers did, and what it had to leave out: counted and reported, not fatal. */
 export interface ApplyReport {
   /** Members of the archives, whiteouts and skipped ones too. */
@@ -27,6 +31,19 @@ export class Tally {
   readonly #skipped = { owners: 0, devices: 0, xattrs: 0 };
   readonly #warnings: string[] = [];
   #unsaid = 0;
+
+  /** Counts a member of the archive (all but `entries`, which count before they are understood). */
+  member(entry: TarEntry, { kind }: Meaning): void {
+    if (kind === "delete" || kind === "opaque") this.whiteouts++;
+    else if (kind === "reserved") this.warn(`${quoteName(entry.name)} left out: the name is reserved`);
+    else if (entry.type === "directory") this.directories++;
+    else if (kind === "root") return;
+    else if (entry.type === "symlink" || entry.type === "link") this.links++;
+    else if (entry.type === "file") {
+      this.files++;
+      this.bytes += entry.size;
+    }
+  }
 
   /** Counts what is left out; `why` is only said for the first of its kind, for there may be one per file. */
   skip(kind: "owners" | "devices" | "xattrs", why: () => string): void {
