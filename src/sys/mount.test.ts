@@ -38,7 +38,7 @@ describe.skipIf(!canMount())("mounts", () => {
     mkdirSync(target);
     writeFileSync(join(source, "f"), "");
     {
-      using mount = openBind(source, { readOnly: true });
+      using mount = openBind(source, { flags: MS_RDONLY });
       mount.attach(target);
     }
     expect(() => writeFileSync(join(target, "f"), "")).toThrow(code("EROFS"));

@@ -92,17 +92,19 @@ export function openFileSystem(type: string, parameters: readonly MountParameter
 
 /**
  * What is mounted at a path, or a directory below it, to be shown at a second place: a bind mount.
+ * @param options.flags `MS_RDONLY`, `MS_NOSUID`, `MS_NODEV`, `MS_NOEXEC` beside those that it has there. Default 0
  * @param options.recursive also what is mounted below. Default false
  * @throws NodeJS.ErrnoException, ENOSYS on a kernel without this interface; FFI_UNAVAILABLE
  */
 export function openBind(
   source: string,
-  options: { readonly readOnly?: boolean; readonly recursive?: boolean } = {},
+  options: { readonly flags?: number; readonly recursive?: boolean } = {},
 ): OpenMount {
   const calls = mountCalls();
-  const mount = new OpenMount(must(calls.cloneTree(source, options.recursive === true), "open_tree", source));
+  const { flags = 0, recursive = false } = options;
+  const mount = new OpenMount(must(calls.cloneTree(source, recursive), "open_tree", source));
   try {
-    if (options.readOnly === true) must(calls.setAttributes(mount.fd, BigInt(MS_RDONLY)), "mount_setattr", source);
+    if (flags !== 0) must(calls.setAttributes(mount.fd, BigInt(flags)), "mount_setattr", source);
     return mount;
   } catch (error) {
     mount[Symbol.dispose]();
