@@ -110,8 +110,11 @@ function readStatx(from: DataView): FileStatus {
     mode: from.getUint16(28, LITTLE),
     inode: from.getBigUint64(32, LITTLE),
     size: Number(from.getBigUint64(40, LITTLE)),
+    blocks: Number(from.getBigUint64(48, LITTLE)),
     accessedAt: time(64),
     modifiedAt: time(112),
+    deviceMajor: u32(128),
+    deviceMinor: u32(132),
     device: makeDevice(u32(136), u32(140)),
   };
 }

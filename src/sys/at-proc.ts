@@ -109,6 +109,9 @@ function status(from: BigIntStats): FileStatus {
     device: from.dev,
     inode: from.ino,
     size: Number(from.size),
+    blocks: Number(from.blocks),
+    deviceMajor: Number(((from.rdev >> 8n) & 0xfffn) | ((from.rdev >> 32n) & 0xfffff000n)),
+    deviceMinor: Number((from.rdev & 0xffn) | ((from.rdev >> 12n) & 0xffffff00n)),
     accessedAt: fileTime(from.atimeNs),
     modifiedAt: fileTime(from.mtimeNs),
   };

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import { AT_FDCWD, atCalls, OPEN_DIRECTORY, type AtCalls, type FileStatus } from "./at.ts";
+import { procAtCalls } from "./at-proc.ts";
 import { must } from "./errno.ts";
 import { withoutFfi } from "./libc.ts";
 
@@ -195,5 +196,9 @@ describe.each([
     expect([fifo, device]).toEqual([0, 0]);
     expect(lstatSync(join(p.path, "p")).isFIFO()).toBe(true);
     expect(lstatSync(join(p.path, "c")).rdev).toBe(0xffffffff);
+    for (const at of [p.at, procAtCalls]) {
+      expect(status(at.stat(p.fd, "c"))).toMatchObject({ deviceMajor: 0xfff, deviceMinor: 0xfffff });
+      expect(status(at.stat(p.fd, "p"))).toMatchObject({ deviceMajor: 0, deviceMinor: 0 });
+    }
   });
 });

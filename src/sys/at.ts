@@ -28,6 +28,11 @@ export interface FileStatus {
   readonly device: bigint;
   readonly inode: bigint;
   readonly size: number;
+  /** Of 512 bytes, that it takes on the disk. */
+  readonly blocks: number;
+  /** Of a device; 0 otherwise. */
+  readonly deviceMajor: number;
+  readonly deviceMinor: number;
   readonly accessedAt: FileTime;
   readonly modifiedAt: FileTime;
 }
