@@ -34,6 +34,10 @@ export interface RegistriesConf {
 
 export const EMPTY_REGISTRIES: RegistriesConf = { rules: [], credentialHelpers: [] };
 
+/** A line with which begins whatever of a file is read here: a table's header, or a key. Not an alias for an image named `registry`. */
+const RELEVANT =
+  /^[ \t]*(?:\[{1,2}[ \t]*["']?(?:registry|registries)\b|["']?credential-helpers\b|["']?(?:registry|registries)["']?[ \t]*(?:\.|=[ \t]*[[{]))/m;
+
 /**
  * @param path The only file to read, or undefined for `CONTAINERS_REGISTRIES_CONF`, else the user's file in place of the
  * system's, with the drop-ins of `registries.conf.d`.
@@ -60,7 +64,8 @@ export async function readRegistriesConf(path: string | undefined, env: NodeJS.P
 }
 
 export async function parseRegistriesConf(text: string, path: string): Promise<RegistriesConf> {
-  // Most machines have no such file, and need no parser for it.
+  // The usual files, all comments or aliases for short names, need no parser, which would cost more than the rest of a short command.
+  if (!RELEVANT.test(text)) return EMPTY_REGISTRIES;
   const { parseToml, TableReader } = await import("./toml-file.ts");
   const root = new TableReader(parseToml(text, path), path);
   if (root.raw("registries") !== undefined) {
