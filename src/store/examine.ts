@@ -72,9 +72,15 @@ export class Examination {
   /** What is wrong with index.json. A change that is recorded and not written there yet is nothing wrong. */
   async indexFault(): Promise<string | undefined> {
     // Neither is a store that is not made yet.
-    if (!existsSync(this.#layout.blobs) || (await this.#images.isIndexDue())) return undefined;
+    if (!existsSync(this.#layout.blobs)) return undefined;
     const { indexFault } = await import("./recover.ts");
-    return indexFault(this.#layout, await this.#images.list());
+    for (;;) {
+      const changes = await this.#images.changes();
+      if (await this.#images.isIndexDue()) return undefined;
+      const fault = await indexFault(this.#layout, await this.#images.list());
+      // Both are read one after the other: what another process did in between is no fault.
+      if (fault === undefined || changes === (await this.#images.changes())) return fault;
+    }
   }
 
   /** Files in `blobs/` whose names are no digests, as paths. */
