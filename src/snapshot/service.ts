@@ -12,13 +12,14 @@
  * Nothing on the disk is done inside a transaction, and no transaction waits for more than its own log.
  */
 import { VarveError } from "../errors/varve-error.ts";
+import type { ApplyReport } from "../layer/report.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { LockWaitOptions } from "../store/locks.ts";
 import type { FieldPath, SnapshotEntry, SnapshotFilter } from "../store/snapshot-records.ts";
 import type { Labels } from "../store/snapshot-row.ts";
 import type { Store } from "../store/store.ts";
 import { stagedKey, type StagedLayer } from "./staged.ts";
-import { Steps, type SnapshotStep } from "./steps.ts";
+import { Steps, type BoundSnapshot, type SnapshotStep } from "./steps.ts";
 import type { BindOptions, Driver, Mount, SnapshotInfo, Usage } from "./types.ts";
 
 export type { SnapshotFilter } from "../store/snapshot-records.ts";
@@ -43,6 +44,11 @@ export interface CommitSnapshotOptions extends Omit<BindOptions, "claim"> {
   readonly parent?: string;
   /** Default: none; those of the active snapshot are not taken over. */
   readonly labels?: Labels;
+}
+
+export interface CommittedSnapshot extends SnapshotInfo {
+  /** Of a layer that was applied only as it was committed. */
+  readonly report?: ApplyReport;
 }
 
 export class Snapshots {
@@ -121,7 +127,7 @@ export class Snapshots {
    * `SNAPSHOT_EXISTS` (the name, perhaps because another process was first), `SNAPSHOT_INVALID` (another parent than the one that it
    * has), and what applying the layer has to say
    */
-  async commit(name: string, key: string, options: CommitSnapshotOptions = {}): Promise<SnapshotInfo> {
+  async commit(name: string, key: string, options: CommitSnapshotOptions = {}): Promise<CommittedSnapshot> {
     const { parent: parentName, labels, ...binding } = options;
     const { snapshots, locks } = this.#store;
     const driver = this.driver.name;
@@ -131,7 +137,7 @@ export class Snapshots {
     const { found, parent } = await snapshots.mayCommit(driver, key, name, parentName);
     if (found.id !== id) throw gone(key);
     const work = this.driver.bind.bind(this.driver);
-    return infoOf(await this.#steps.bind(found, { name, parent, labels, work }, this.#binding(binding)));
+    return committedOf(await this.#steps.bind(found, { name, parent, labels, work }, this.#binding(binding)));
   }
 
   /**
@@ -173,7 +179,7 @@ export class Snapshots {
     parentName: string | undefined,
     diffId: Digest,
     options: Omit<CommitSnapshotOptions, "parent"> = {},
-  ): Promise<SnapshotInfo | undefined> {
+  ): Promise<CommittedSnapshot | undefined> {
     const { labels, ...binding } = options;
     const { snapshots, locks } = this.#store;
     const driver = this.driver.name;
@@ -191,7 +197,7 @@ export class Snapshots {
       await snapshots.mayCommit(driver, key, name);
       if (await this.driver.holds(diffId)) {
         const work: Driver["bind"] = (record, parents, rest) => this.driver.adopt(record, parents, diffId, rest);
-        return infoOf(await this.#steps.bind(found, { name, parent, labels, work }, this.#binding(binding)));
+        return committedOf(await this.#steps.bind(found, { name, parent, labels, work }, this.#binding(binding)));
       }
     } catch (error) {
       await this.#drop(found);
@@ -235,6 +241,10 @@ export class Snapshots {
 function infoOf(entry: SnapshotEntry): SnapshotInfo {
   const { key, kind, parentKey, labels, createdAt, updatedAt } = entry;
   return { key, kind, driver: entry.driver as SnapshotInfo["driver"], parent: parentKey, labels, createdAt, updatedAt };
+}
+
+function committedOf({ entry, report }: BoundSnapshot): CommittedSnapshot {
+  return { ...infoOf(entry), ...(report !== undefined && { report }) };
 }
 
 function gone(key: string): VarveError {

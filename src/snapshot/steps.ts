@@ -3,6 +3,7 @@
  * forgives (see service.ts). They hold the snapshot's own lock; names are locked by who calls.
  */
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
+import type { ApplyReport } from "../layer/report.ts";
 import type { Digest } from "../oci/digest.ts";
 import { StoreLayout } from "../store/layout.ts";
 import type { SnapshotEntry } from "../store/snapshot-records.ts";
@@ -29,6 +30,11 @@ export interface BindTo {
   readonly labels: Labels | undefined;
   /** What the driver does. */
   readonly work: (snapshot: SnapshotRecord, parents: readonly SnapshotRecord[], options: BindOptions) => Promise<Bound>;
+}
+
+export interface BoundSnapshot {
+  readonly entry: SnapshotEntry;
+  readonly report: ApplyReport | undefined;
 }
 
 export class Steps {
@@ -84,20 +90,20 @@ export class Steps {
   }
 
   /** Makes an active snapshot a committed one: its folder first, durably; then its row. */
-  async bind(found: SnapshotEntry, to: BindTo, options: BindOptions): Promise<SnapshotEntry> {
+  async bind(found: SnapshotEntry, to: BindTo, options: BindOptions): Promise<BoundSnapshot> {
     const { snapshots } = this.#store;
     const { name, parent, labels } = to;
     const parents = parent === undefined ? [] : await snapshots.chain(parent.id);
     const claim = (diffId: Digest): Promise<void> => snapshots.claim(found.id, diffId);
     let bound: Bound;
     try {
-      bound = await to.work({ ...found, parent: parent?.id }, parents, { ...options, claim });
+      bound = await to.work(found, parents, { ...options, claim });
     } catch (error) {
       throw await this.#causeOf(error, parent);
     }
     this.#step("bound");
-    const { bytes, inodes, diffId, tree } = bound;
-    const committed = await snapshots.commit(found.driver, found.key, name, {
+    const { bytes, inodes, diffId, tree, report } = bound;
+    const entry = await snapshots.commit(found.driver, found.key, name, {
       usage: { bytes, inodes },
       made: { id: found.id, parent: parent?.id },
       ...(parent !== undefined && { parent: parent.key }),
@@ -106,7 +112,7 @@ export class Steps {
       ...(labels !== undefined && { labels }),
     });
     this.#step("committed");
-    return committed;
+    return { entry, report };
   }
 
   /** Takes a snapshot's row out, then removes its folder. @throws VarveError as `SnapshotRecords.remove` */

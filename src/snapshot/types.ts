@@ -3,6 +3,7 @@
  * may be a parent. A committed layer of an image is named by its ChainID.
  */
 import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
+import type { ApplyReport } from "../layer/report.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { SnapshotRecord } from "../store/snapshot-records.ts";
 
@@ -65,6 +66,8 @@ export interface Bound extends Usage {
   readonly diffId?: Digest;
   /** The snapshot whose folder holds the tree, when it is shared. */
   readonly tree?: number;
+  /** Of a layer that was applied only now. */
+  readonly report?: ApplyReport;
 }
 
 /**
@@ -81,7 +84,9 @@ export interface Driver {
   usage(snapshot: SnapshotRecord): Promise<Usage>;
   /** Where the tar of a layer is unpacked to; undefined when it is applied as it is bound (`BindOptions.tar`). */
   target(snapshot: SnapshotRecord, diffId: Digest): LayerTarget | undefined;
-  /** Makes an active snapshot's folder that of a committed one on these parents. */
+  /**
+   * Makes an active snapshot's folder that of a committed one on these parents. They come late when the snapshot itself names no parent.
+   */
   bind(snapshot: SnapshotRecord, parents: readonly SnapshotRecord[], options: BindOptions): Promise<Bound>;
   /** Whether an unpacked layer of this DiffID is held, under any parent, so that `adopt` needs no tar. */
   holds(diffId: Digest): Promise<boolean>;

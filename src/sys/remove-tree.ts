@@ -3,11 +3,11 @@
  * that nobody can lead it out of the tree, and it goes into no file system that is mounted in it: what belongs to a container that still
  * runs stays. Several may do this to one tree at once.
  */
-import { opendirSync, type Dir } from "node:fs";
+import type { Dir } from "node:fs";
 import { atCalls, AT_FDCWD, OPEN_DIRECTORY, type AtCalls } from "./at.ts";
 import { errnoName, must, systemError } from "./errno.ts";
 import { openBelow } from "./open-below.ts";
-import { decodeName } from "./path-bytes.ts";
+import { listOf, nextName } from "./walk-tree.ts";
 
 const OWNER_ALL = 0o700;
 /** Names after which others get their turn: some milliseconds of work. */
@@ -100,13 +100,4 @@ function leave(at: AtCalls, level: Level | undefined): void {
   if (level === undefined) return;
   level.list.closeSync();
   at.close(level.fd);
-}
-
-function listOf(fd: number): Dir {
-  return opendirSync(`/proc/self/fd/${fd}`, { encoding: "buffer" as BufferEncoding, bufferSize: 256 });
-}
-
-function nextName(list: Dir): string | undefined {
-  const found = list.readSync();
-  return found === null ? undefined : decodeName(found.name as unknown as Uint8Array);
 }
