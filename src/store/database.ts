@@ -4,6 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { rename } from "node:fs/promises";
+import type { DatabaseSync } from "node:sqlite";
 import { VarveError } from "../errors/varve-error.ts";
 import { Connection } from "./connection.ts";
 import { databaseError } from "./database-error.ts";
@@ -93,18 +94,41 @@ export class Metadata {
     }
   }
 
+  /**
+   * The database as it nearly always is: of this schema and in WAL mode. Nothing is changed then and so nothing locked, which would cost
+   * a command with little to do more than all else that it does in the store.
+   */
+  #openMade(Database: typeof DatabaseSync): Connection | undefined {
+    const { layout, sync } = this.#options;
+    if (!existsSync(layout.database)) return undefined;
+    let connection: Connection | undefined;
+    try {
+      connection = connect(Database, layout.database);
+      if (schemaVersion(connection) === SCHEMA_VERSION && isWal(connection)) {
+        connection.exec(synchronous(sync));
+        return connection;
+      }
+    } catch {
+      // Whatever is wrong shows again under the lock, where nobody else is at work on it.
+    }
+    connection?.[Symbol.dispose]();
+    return undefined;
+  }
+
   async #openWritable(): Promise<Connection> {
     const { DatabaseSync } = await import("node:sqlite");
     const { layout, locks, sync } = this.#options;
+    const made = this.#openMade(DatabaseSync);
+    if (made !== undefined) return made;
     // Under the lock, because the change to WAL mode and a migration do not wait for each other as transactions do.
     using _lock = await locks.named("store");
     let connection: Connection | undefined;
     try {
-      connection = new Connection(new DatabaseSync(layout.database, { timeout: BUSY_TIMEOUT_MS }), layout.database);
+      connection = connect(DatabaseSync, layout.database);
       const version = schemaVersion(connection);
       refuseNewer(version, layout.database);
       connection.exec("PRAGMA journal_mode = WAL");
-      connection.exec(`PRAGMA synchronous = ${sync ? "FULL" : "OFF"}`);
+      connection.exec(synchronous(sync));
       migrate(connection);
       if (version !== SCHEMA_VERSION) await (await import("./reserve.ts")).keepReserve(layout);
       return connection;
@@ -115,12 +139,24 @@ export class Metadata {
   }
 }
 
+function connect(Database: typeof DatabaseSync, path: string): Connection {
+  return new Connection(new Database(path, { timeout: BUSY_TIMEOUT_MS }), path);
+}
+
+function synchronous(sync: boolean): string {
+  return `PRAGMA synchronous = ${sync ? "FULL" : "OFF"}`;
+}
+
 function migrate(connection: Connection): void {
   if (schemaVersion(connection) === SCHEMA_VERSION) return;
   connection.transaction(() => {
     for (const step of MIGRATIONS.slice(schemaVersion(connection))) connection.exec(step);
     connection.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
   });
+}
+
+function isWal(connection: Connection): boolean {
+  return connection.get("PRAGMA journal_mode")?.["journal_mode"] === "wal";
 }
 
 function schemaVersion(connection: Connection): number {
