@@ -2,16 +2,18 @@
  * One layer's tar into a tree, in one pass over its bytes: parsed, applied and hashed. The DiffID covers everything to
  * the end of the stream, also what follows the archive's end blocks.
  */
-import type { TarLimits } from "../codec/tar/entry.ts";
+import type { TarHandler, TarLimits } from "../codec/tar/entry.ts";
 import { TarParser } from "../codec/tar/parser.ts";
 import { VarveError } from "../errors/varve-error.ts";
-import { digestAlgorithm, Digester, type Digest } from "../oci/digest.ts";
+import { digestAlgorithm, Digester, type Digest, type DigestAlgorithm } from "../oci/digest.ts";
 import type { LayerApplier } from "./apply.ts";
 import { TarStream } from "./tar-stream.ts";
 
 export interface ApplyLayerOptions {
   /** What the image's config says of the tar. Default: it is only told, not checked. */
   readonly diffId?: Digest;
+  /** Of the DiffID that is told. Default: that of `diffId`, else sha256. */
+  readonly algorithm?: DigestAlgorithm;
   readonly limits?: TarLimits;
   readonly signal?: AbortSignal;
   /** Told how many bytes of the tar have been applied, after each chunk. */
@@ -34,12 +36,29 @@ export async function applyLayer(
   applier: LayerApplier,
   options: ApplyLayerOptions = {},
 ): Promise<AppliedLayer> {
+  options.signal?.throwIfAborted();
+  applier.beginLayer();
+  const applied = await readTar(tar, applier, options);
+  checkDiffId(applied.diffId, options.diffId);
+  applier.endLayer();
+  return applied;
+}
+
+/**
+ * Reads an uncompressed tar through to its end, and tells what it is; that its DiffID is the expected one is not checked.
+ * @throws LAYER_INVALID, LAYER_LIMIT; the handler's and the source's errors and the signal's reason as they are
+ */
+export async function readTar(
+  tar: AsyncIterable<Uint8Array>,
+  handler: TarHandler,
+  options: ApplyLayerOptions = {},
+): Promise<AppliedLayer> {
   const { diffId: expected, limits, signal, onBytes } = options;
-  const digester = new Digester(expected === undefined ? "sha256" : digestAlgorithm(expected));
-  const parser = new TarParser(applier, limits);
+  const algorithm = options.algorithm ?? (expected === undefined ? "sha256" : digestAlgorithm(expected));
+  const digester = new Digester(algorithm);
+  const parser = new TarParser(handler, limits);
   let size = 0;
   signal?.throwIfAborted();
-  applier.beginLayer();
   for await (const chunk of tar) {
     signal?.throwIfAborted();
     size += chunk.byteLength;
@@ -48,10 +67,7 @@ export async function applyLayer(
     onBytes?.(size);
   }
   parser.end();
-  const diffId = tar instanceof TarStream ? tar.diffId : digester.digest();
-  checkDiffId(diffId, expected);
-  applier.endLayer();
-  return { diffId, size };
+  return { diffId: tar instanceof TarStream ? tar.diffId : digester.digest(), size };
 }
 
 /** @throws DIFFID_MISMATCH */

@@ -25,6 +25,11 @@ export interface OpenEnds {
    * is not in the layer, a parent that the layer implies first and describes or replaces later, ... Undefined when it can.
    */
   readonly replay: string | undefined;
+  /**
+   * In overlay form: directories that hold whiteouts or are marked opaque, named as in `implied`. Where no lower layer has such a
+   * directory the marks must go, for they would show.
+   */
+  readonly marked?: readonly string[];
 }
 
 export interface UnpackedLayer {

@@ -20,17 +20,18 @@ export interface TreePartsOptions {
 
 /** What a `Lower` is made of. */
 export interface LowerTools {
+  readonly at: AtCalls;
   readonly tree: DirectoryTree;
   readonly remover: Remover;
-  readonly tally: Tally;
+  readonly limits: Required<ApplyLimits>;
 }
 
 /** @throws PERMISSION, FILE_NOT_FOUND, PATH_INVALID, FFI_UNAVAILABLE */
-export function openTreeParts(
+export function openTreeParts<L extends Lower>(
   root: string,
   options: TreePartsOptions,
-  makeLower: (tools: LowerTools) => Lower,
-): TreeWriterParts {
+  makeLower: (tools: LowerTools) => L,
+): TreeWriterParts & { readonly lower: L } {
   const at = atCalls();
   const tally = new Tally();
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -52,7 +53,7 @@ export function openTreeParts(
     confinedTo,
     makeImplied: (directory) => members.resetToImplied(directory),
   });
-  const lower = makeLower({ tree, remover, tally });
+  const lower = makeLower({ at, tree, remover, limits });
   const members = new Members({ at, tree, metadata, lower, tally });
   return { at, limits, tally, tree, metadata, members, lower };
 }

@@ -46,7 +46,11 @@ export class TreeWriter implements TarHandler, Disposable {
   }
 
   entry(entry: TarEntry): void {
-    const meaning = this.count(entry);
+    this.apply(entry, this.count(entry));
+  }
+
+  /** Carries out what `count` has understood. */
+  apply(entry: TarEntry, meaning: Meaning): void {
     try {
       this.#tree.trim();
       this.#apply(entry, meaning);
