@@ -6,6 +6,9 @@ const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [n
 // Linux has two names for one number each; the first of a pair is what node:fs says.
 NAMES.set(constants.errno.EAGAIN, "EAGAIN");
 NAMES.set(constants.errno.ENOTSUP, "ENOTSUP");
+// This one Node has no name for.
+const ENOTBLK = 15;
+NAMES.set(ENOTBLK, "ENOTBLK");
 
 /** `EEXIST` for 17; a number that this system does not name becomes `E<number>`. */
 export function errnoName(errno: number): string {
@@ -25,6 +28,7 @@ export function systemError(errno: number, syscall: string, path?: string): Node
 }
 
 function message(errno: number): string {
+  if (errno === ENOTBLK) return "block device required";
   try {
     return getSystemErrorMessage(-errno);
   } catch {
