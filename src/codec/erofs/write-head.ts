@@ -1,4 +1,5 @@
 /** The superblock and the device table behind it, which stand before everything else. */
+import { encodeName, nameLength } from "../../sys/path-bytes.ts";
 import type { TarTime } from "../tar/entry.ts";
 import { superblockChecksum } from "./checksum.ts";
 import { badTree, quoted, unfit } from "./fault.ts";
@@ -40,7 +41,7 @@ export function headBytes(devices: readonly IndexDevice[]): number {
   if (devices.length > MAX_DEVICES) throw unfit(`it has ${devices.length} devices, and ${MAX_DEVICES} are the most`);
   for (const { size, tag } of devices) {
     if (!Number.isSafeInteger(size) || size < 0) throw badTree(`a device has ${size} bytes`);
-    if (Buffer.byteLength(tag) > TAG_BYTES || tag.includes("\0")) throw badTree(`${quoted(tag)} is no tag of a device`);
+    if (nameLength(tag) > TAG_BYTES || tag.includes("\0")) throw badTree(`${quoted(tag)} is no tag of a device`);
   }
   return DEVICE_TABLE_AT + devices.length * DEVICE_SLOT_BYTES;
 }
@@ -71,7 +72,7 @@ function writeDevices(bytes: Uint8Array, view: DataView, { devices, blocks }: He
   for (const [index, { size, tag }] of devices.entries()) {
     const slot = DEVICE_TABLE_AT + index * DEVICE_SLOT_BYTES;
     const length = Math.ceil(size / BLOCK);
-    bytes.set(Buffer.from(tag), slot);
+    bytes.set(encodeName(tag), slot);
     view.setUint32(slot + DEVICE_SLOT.blocks, Math.min(length, 0xffff_ffff), true);
     view.setUint32(slot + DEVICE_SLOT.start, start + length < 2 ** 32 ? start : 0, true);
     start += length;
