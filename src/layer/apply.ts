@@ -57,6 +57,7 @@ export class LayerApplier implements TarHandler, Disposable {
   beginLayer(): void {
     if (this.#inLayer) throw new VarveError("INTERNAL", "a layer was begun within a layer");
     const { tree, members } = this.#parts;
+    members.beginLayer();
     guard(() => {
       tree.begin(false);
       if (!this.#begun && isEmptyDirectory(tree.fd(tree.root))) {

@@ -44,7 +44,7 @@ export class Members {
   readonly #metadata: Metadata;
   readonly #lower: Lower;
   readonly #tally: Tally;
-  /** Paths of devices that were not made, so that hard links to them are left out too. */
+  /** Paths of devices of this layer that were not made, so that hard links to them are left out too. */
   readonly #leftOut = new Set<string>();
 
   constructor(workshop: Workshop) {
@@ -53,6 +53,11 @@ export class Members {
     this.#metadata = workshop.metadata;
     this.#lower = workshop.lower;
     this.#tally = workshop.tally;
+  }
+
+  /** What follows is of another layer. */
+  beginLayer(): void {
+    this.#leftOut.clear();
   }
 
   /** A regular file, open for writing. @returns the descriptor */

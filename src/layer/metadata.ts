@@ -7,7 +7,7 @@ import { constants as system } from "node:os";
 import type { TarEntry } from "../codec/tar/entry.ts";
 import type { AtCalls, FileStatus } from "../sys/at.ts";
 import { errnoName, must, systemError } from "../sys/errno.ts";
-import type { Attributes } from "./attributes.ts";
+import { ACCESS_ACL, type Attributes } from "./attributes.ts";
 import type { Directory, Finish } from "./directory.ts";
 import { quoteName } from "./names.ts";
 import type { Privileges } from "./privileges.ts";
@@ -62,7 +62,7 @@ export class Metadata {
       this.#attributes.set(path, entry);
     }
     const mode = withoutForeignSetId(entry, owner);
-    if (!this.#isBornWith(mode, directory)) must(this.#at.fileChmod(file, mode), "fchmod", entry.name);
+    if (!this.#isBornWith(mode, directory, entry)) must(this.#at.fileChmod(file, mode), "fchmod", entry.name);
     const { accessedAt, modifiedAt } = timesOf(entry);
     must(this.#at.fileSetTimes(file, accessedAt, modifiedAt), "futimens", entry.name);
   }
@@ -95,13 +95,14 @@ export class Metadata {
     if (defaultAcl !== undefined) finish.defaultAcl = defaultAcl;
     const now = entry.mode | OWNER_ALL;
     if (now !== entry.mode) finish.mode = entry.mode;
-    if (status !== undefined || !this.#isBornWith(now, parent)) this.#chmodDirectory(fd, base, now);
+    if (status !== undefined || !this.#isBornWith(now, parent, entry)) this.#chmodDirectory(fd, base, now);
     return finish;
   }
 
   /** Of a new directory that no entry describes: 0755, ours, and the same times in every run. */
   implied(parent: Directory, fd: number, base: string): Finish {
     this.#attributes.dropInherited(placeOf(fd, base), parent);
+    if (parent.inherits) this.#makeOurs(fd, base);
     if (!this.#isBornWith(0o755, parent)) this.#chmodDirectory(fd, base, 0o755);
     return { ...IMPLIED };
   }
@@ -109,8 +110,7 @@ export class Metadata {
   /** Of a directory that was there, but is to be as if it were implied. */
   resetToImplied(fd: number, base: string): Finish {
     this.#attributes.dropOthers(placeOf(fd, base), undefined);
-    const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
-    if (this.#sameOwner) this.#settleDirectory(this.#at.chown(fd, base, uid, gid), "fchownat", base);
+    this.#makeOurs(fd, base);
     this.#chmodDirectory(fd, base, 0o755);
     return { ...IMPLIED };
   }
@@ -127,6 +127,11 @@ export class Metadata {
     this.#settleDirectory(this.#at.setTimes(fd, base, accessedAt, modifiedAt), "utimensat", base);
     if (defaultAcl !== undefined) this.#attributes.setDefaultAcl(placeOf(fd, base), defaultAcl);
     if (mode !== undefined) this.#chmodDirectory(fd, base, mode);
+  }
+
+  #makeOurs(fd: number, base: string): void {
+    const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+    if (this.#sameOwner) this.#settleDirectory(this.#at.chown(fd, base, uid, gid), "fchownat", base);
   }
 
   #chmodDirectory(fd: number, base: string, mode: number): void {
@@ -153,16 +158,16 @@ export class Metadata {
     if (directory?.hasDefaultAcl === true) this.#attributes.dropInherited(placeOf(fd, base), directory);
     if (entry.xattrs !== undefined) this.#attributes.set(placeOf(fd, base), entry);
     const mode = withoutForeignSetId(entry, owner);
-    if (!symlink && (directory === undefined || !this.#isBornWith(mode, directory))) {
+    if (!symlink && (directory === undefined || !this.#isBornWith(mode, directory, entry))) {
       must(this.#at.chmod(fd, base, mode), "fchmodat", entry.name);
     }
     const { accessedAt, modifiedAt } = timesOf(entry);
     must(this.#at.setTimes(fd, base, accessedAt, modifiedAt), "utimensat", entry.name);
   }
 
-  /** Whether a new member of the directory that was made with this mode has it. */
-  #isBornWith(mode: number, directory: Directory): boolean {
-    return (mode & (this.#umask | 0o7000)) === 0 && !directory.inherits;
+  /** Whether a new member of the directory that was made with this mode has it. An access list that was set meanwhile changes it. */
+  #isBornWith(mode: number, directory: Directory, entry?: TarEntry): boolean {
+    return (mode & (this.#umask | 0o7000)) === 0 && !directory.inherits && entry?.xattrs?.has(ACCESS_ACL) !== true;
   }
 
   /** The owner of what this process makes in the directory; mounts and set-gid directories have their own rules. */
