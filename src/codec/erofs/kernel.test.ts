@@ -5,6 +5,7 @@ import {
   lstatSync,
   openSync,
   readdirSync,
+  readlinkSync,
   readFileSync,
   readSync,
   writeFileSync,
@@ -15,6 +16,7 @@ import { describe, expect, it } from "vitest";
 import { packTree } from "../../../test/kit/images/pack-tree.ts";
 import { createRng } from "../../../test/kit/images/rng.ts";
 import { canMountIndexes, mountIndex, rootOf, writeChunks } from "../../../test/kit/erofs/mount-index.ts";
+import { randomIndex } from "../../../test/kit/erofs/random-index.ts";
 import { indexNode, treeOfTar } from "../../../test/kit/erofs/tree-of-tar.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
 import { diffTrees } from "../../../test/kit/trees/diff-trees.ts";
@@ -22,7 +24,9 @@ import { expectedTree } from "../../../test/kit/trees/expected-tree.ts";
 import { randomTree } from "../../../test/kit/trees/random-tree.ts";
 import { readTree, type TreeEntry } from "../../../test/kit/trees/read-tree.ts";
 import { device, directory, file, hardlink, symlink, type TreeNode } from "../../../test/kit/trees/tree-node.ts";
-import { decodeName } from "../../sys/path-bytes.ts";
+import { decodeName, encodeName } from "../../sys/path-bytes.ts";
+import { xattrCalls } from "../../sys/xattr.ts";
+import { TYPES } from "./format.ts";
 import type { IndexNode, IndexTree } from "./tree.ts";
 import { encodeErofs } from "./writer.ts";
 
@@ -49,6 +53,37 @@ async function mounted<T>(
 async function shown(nodes: readonly TreeNode[]): Promise<TreeEntry[]> {
   const tar = packTree(nodes);
   return await mounted(treeOfTar(tar), [tar], readTree);
+}
+
+function describeNode(node: IndexNode): string {
+  const { type, mode, uid, gid, modifiedAt, xattrs, target, children } = node;
+  const time = BigInt(modifiedAt.seconds) * 1_000_000_000n + BigInt(modifiedAt.nanoseconds);
+  const size = type === "file" ? node.size : undefined;
+  const device = type === "char" || type === "block" ? [node.deviceMajor, node.deviceMinor] : [];
+  // The kernel shows `user.*` of files and directories only.
+  const hidden = type === "file" || type === "directory" ? ["system."] : ["system.", "user."];
+  const values = [...(xattrs ?? [])].filter(([name]) => !hidden.some((prefix) => name.startsWith(prefix)));
+  const shown = values.map(([name, value]) => `${name}=${Buffer.from(value).toString("hex")}`).sort();
+  return [TYPES[type].mode | mode, uid, gid, time, size, target, ...device, children?.size, ...shown].join(" ");
+}
+
+/** Attributes that are ACLs are left to those who know how they have to look. */
+function describeFile(path: string): string {
+  const name = encodeName(path);
+  const stats = lstatSync(name, { bigint: true });
+  const size = stats.isFile() ? stats.size : undefined;
+  const target = stats.isSymbolicLink() ? decodeName(readlinkSync(name, { encoding: "buffer" })) : undefined;
+  const { rdev } = stats;
+  const device = [(rdev >> 8n) & 0xfffn, (rdev & 0xffn) | ((rdev >> 12n) & 0xfff00n)];
+  const numbers = stats.isCharacterDevice() || stats.isBlockDevice() ? device : [];
+  const children = stats.isDirectory() ? readdirSync(name).length : undefined;
+  const calls = xattrCalls();
+  const names = calls.list(path).filter((name) => !name.startsWith("system."));
+  const known = names
+    .map((name) => ({ name, value: calls.get(path, name) }))
+    .filter(({ value }) => value !== undefined);
+  const shown = known.map(({ name, value }) => `${name}=${Buffer.from(value ?? []).toString("hex")}`).sort();
+  return [stats.mode, stats.uid, stats.gid, stats.mtimeNs, size, target, ...numbers, children, ...shown].join(" ");
 }
 
 describe.skipIf(!canMountIndexes())("a mounted index", () => {
@@ -88,6 +123,21 @@ describe.skipIf(!canMountIndexes())("a mounted index", () => {
       directory("empty"),
     ];
     expect(diffTrees(expectedTree([nodes]), await shown(nodes))).toEqual([]);
+  });
+
+  it.each([1, 2, 3])("shows each field of a random index (seed %i)", async (seed) => {
+    const tree = randomIndex(createRng(seed), { size: 200 });
+    const zeros = tree.devices.map(({ size }) => new Uint8Array(size));
+    await mounted(tree, zeros, (root) => {
+      const differences: string[] = [];
+      const compare = (node: IndexNode, path: string): void => {
+        const [was, is] = [describeNode(node), describeFile(path)];
+        if (was !== is) differences.push(`${JSON.stringify(path)}: ${was} / ${is}`);
+        for (const [name, child] of node.children ?? []) compare(child, `${path}/${name}`);
+      };
+      compare(tree.root, root);
+      expect(differences).toEqual([]);
+    });
   });
 
   it("counts links: names of a file, and of a directory its subdirectories", async () => {
