@@ -12,8 +12,8 @@ import { overLimit, type ApplyLimits } from "./limits.ts";
 import { quoteName } from "./names.ts";
 import type { Tally } from "./report.ts";
 
-const DEFAULT_ACL = "system.posix_acl_default";
-const ACCESS_ACL = "system.posix_acl_access";
+export const DEFAULT_ACL = "system.posix_acl_default";
+export const ACCESS_ACL = "system.posix_acl_access";
 
 export interface AttributesOptions {
   readonly limits: Required<ApplyLimits>;

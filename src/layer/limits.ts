@@ -17,6 +17,11 @@ export interface ApplyLimits {
    * for a directory, 90 for a name. Default 2,000,000.
    */
   readonly remembered?: number;
+  /**
+   * Bytes of memory, about, that the index of one layer may take: 400 for a member, more for long names and extended attributes.
+   * Default 1 GiB.
+   */
+  readonly indexBytes?: number;
 }
 
 export const DEFAULT_LIMITS: Required<ApplyLimits> = {
@@ -26,6 +31,7 @@ export const DEFAULT_LIMITS: Required<ApplyLimits> = {
   xattrBytes: 65_536,
   xattrs: 1000,
   remembered: 2_000_000,
+  indexBytes: 2 ** 30,
 };
 
 export function overLimit(what: string, limit: number): VarveError {

@@ -52,6 +52,8 @@ export interface TarHandler {
   entry(entry: TarEntry): void;
   /** A piece of the current member's payload; pieces add up to `storedSize`. */
   data(bytes: Uint8Array): void;
+  /** So many bytes of the current member's payload were not read: `TarParser.skip`. They count as if `data` had got them. */
+  skip?(length: number): void;
   /** The current member's payload is complete (called for every member, also those without payload). */
   endEntry(): void;
   /** A PAX global header, after its bytes were given to `raw`. It applies to nothing here, as in Go's engines. */

@@ -3,6 +3,7 @@
  * input byte goes out once, in order, as payload (`data`) or as anything else (`raw`), so that tar-split can rebuild
  * the exact stream. POSIX ustar and PAX, GNU, STAR and v7 are read; every doubt is settled as Go's archive/tar does.
  */
+import { VarveError } from "../../errors/varve-error.ts";
 import { BLOCK, blockSum, dialectOf, paddingOf } from "./block.ts";
 import type { TarHandler, TarLimits } from "./entry.ts";
 import { invalid, overLimit } from "./fault.ts";
@@ -75,6 +76,30 @@ export class TarParser {
   /** Members reported so far. */
   get entries(): number {
     return this.#entries;
+  }
+
+  /** How much of the current member's payload is still to come; 0 outside of payload. */
+  get payloadLeft(): number {
+    return this.#state === DATA ? this.#remaining : 0;
+  }
+
+  /** Whether the end of the archive was seen; what follows it is no tar. */
+  get archiveEnded(): boolean {
+    return this.#state === TRAILER;
+  }
+
+  /**
+   * Passes over payload that the caller did not read, which is what an index of the archive needs.
+   * @param length bytes, at most `payloadLeft`; the next bytes written are those behind them
+   */
+  skip(length: number): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+    if (length > this.payloadLeft) throw new VarveError("INTERNAL", "only payload can be passed over");
+    if (length === 0) return;
+    this.#base += length;
+    this.#remaining -= length;
+    this.#handler.skip?.(length);
+    if (this.#remaining === 0) this.#endMember();
   }
 
   /** Takes the next bytes. @throws LAYER_INVALID, LAYER_LIMIT */

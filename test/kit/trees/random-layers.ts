@@ -14,17 +14,25 @@ export interface RandomLayersOptions extends RandomTreeOptions {
   readonly layers?: number;
   /** Changes per layer, about. Default 12. */
   readonly changes?: number;
+  /** How many directories above a change are listed again, 0 ... 1. Default 0.8: some builders leave some out. */
+  readonly parents?: number;
+  /** Hard links to files of lower layers. Default true. */
+  readonly lowerLinks?: boolean;
 }
 
 /** @returns layers from the lowest up */
 export function randomLayers(rng: Rng, options: RandomLayersOptions = {}): TreeNode[][] {
-  const { layers: count = 4, changes = 12 } = options;
+  const { layers: count = 4 } = options;
   const layers: TreeNode[][] = [randomTree(rng.fork(), options)];
-  while (layers.length < count) layers.push(changeLayer(rng, layers, changes));
+  while (layers.length < count) layers.push(changeLayer(rng, layers, options));
   return layers;
 }
 
-function changeLayer(rng: Rng, lower: readonly (readonly TreeNode[])[], changes: number): TreeNode[] {
+function changeLayer(
+  rng: Rng,
+  lower: readonly (readonly TreeNode[])[],
+  { changes = 12, parents = 0.8, lowerLinks = true }: RandomLayersOptions,
+): TreeNode[] {
   const before = expectedTree(lower);
   const byPath = new Map(before.map((entry) => [entry.path, entry]));
   const touched = new Set<string>();
@@ -33,9 +41,9 @@ function changeLayer(rng: Rng, lower: readonly (readonly TreeNode[])[], changes:
     const entry = rng.pick(before);
     if (isTouched(entry.path, touched)) continue;
     touched.add(entry.path);
-    nodes.push(...changeAt(rng, entry, before, touched, index));
+    nodes.push(...changeAt(rng, entry, lowerLinks ? before : [], touched, index));
   }
-  return [...parentsOf(rng, nodes, byPath), ...nodes];
+  return [...parentsOf(rng, nodes, byPath, parents), ...nodes];
 }
 
 /** A place is taken when it, something above it or something below it changes in this layer already. */
@@ -79,12 +87,17 @@ function linkToLower(rng: Rng, path: string, before: readonly TreeEntry[], touch
 }
 
 /** Builders list the directories above a change again, as they are; some do not. */
-function parentsOf(rng: Rng, nodes: readonly TreeNode[], lower: ReadonlyMap<string, TreeEntry>): TreeNode[] {
+function parentsOf(
+  rng: Rng,
+  nodes: readonly TreeNode[],
+  lower: ReadonlyMap<string, TreeEntry>,
+  parents: number,
+): TreeNode[] {
   const own = new Set(nodes.map(({ path }) => path));
   const above = new Set(nodes.flatMap(({ path }) => ancestors(path)));
   return [...above].sort().flatMap((path) => {
     const entry = lower.get(path);
-    const listed = entry?.type === "directory" && !own.has(path) && rng.chance(0.8);
+    const listed = entry?.type === "directory" && !own.has(path) && rng.chance(parents);
     return listed ? [directory(path, metadataOf(entry))] : [];
   });
 }
