@@ -5,6 +5,7 @@
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import type { ApplyReport } from "../layer/report.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { Connection } from "../store/connection.ts";
 import { StoreLayout } from "../store/layout.ts";
 import type { SnapshotEntry } from "../store/snapshot-records.ts";
 import type { Labels } from "../store/snapshot-row.ts";
@@ -117,16 +118,31 @@ export class Steps {
 
   /** Takes a snapshot's row out, then removes its folder. @throws VarveError as `SnapshotRecords.remove` */
   async takeOut(key: string, id: number): Promise<void> {
-    const changed = (found: SnapshotEntry): boolean => found.id !== id;
-    const removed = await this.#store.snapshots.remove(this.#driver.name, key, (_, found) => changed(found));
+    const removed = await this.takeOutUnless(key, id, () => false);
     // Another has taken its key meanwhile: the one that was meant is gone.
     if (removed === undefined) throw new VarveError("SNAPSHOT_NOT_FOUND", `there is no snapshot ${key} any more`);
+  }
+
+  /**
+   * The same, unless it is to stay.
+   * @param unless asked in the transaction that takes it out
+   * @returns the folders that were removed; undefined when it stays, or the key means another by now
+   */
+  async takeOutUnless(
+    key: string,
+    id: number,
+    unless: (connection: Connection) => boolean,
+  ): Promise<readonly number[] | undefined> {
+    const stays = (connection: Connection, found: SnapshotEntry): boolean => found.id !== id || unless(connection);
+    const removed = await this.#store.snapshots.remove(this.#driver.name, key, stays);
+    if (removed === undefined) return undefined;
     this.#step("out");
     for (const folder of removed.folders) {
       if (folder === id) await this.#removeFolder(removed.snapshot);
       else await this.#removeShared({ ...removed.snapshot, id: folder, tree: undefined });
     }
     this.#step("removed");
+    return removed.folders;
   }
 
   /** The folder of a snapshot that is gone long since. Who else is at it does it. */

@@ -166,6 +166,11 @@ function indexState(connection: Connection): { wanted: number; written: number }
   return { written: value("index_written"), wanted: value("index_wanted") };
 }
 
+/** {@link ImageStore.changes} within a transaction. */
+export function imageChanges(connection: Connection): number {
+  return indexState(connection).wanted;
+}
+
 function mustBeName(name: string): void {
   // oxlint-disable-next-line no-control-regex
   if (name.length > 0 && name.length <= MAX_NAME_LENGTH && !/[\s\u0000-\u001f\u007f]/.test(name)) return;

@@ -23,6 +23,8 @@ export interface Lease extends AsyncDisposable {
   readonly id: string;
   /** Protects these digests, present or yet to come, until the lease ends. One that has expired begins anew with them. */
   add(...digests: readonly Digest[]): Promise<void>;
+  /** Protects them no more. */
+  drop(...digests: readonly Digest[]): Promise<void>;
   /** Moves the expiry to `ttlMs` (default 24 h) from now. */
   extend(ttlMs?: number): Promise<void>;
   /**
@@ -83,6 +85,13 @@ export class Leases {
         for (const digest of digests) held.add(digest);
         await this.#add(id, ttlMs, digests);
       },
+      drop: async (...digests) => {
+        const connection = await this.#metadata.writable();
+        for (const digest of digests) {
+          held.delete(digest);
+          connection.run("DELETE FROM lease_resources WHERE digest = ? AND lease_id = ?", digest, id);
+        }
+      },
       extend: async (ttl = DEFAULT_TTL_MS) => this.#renew(await this.#metadata.writable(), id, ttl),
       release,
       [Symbol.asyncDispose]: release,
@@ -124,7 +133,11 @@ export class Leases {
   /** @param unfinishedMs as in {@link sweep}: whether it will be leased after that */
   async isLeased(digest: Digest, unfinishedMs?: number): Promise<boolean> {
     const connection = await this.#metadata.readable();
-    if (connection === undefined) return false;
+    return connection !== undefined && this.isLeasedIn(connection, digest, unfinishedMs);
+  }
+
+  /** The same within a transaction: who leases the digest from then on sees what the transaction did. */
+  isLeasedIn(connection: Connection, digest: Digest, unfinishedMs?: number): boolean {
     const holders = connection.all(LEASED, digest, ...this.#limits(unfinishedMs)).map(({ id }) => String(id));
     if (holders.length === 0 || unfinishedMs === undefined) return holders.length > 0;
     const dead = new Set(this.#dead(connection, unfinishedMs));

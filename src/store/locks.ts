@@ -88,11 +88,17 @@ export class StoreLocks {
     return taken && passing(taken);
   }
 
+  /** Whether someone has it. Makes nothing. */
+  isSnapshotHeld(id: number): boolean {
+    return isHeld(this.#pathOf(SNAPSHOT, String(id)));
+  }
+
   /** Says that the process which fills a staged snapshot is alive, for as long as it is. */
   async stage(id: number): Promise<Disposable> {
     return passing(await this.#lock(this.#pathOf(STAGE, String(id)), `snapshot ${id}`, {}));
   }
 
+  /** Whether that process is alive. Makes nothing. */
   isStageHeld(id: number): boolean {
     return isHeld(this.#pathOf(STAGE, String(id)));
   }

@@ -1,5 +1,5 @@
 /** Which snapshots are meant: containerd's filters, as values instead of text. */
-import type { SnapshotEntry, SnapshotKind } from "./snapshot-records.ts";
+import type { SnapshotEntry, SnapshotKind } from "./snapshot-record.ts";
 
 /** All that is named must hold; of several filters one must. */
 export interface SnapshotFilter {

@@ -6,6 +6,14 @@ import type { Digest } from "../oci/digest.ts";
 import type { Connection } from "./connection.ts";
 import type { Metadata } from "./database.ts";
 import { isMeant, type SnapshotFilter } from "./snapshot-filter.ts";
+import type {
+  CommitOptions,
+  Committing,
+  CreateOptions,
+  FieldPath,
+  RemovedSnapshot,
+  SnapshotEntry,
+} from "./snapshot-record.ts";
 import {
   changedLabels,
   committedParent,
@@ -28,76 +36,7 @@ import {
 } from "./snapshot-row.ts";
 
 export type { SnapshotFilter } from "./snapshot-filter.ts";
-
-export type SnapshotKind = "active" | "view" | "committed";
-
-export interface SnapshotRecord {
-  /** Never used again; names the folder. */
-  readonly id: number;
-  readonly driver: string;
-  /** Of an active snapshot or view its key, of a committed one its name; one namespace per driver. */
-  readonly key: string;
-  readonly kind: SnapshotKind;
-  /** Id of the parent. */
-  readonly parent: number | undefined;
-  /** Of a committed layer, where it is known; of an active one that is to become it. */
-  readonly diffId: Digest | undefined;
-  /** Id of the snapshot whose folder holds the tree, when it is not its own. That snapshot may be gone; its folder is not. */
-  readonly tree: number | undefined;
-  /** Usage when it was committed. */
-  readonly bytes: number;
-  readonly inodes: number;
-  readonly labels: Labels;
-  readonly createdAt: Date;
-  readonly updatedAt: Date;
-}
-
-/** A snapshot as it is looked up. */
-export interface SnapshotEntry extends SnapshotRecord {
-  /** Key of the parent. */
-  readonly parentKey: string | undefined;
-}
-
-/** Ids behind the names: by the time that a folder is made a name may mean another snapshot. */
-export interface Made {
-  readonly id: number;
-  readonly parent: number | undefined;
-}
-
-export interface CreateOptions {
-  /** What the folder was made for, as {@link SnapshotRecords.reserve} gave it. Default: a new id, and the parent of that name now. */
-  readonly made?: Made;
-  /** The layer that an active snapshot is to become. */
-  readonly diffId?: Digest;
-  readonly labels?: Labels;
-}
-
-export interface CommitOptions {
-  /** Name of a parent that it gets only now, or of the one that it has. Default: the one that it has. */
-  readonly parent?: string;
-  readonly usage: { readonly bytes: number; readonly inodes: number };
-  /** Default: the one that it was claimed for. */
-  readonly diffId?: Digest;
-  readonly tree?: number;
-  /** Take the place of those that it had. Default: none. */
-  readonly labels?: Labels;
-  /** What the folder was bound for: another snapshot under the key, or another parent of the name, is `SNAPSHOT_NOT_FOUND`. */
-  readonly made?: Made;
-}
-
-export interface Committing {
-  readonly found: SnapshotEntry;
-  readonly parent: SnapshotEntry | undefined;
-}
-
-export interface RemovedSnapshot {
-  readonly snapshot: SnapshotRecord;
-  /** Folders that nothing needs any more. */
-  readonly folders: readonly number[];
-}
-
-/** `labels` for all of them, `labels.<name>` for one. */
-export type FieldPath = "labels" | `labels.${string}`;
+export type * from "./snapshot-record.ts";
 
 /** Rows read at a time: no statement stays open while the caller works. */
 const PAGE = 200;
@@ -188,6 +127,13 @@ export class SnapshotRecords {
     const committed = "SELECT id FROM snapshots WHERE diff_id = ? AND driver = ? AND kind = 'committed' ORDER BY id";
     const rows = connection?.all(committed, diffId, driver) ?? [];
     return rows.flatMap(({ id }) => selectById(connection!, Number(id)) ?? []);
+  }
+
+  /** Ids of all snapshots of a layer, also of those that are only to become one. */
+  async idsOfLayer(driver: string, diffId: Digest): Promise<number[]> {
+    const connection = await this.#metadata.readable();
+    const ids = connection?.all("SELECT id FROM snapshots WHERE diff_id = ? AND driver = ?", diffId, driver) ?? [];
+    return ids.map(({ id }) => Number(id));
   }
 
   /** Whether a folder belongs to a snapshot, its own or one that shares the tree. */
@@ -284,6 +230,26 @@ export class SnapshotRecords {
       connection.run("DELETE FROM snapshots WHERE id = ?", found.id);
       const folders = found.tree === undefined ? [found.id] : [found.id, found.tree];
       return { snapshot: found, folders: folders.filter((id) => !isFolderNeeded(connection, id)) };
+    });
+  }
+
+  /**
+   * Takes a layer away that is held apart from snapshots, unless one needs it: also one that is only being made (see {@link claim}).
+   * @param unless asked in the same transaction: a yes keeps it
+   * @param move moves its folder out of sight and says whether there was one. It is called within the transaction, so that whoever claims
+   * the layer later sees it gone
+   * @returns whether it was taken away
+   */
+  async dropLayer(
+    driver: string,
+    diffId: Digest,
+    unless: (connection: Connection) => boolean,
+    move: () => boolean,
+  ): Promise<boolean> {
+    return this.#change((connection) => {
+      const needs = "SELECT 1 FROM snapshots WHERE diff_id = ? AND driver = ? LIMIT 1";
+      if (connection.get(needs, diffId, driver) !== undefined || unless(connection)) return false;
+      return move();
     });
   }
 

@@ -2,7 +2,7 @@
 import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Connection, Row } from "./connection.ts";
-import type { SnapshotEntry, SnapshotKind } from "./snapshot-records.ts";
+import type { SnapshotEntry, SnapshotKind } from "./snapshot-record.ts";
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 /** The rules of snapshots within a transaction: ids, parents, labels; and how it is told that one does not hold. */
 import { VarveError } from "../errors/varve-error.ts";
 import type { Connection } from "./connection.ts";
-import type { SnapshotEntry } from "./snapshot-records.ts";
+import type { SnapshotEntry } from "./snapshot-record.ts";
 import { selectById, selectByKey, type Labels } from "./snapshot-row.ts";
 
 /** The count that SQLite keeps for AUTOINCREMENT, one further. It has no row before the first insert. */
