@@ -60,7 +60,11 @@ describe("extensions", () => {
     const repeated = cat(text("9 path=a\n"), text("9 path=b\n"), text("8 path=\n"));
     const carrier = header("x", { 156: "x", 124: octal(repeated.length) });
     expect(one(cat(carrier, padded(repeated), header("plain"))).name).toBe("plain");
-    expect(one(withPax([["SCHILY.xattr.user.a", ""]], header("a"))).xattrs).toBeUndefined();
+  });
+
+  it("keep an extended attribute whose value is empty", () => {
+    const { xattrs } = one(withPax([["SCHILY.xattr.user.a", ""]], header("a")));
+    expect([...(xattrs ?? [])]).toEqual([["user.a", new Uint8Array()]]);
   });
 
   it("cut times to nanoseconds", () => {

@@ -1,6 +1,6 @@
 /**
  * PAX extended headers (POSIX.1-2001 pax, "pax Extended Header"): `<length> <key>=<value>\n` records that override
- * fields of the member after them. An empty value overrides nothing, a repeated key counts once, with its last value.
+ * fields of the member after them. An empty value overrides no field, a repeated key counts once, with its last value.
  */
 import { decodeName } from "../../sys/path-bytes.ts";
 import { invalid, overLimit } from "./fault.ts";
@@ -130,13 +130,8 @@ export function mergePax(draft: Draft, pax: PaxRecords, offset: number): void {
       default:
     }
   }
-  if (pax.xattrs !== undefined) draft.xattrs = withoutEmpty(pax.xattrs);
-}
-
-/** Go drops an extended attribute with an empty value, as it drops every empty override. */
-function withoutEmpty(xattrs: Map<string, Uint8Array>): Map<string, Uint8Array> | undefined {
-  for (const [name, value] of xattrs) if (value.length === 0) xattrs.delete(name);
-  return xattrs.size === 0 ? undefined : xattrs;
+  // An empty attribute is one: GNU tar, bsdtar and containerd (which reads Go's `PAXRecords`) set it.
+  if (pax.xattrs !== undefined) draft.xattrs = pax.xattrs;
 }
 
 function integer(key: string, value: string, offset: number): number {

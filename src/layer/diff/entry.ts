@@ -37,10 +37,8 @@ export function findEntry(directory: OpenDirectory, name: string, path: string):
  * @param attributes of `one`
  */
 export async function isSameEntry(one: Entry, attributes: Attributes, other: Entry): Promise<boolean> {
-  return (
-    isSameNode(one, attributes, other) &&
-    (one.type !== "file" || (one.status.size > 0 ? sameContent(one, other) : true))
-  );
+  if (!isSameNode(one, attributes, other)) return false;
+  return one.type !== "file" || one.status.size === 0 || sameContent(one, other);
 }
 
 /** The same, but for the content of files. */
