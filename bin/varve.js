@@ -23,6 +23,7 @@ async function start() {
     process.once("disconnect", () => process.kill(process.pid, "SIGKILL"));
   }
   keepCompiled();
+  nameModulesExactly();
   // Node strips types nowhere below node_modules, so an installed package runs what was built.
   const fromSource = existsSync(join(here, "src", "main.ts")) && !here.includes("node_modules");
   const { main } = await import(fromSource ? "../src/main.ts" : "../dist/main.js");
@@ -37,6 +38,24 @@ function keepCompiled() {
   } catch {
     // Without a home there is no cache, and the start takes a little longer.
   }
+}
+
+/**
+ * Our modules import each other by the files they lie in, so there is nothing to resolve. Node would look for each on the disk, follow
+ * links and read what package it belongs to, which takes as long as loading it.
+ */
+function nameModulesExactly() {
+  const root = new URL("..", import.meta.url).href;
+  const folders = [`${root}src/`, `${root}dist/`];
+  module.registerHooks({
+    resolve(specifier, context, next) {
+      const { parentURL: parent = "" } = context;
+      const isOurs = /^\.\.?\//.test(specifier) && folders.some((folder) => parent.startsWith(folder));
+      if (!isOurs) return next(specifier, context);
+      const format = specifier.endsWith(".ts") ? "module-typescript" : "module";
+      return { url: new URL(specifier, parent).href, format, shortCircuit: true };
+    },
+  });
 }
 
 /** Another process, as Node 20 cannot replace itself. Signals are passed on, and neither outlives the other. */
