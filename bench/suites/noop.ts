@@ -81,9 +81,7 @@ async function smallImage(): Promise<KitImage> {
 async function install(dir: string): Promise<string> {
   const place = join(dir, "installed/node_modules/varve");
   await mkdir(place, { recursive: true });
-  await runOk("npx", ["--no-install", "tsc", "-p", "tsconfig.build.json", "--outDir", join(place, "dist")], {
-    cwd: HERE,
-  });
+  await runOk(process.execPath, ["tools/bundle.mjs", join(place, "dist")], { cwd: HERE });
   await cp(join(HERE, "bin"), join(place, "bin"), { recursive: true });
   await cp(join(HERE, "package.json"), join(place, "package.json"));
   await symlink(join(HERE, "node_modules"), join(place, "node_modules"));
