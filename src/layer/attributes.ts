@@ -66,11 +66,11 @@ export class Attributes {
     xattrCalls().remove(path, DEFAULT_ACL);
   }
 
-  /** A directory entry replaces the attributes of the directory that it finds; a label is the system's, not the layer's. */
+  /** A directory entry replaces the attributes of the directory that it finds. Where labels are the system's, it keeps them itself. */
   dropOthers(path: string, entry: TarEntry | undefined): void {
     if (!this.#at.native) return;
     for (const name of xattrCalls().list(path)) {
-      if (entry?.xattrs?.has(name) !== true && name !== "security.selinux") xattrCalls().remove(path, name);
+      if (entry?.xattrs?.has(name) !== true) xattrCalls().remove(path, name);
     }
   }
 
