@@ -90,6 +90,22 @@ describe("an index made by mkfs.erofs", () => {
     const read = (position: number, length: number) => bytes.subarray(position, position + length);
     expect(readErofs({ size: bytes.length, read })).toEqual(expected());
   });
+
+  it("reads attributes that several inodes share, which lie elsewhere", () => {
+    const index = madeByMkfs();
+    // One shared attribute instead of the one behind the inode of `x`, then four zeros, which are none.
+    index[0x644] = 1;
+    index.fill(0, 0x64c, 0x654).writeUInt32LE(0x7c0 / 4, 0x64c);
+    index.write("\x06\x04\x03\0shared123", 0x7c0, "latin1");
+    const xattrs = new Map([["trusted.shared", new Uint8Array(Buffer.from("123"))]]);
+    expect(readErofs(index).root.children?.get("x")?.xattrs).toEqual(xattrs);
+    index.write("\x06\x09", 0x7c0, "latin1");
+    expect(() => readErofs(index)).toThrow("an extended attribute has no known name");
+    index.writeUInt32LE(0x3ffffff, 0x64c);
+    expect(() => readErofs(index)).toThrow("beyond its end");
+    index.writeUInt32LE(0x7c4 / 4 + 4, 0x64c);
+    expect(() => readErofs(index)).toThrow("a shared extended attribute is none");
+  });
 });
 
 describe("an index of the same tree made here", () => {
