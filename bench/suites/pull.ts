@@ -12,12 +12,13 @@ import { writeFile, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { findPeer } from "../../test/kit/peers.ts";
-import { run, runOk } from "../../test/kit/peers/run.ts";
+import { runOk } from "../../test/kit/peers/run.ts";
 import { containerdContender } from "../lib/containerd.ts";
 import { freshDisk, type DiskKind } from "../lib/fresh-disk.ts";
 import { inSequence, measure, median, type Cost } from "../lib/measure.ts";
 import { multiplyImage } from "../lib/multiply-image.ts";
 import { withRealImage } from "../lib/real-image.ts";
+import { hasProgram, printTable } from "../lib/table.ts";
 
 const VARVE = join(import.meta.dirname, "../../bin/varve.js");
 
@@ -43,7 +44,7 @@ const CONTENDERS: readonly Contender[] = [
     name: "varve pull (checks DiffIDs), unpack",
     run: async (image, dir) =>
       inSequence(
-        await varve("--root", join(dir, "store"), "pull", image),
+        await varve("--root", join(dir, "store"), "pull", "--snapshotter", "none", image),
         await varve("--root", join(dir, "store"), "unpack", image, join(dir, "tree")),
       ),
   },
@@ -93,7 +94,7 @@ async function watchMemory(image: string, times: number, size: string): Promise<
   ] as const) {
     const dir = join(disk.path, "run");
     const store = join(dir, "store");
-    costs[`pull, ${name}`] = await varve("--root", store, "pull", which);
+    costs[`pull, ${name}`] = await varve("--root", store, "pull", "--snapshotter", "none", which);
     costs[`unpack, ${name}`] = await varve("--root", store, "unpack", which, join(dir, "tree"));
     await rm(dir, { recursive: true });
   }
@@ -151,17 +152,4 @@ async function floorOf(image: string): Promise<Record<string, Cost>> {
   }
   await rm(dir, { recursive: true });
   return floor;
-}
-
-async function hasProgram(name: string): Promise<boolean> {
-  return (await run("sh", ["-c", `command -v ${name}`])).code === 0;
-}
-
-function printTable(title: string, costs: Readonly<Record<string, Cost>>): void {
-  const width = Math.max(...Object.keys(costs).map((name) => name.length));
-  const number = (value: number, digits = 1): string => value.toFixed(digits).padStart(8);
-  console.log(`\n${title}\n${"".padEnd(width)}   wall s   user s    sys s  RSS MiB`);
-  for (const [name, { wall, user, system, rss }] of Object.entries(costs)) {
-    console.log(`${name.padEnd(width)} ${number(wall)} ${number(user)} ${number(system)} ${number(rss, 0)}`);
-  }
 }
