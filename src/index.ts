@@ -35,7 +35,7 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openStore(options.root, options.store));
   const registry = stack.use(new RegistryClient(options.registry));
-  const threads: LayerThreads = options.threads === 0 ? inProcess : stack.use(new LayerPool(options.threads));
+  const threads: LayerThreads = options.threads === 0 ? inProcess : stack.use(new LayerPool(options));
   const owned = stack.move();
   return {
     store,

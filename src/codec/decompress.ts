@@ -18,6 +18,8 @@ export interface DecompressOptions {
   readonly signal?: AbortSignal;
   /** Pieces are lent until the next is asked for, and their memory is then given back at once. Default: they are given. */
   readonly lend?: boolean;
+  /** Inflates gzip in the place of the decoder that is built in. */
+  readonly gunzip?: (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 }
 
 const MIB = 1024 * 1024;
@@ -33,12 +35,13 @@ export async function* decompress(
   source: AsyncIterable<Uint8Array>,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { chunkSize = MIB, signal, lend = false } = options;
+  const { chunkSize = MIB, signal, lend = false, gunzip } = options;
   await using reader = new ChunkReader(source, signal);
   const head = await readHead(reader);
   if (head.length === 0) return;
   const compression = options.compression ?? sniffCompression(head);
   if (compression === "none") yield* passThrough(reader, chunkSize);
+  else if (compression === "gzip" && gunzip !== undefined) yield* gunzip(chunksOf(reader));
   else if (lend) yield* lent(inflate(reader, compression, chunkSize, signal));
   else yield* inflate(reader, compression, chunkSize, signal);
 }
@@ -53,6 +56,10 @@ async function readHead(reader: ChunkReader): Promise<Uint8Array> {
   }
   if (head.length > 0) reader.unread(head);
   return head;
+}
+
+async function* chunksOf(reader: ChunkReader): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) yield chunk;
 }
 
 async function* passThrough(reader: ChunkReader, chunkSize: number): AsyncGenerator<Uint8Array, void, undefined> {

@@ -65,6 +65,7 @@ export const ERROR_TABLE = {
   LAYER_LIMIT: row(1, 502, "the layer passes a safety limit; raise it if you trust the image"),
   LAYER_ESCAPES: row(1, 502, "the layer tries to reach outside its root; do not trust the image"),
   COMPRESSION_INVALID: row(1, 502, "the compressed data is broken; the image is broken"),
+  DECOMPRESSOR_FAILED: row(1, 500, "leave it to varve's own decoder: --decompressor builtin"),
   TAR_SPLIT_INVALID: row(1, 500, "the layer's metadata is damaged; pull the image again"),
   TAR_SPLIT_REFUSED: row(1, 500, "this tar cannot be rebuilt from its tree; its bytes are kept instead"),
   ARCHIVE_INVALID: row(1, 400, "the archive is not an image archive, or is damaged"),

@@ -1,21 +1,62 @@
 /** `LayerThreads` without threads: the same work in the caller's own, for programs that want no threads and for tests. */
 import { open } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { followFront } from "../recipe/follow-front.ts";
 import { releaseBuffer } from "../sys/release-buffer.ts";
 import { checkLayer, type LayerCheck } from "./check-layer.ts";
 import { tarStreamOf, type TarStream, type TarStreamOptions } from "./tar-stream.ts";
-import type { FrontFile, LayerThreads } from "./threads.ts";
+import type { LayerTarget, UnpackedLayer } from "./layer-target.ts";
+import type { FrontFile, LayerThreads, UnpackLayerOptions } from "./threads.ts";
+import { inTurns, Turns } from "./turns.ts";
+import { wholeFile } from "./whole-file.ts";
 
-export const inProcess: LayerThreads = {
-  check: (file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> =>
-    checkLayer(readFrontFile(file, options.signal), options),
-  open: ({ path, size }, options): TarStream =>
-    tarStreamOf(
-      readFrontFile({ path, size, front: size, waitFront: () => Promise.resolve() }, options.signal),
-      options,
-    ),
-  [Symbol.asyncDispose]: () => Promise.resolve(),
-};
+/** @param unpackJobs layers that are unpacked at the same time. Default: one per core, for inflating has threads of its own */
+export function inOneThread(unpackJobs: number = availableParallelism()): LayerThreads {
+  const turns = new Turns(unpackJobs);
+  return {
+    check: (file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> =>
+      checkLayer(readFrontFile(file, options.signal), options),
+    unpack: (file, target, options): Promise<UnpackedLayer> => unpackInTurns(turns, file, target, options),
+    open: (blob, { algorithm = "sha256", signal, decompressor = "builtin" }): TarStream =>
+      tarStreamOf(readFrontFile(wholeFile(blob), signal), { algorithm, signal, decompressor, size: blob.size }),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+export const inProcess: LayerThreads = inOneThread();
+
+async function unpackInTurns(
+  turns: Turns,
+  file: FrontFile,
+  target: LayerTarget,
+  options: UnpackLayerOptions,
+): Promise<UnpackedLayer> {
+  using member = turns.join();
+  // Those who read ahead for it, and for nobody once it is over.
+  const ended = new AbortController();
+  const signal = AbortSignal.any([options.signal, ended.signal]);
+  const own = inTurns(file, member, signal);
+  try {
+    // Also for a file without a byte, which nobody would wait for.
+    await own.waitFront(0, signal);
+    return await unpackFile(own, target, { ...options, signal });
+  } finally {
+    ended.abort();
+  }
+}
+
+/** What a thread does of `LayerThreads.unpack`. */
+export async function unpackFile(
+  file: FrontFile,
+  target: LayerTarget,
+  options: UnpackLayerOptions,
+): Promise<UnpackedLayer> {
+  const { signal, algorithm = "sha256", onProgress } = options;
+  signal.throwIfAborted();
+  const { unpackLayer } = await import("./unpack-layer.ts");
+  const tar = tarStreamOf(readFrontFile(file, signal), { ...options, size: file.size });
+  return unpackLayer(tar, target, { algorithm, signal, ...(onProgress !== undefined && { onBytes: onProgress }) });
+}
 
 /** A file's bytes in order, as far as they are there, waiting for the rest. A chunk is lent until the next is asked for. */
 export async function* readFrontFile(file: FrontFile, signal: AbortSignal): AsyncGenerator<Uint8Array> {

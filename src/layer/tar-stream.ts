@@ -1,4 +1,5 @@
 /** The uncompressed tar of a stored layer as a stream that knows its digest when it has ended. */
+import type { Decompressor } from "../codec/decompressors.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { Digester, type Digest, type DigestAlgorithm } from "../oci/digest.ts";
 
@@ -33,15 +34,27 @@ export interface TarStreamOptions {
   /** Of the DiffID. Default sha256. */
   readonly algorithm?: DigestAlgorithm;
   readonly signal: AbortSignal;
+  /** What inflates gzip. Default: the decoder that is built in. */
+  readonly decompressor?: Decompressor;
 }
 
-/** Decompresses `blob` (told by its magic) and hashes the tar on the way, in the caller's thread. */
-export function tarStreamOf(blob: AsyncIterable<Uint8Array>, { algorithm, signal }: TarStreamOptions): TarStream {
+/**
+ * Decompresses `blob` (told by its magic) and hashes the tar on the way, in the caller's thread.
+ * @param options.size of the blob, which says whether a program is worth its start
+ */
+export function tarStreamOf(
+  blob: AsyncIterable<Uint8Array>,
+  { algorithm, signal, decompressor = "builtin", size = 0 }: TarStreamOptions & { readonly size?: number },
+): TarStream {
   return new TarStream(async function* (stream) {
     // Imported here, because whoever only passes streams on has no use for it.
     const { decompress } = await import("../codec/decompress.ts");
     const digester = new Digester(algorithm);
-    for await (const chunk of decompress(blob, { signal, lend: true })) {
+    const gunzip =
+      decompressor === "builtin"
+        ? undefined
+        : (await import("./decompressor.ts")).chooseGunzip(decompressor, size, { signal });
+    for await (const chunk of decompress(blob, { signal, lend: true, ...(gunzip !== undefined && { gunzip }) })) {
       digester.update(chunk);
       yield chunk;
     }

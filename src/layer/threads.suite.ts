@@ -1,5 +1,5 @@
 /** What every `LayerThreads` must do, with threads or without. */
-import { appendFile, writeFile } from "node:fs/promises";
+import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { onTestFinished, describe, expect, it } from "vitest";
@@ -11,6 +11,7 @@ import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { digestOf } from "../oci/digest.ts";
 import { Rising } from "../workers/rising.ts";
+import type { LayerTarget } from "./layer-target.ts";
 import type { FrontFile, LayerThreads } from "./threads.ts";
 
 const rng = createRng(1);
@@ -18,6 +19,12 @@ const TAR = packTree([directory("d"), file("d/random", rng.bytes(3_000_000)), fi
 const COMPRESSED = { none: TAR, gzip: gzipSync(TAR, { level: 1 }), zstd: zstdCompressSync(TAR) } as const;
 const FACTS = { diffId: digestOf(TAR), size: TAR.length, entries: 3 };
 const NEVER = { signal: new AbortController().signal };
+
+interface Target {
+  readonly target: LayerTarget;
+  /** What it says of the layer's tar. */
+  readonly tar: () => Promise<Buffer>;
+}
 
 interface Blob {
   readonly path: string;
@@ -153,6 +160,117 @@ export function describeLayerThreads(name: string, make: () => LayerThreads): vo
         await blob.grow(bytes);
         expect(await checks.at(-1 - index)).toEqual(FACTS);
       }
+    });
+  });
+
+  describe(`${name}: unpack`, () => {
+    const erofs = async (): Promise<Target> => {
+      const dir = await tempDir();
+      onTestFinished(() => dir[Symbol.asyncDispose]());
+      const directory = join(dir.path, "layer");
+      return { target: { form: "erofs", directory }, tar: () => readFile(join(directory, "layer.tar")) };
+    };
+
+    it.each(["none", "gzip", "zstd"] as const)("unpacks a layer as %s, and tells what it was", async (kind) => {
+      const { target, tar } = await erofs();
+      const told: number[] = [];
+      const options = { ...NEVER, onProgress: (done: number) => void told.push(done) };
+      const { report, ...unpacked } = await threads().unpack(whole(await blobOf(COMPRESSED[kind])), target, options);
+      expect(unpacked).toMatchObject({ diffId: FACTS.diffId, size: FACTS.size, open: { implied: [""] } });
+      expect(report).toMatchObject({ entries: 3, files: 2, directories: 1 });
+      expect((await tar()).equals(TAR)).toBe(true);
+      expect(told.at(-1)).toBe(TAR.length);
+      expect(told).toEqual(told.toSorted((a, b) => a - b));
+    });
+
+    it("hashes with the algorithm that is asked for", async () => {
+      const { target } = await erofs();
+      const options = { algorithm: "sha512", ...NEVER } as const;
+      const { diffId } = await threads().unpack(whole(await blobOf(COMPRESSED.gzip)), target, options);
+      expect(diffId).toBe(digestOf(TAR, "sha512"));
+    });
+
+    it("takes a layer without a byte", async () => {
+      const { target } = await erofs();
+      const unpacked = await threads().unpack(whole(await blobOf(Buffer.alloc(0))), target, NEVER);
+      expect(unpacked).toMatchObject({ diffId: digestOf(Buffer.alloc(0)), size: 0, report: { entries: 0 } });
+    });
+
+    it("follows files that grow, more of them than there are places, and holds none up for another that waits", async () => {
+      const one = threads();
+      const bytes = COMPRESSED.gzip;
+      const files = await Promise.all([1, 2, 3, 4, 5].map(() => growing(bytes.length)));
+      const targets = await Promise.all(files.map(erofs));
+      const jobs = files.map((blob, at) => one.unpack(blob, targets[at]!.target, NEVER));
+      for (let at = 0; at < bytes.length; at += 900_001) {
+        for (const blob of files) await blob.grow(bytes.subarray(at, at + 900_001));
+      }
+      for (const job of jobs) expect(await job).toMatchObject({ diffId: FACTS.diffId });
+      const late = await Promise.all([1, 2, 3].map(() => growing(bytes.length)));
+      const more = await Promise.all(late.map(erofs));
+      const waiting = late.map((blob, at) => one.unpack(blob, more[at]!.target, NEVER));
+      for (const [index, blob] of late.toReversed().entries()) {
+        await blob.grow(bytes);
+        expect(await waiting.at(-1 - index)).toMatchObject({ diffId: FACTS.diffId });
+      }
+    });
+
+    it("fails as the file does that stops growing, and goes on with the next", async () => {
+      const one = threads();
+      const { target, tar } = await erofs();
+      const blob = await growing(COMPRESSED.gzip.length);
+      await blob.grow(COMPRESSED.gzip.subarray(0, 600_000));
+      const unpacking = one.unpack(blob, target, NEVER);
+      blob.fail(new VarveError("NO_SPACE", "the disk is full", { hint: "buy one", detail: { disk: 1 } }));
+      await expect(unpacking).rejects.toMatchObject({ code: "NO_SPACE", hint: "buy one", detail: { disk: 1 } });
+      await one.unpack(whole(await blobOf(COMPRESSED.gzip)), target, NEVER);
+      expect((await tar()).equals(TAR)).toBe(true);
+    });
+
+    it.each([
+      ["COMPRESSION_INVALID", COMPRESSED.gzip.subarray(0, -1000)],
+      ["COMPRESSION_INVALID", Buffer.concat([COMPRESSED.gzip, Buffer.from("junk")])],
+      ["LAYER_INVALID", TAR.subarray(0, 2_000_000)],
+    ])("is %s when the layer is broken", async (code, bytes) => {
+      const { target } = await erofs();
+      const unpacking = threads().unpack(whole(await blobOf(bytes)), target, NEVER);
+      await expect(unpacking).rejects.toMatchObject({ code, hint: expect.any(String) });
+    });
+
+    it("is interrupted before it begins, while it waits, and has let go of the target then", async () => {
+      const one = threads();
+      const { target } = await erofs();
+      const blob = await growing(COMPRESSED.gzip.length);
+      expect(await codeOf(one.unpack(blob, target, { signal: AbortSignal.abort() }))).toBe("INTERRUPTED");
+      const unbegun = new AbortController();
+      const never = one.unpack(blob, target, unbegun);
+      unbegun.abort();
+      expect(await codeOf(never)).toBe("INTERRUPTED");
+      const abort = new AbortController();
+      await blob.grow(COMPRESSED.gzip.subarray(0, 600_000));
+      const unpacking = one.unpack(blob, target, abort);
+      abort.abort();
+      expect(await codeOf(unpacking)).toBe("INTERRUPTED");
+      await rm(target.directory, { recursive: true, force: true });
+      const again = await one.unpack(whole(await blobOf(COMPRESSED.zstd)), target, NEVER);
+      expect(again).toMatchObject({ diffId: FACTS.diffId });
+    });
+
+    it("says so when the place to unpack to cannot be", async () => {
+      const file = await blobOf(Buffer.from("a file"));
+      const target = { form: "erofs", directory: join(file.path, "below") } as const;
+      const unpacking = threads().unpack(whole(await blobOf(COMPRESSED.zstd)), target, NEVER);
+      expect(["PATH_INVALID", "IO", "FILE_NOT_FOUND"]).toContain(await codeOf(unpacking));
+    });
+
+    it("says so when a program that is to inflate is not there", async () => {
+      const { target } = await erofs();
+      const path = process.env["PATH"];
+      process.env["PATH"] = "";
+      onTestFinished(() => void (process.env["PATH"] = path));
+      const blob = whole(await blobOf(COMPRESSED.gzip));
+      const unpacking = threads().unpack(blob, target, { ...NEVER, decompressor: "rapidgzip" });
+      await expect(unpacking).rejects.toMatchObject({ code: "FILE_NOT_FOUND" });
     });
   });
 

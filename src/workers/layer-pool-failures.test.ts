@@ -45,7 +45,7 @@ const { signal } = new AbortController();
 describe("a pool in trouble", () => {
   it("starts another thread for the one that died, and fails only what that one had", async () => {
     await using blob = await layer();
-    await using pool = new LayerPool(1);
+    await using pool = new LayerPool({ threads: 1 });
     const started = nextThread();
     const never = new Rising();
     const waitFront: FrontFile["waitFront"] = (position, given) => never.passed(position, given ?? signal);
@@ -58,7 +58,7 @@ describe("a pool in trouble", () => {
 
   it.skipIf(process.platform !== "linux")("ends a stream that nobody reads when it is told to stop", async () => {
     await using blob = await layer();
-    await using pool = new LayerPool(1);
+    await using pool = new LayerPool({ threads: 1 });
     const stop = new AbortController();
     pool.open(blob.file, { signal: stop.signal });
     await vi.waitFor(() => expect(isOpen(blob.file.path)).toBe(true), { timeout: 10_000 });

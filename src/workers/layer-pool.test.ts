@@ -9,8 +9,8 @@ import { describeLayerThreads } from "../layer/threads.suite.ts";
 import { LayerPool } from "./layer-pool.ts";
 import { Rising } from "./rising.ts";
 
-describeLayerThreads("a pool of one thread", () => new LayerPool(1));
-describeLayerThreads("a pool of several threads", () => new LayerPool(3));
+describeLayerThreads("a pool of one thread", () => new LayerPool({ threads: 1 }));
+describeLayerThreads("a pool of several threads", () => new LayerPool({ threads: 3 }));
 
 const NEVER = { signal: new AbortController().signal };
 const MIB = 1 << 20;
@@ -22,7 +22,7 @@ describe("LayerPool", () => {
     const tar = packTree([file("zeros", Buffer.alloc(96 * MIB))]);
     const bytes = gzipSync(tar, { level: 1 });
     await writeFile(path, bytes);
-    await using pool = new LayerPool(1);
+    await using pool = new LayerPool({ threads: 1 });
     const before = process.memoryUsage().arrayBuffers;
     const stream = pool.open({ path, size: bytes.length }, NEVER)[Symbol.asyncIterator]();
     await stream.next();
@@ -40,7 +40,7 @@ describe("LayerPool", () => {
   });
 
   it("ends what is still under way when it is closed, with an error that says so", async () => {
-    const pool = new LayerPool(1);
+    const pool = new LayerPool({ threads: 1 });
     const front = new Rising();
     const waitFront = (position: number, signal?: AbortSignal): Promise<void> =>
       front.passed(position, signal ?? NEVER.signal);

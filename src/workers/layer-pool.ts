@@ -1,6 +1,7 @@
 /**
  * The pool of threads behind `LayerThreads`. Threads start when first needed and end with the pool; a job goes to the
- * thread that has the fewest. Memory: each open stream is at most `AHEAD` bytes ahead of its consumer.
+ * thread that has the fewest. Unpacking keeps its thread busy, so those jobs take turns, one per thread at a time (turns.ts).
+ * Memory: each open stream is at most `AHEAD` bytes ahead of its consumer, and unpacking holds a few chunks.
  */
 import { getCompileCacheDir } from "node:module";
 import { availableParallelism } from "node:os";
@@ -8,8 +9,10 @@ import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 import { TarStream, type TarStreamOptions } from "../layer/tar-stream.ts";
-import type { FrontFile, LayerThreads } from "../layer/threads.ts";
+import type { FrontFile, LayerThreads, UnpackLayerOptions } from "../layer/threads.ts";
+import { inTurns, Turns } from "../layer/turns.ts";
 import { shareMallocArena } from "../sys/malloc-arenas.ts";
 import { releaseBuffer } from "../sys/release-buffer.ts";
 import type { FromThread, Job, ToThread } from "./messages.ts";
@@ -85,14 +88,23 @@ function threadEnvironment(): NodeJS.ProcessEnv {
   return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
 
+export interface LayerPoolOptions {
+  /** Threads at most. Default: one per core, four at most; inflating is what they share out. As many as `unpackJobs` at least. */
+  readonly threads?: number;
+  /** Layers that are unpacked at the same time. Default: one per core, or `threads` where that is given. */
+  readonly unpackJobs?: number;
+}
+
 export class LayerPool implements LayerThreads {
-  readonly #size: number;
-  #threads: Thread[] = [];
+  readonly #threads: (Thread | undefined)[];
+  readonly #turns: Turns;
+  readonly #closed = new AbortController();
   #nextId = 0;
 
-  /** `size` threads at most. Default: one per core, four at most; inflating is what they share out. */
-  constructor(size: number = Math.min(availableParallelism(), 4)) {
-    this.#size = size;
+  constructor({ threads, unpackJobs = threads ?? availableParallelism() }: LayerPoolOptions = {}) {
+    const most = Math.max(threads ?? Math.min(availableParallelism(), 4), unpackJobs);
+    this.#threads = Array.from({ length: most }, () => undefined);
+    this.#turns = new Turns(unpackJobs);
     shareMallocArena();
   }
 
@@ -104,7 +116,8 @@ export class LayerPool implements LayerThreads {
     const ended = new AbortController();
     const cancel = (): void => thread.send({ type: "cancel", id });
     const { path, size, front } = file;
-    thread.start(id, { kind: "check", path, size, front, algorithm, credit: 0 }, (message) => {
+    const job: Job = { kind: "check", path, size, front, algorithm, decompressor: "builtin", credit: 0 };
+    thread.start(id, job, (message) => {
       if (message.type === "checked") resolve(message.result);
       else if (message.type === "failed") reject(fromPlainError(message.error));
       else if (message.type === "died") reject(message.error);
@@ -128,9 +141,53 @@ export class LayerPool implements LayerThreads {
     }
   }
 
+  /** It settles when the thread has let go of the target, however it ends. */
+  async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
+    const { algorithm = "sha256", decompressor = "builtin", signal, onProgress } = options;
+    signal.throwIfAborted();
+    using member = this.#turns.join();
+    const ended = new AbortController();
+    const own = inTurns(file, member, AbortSignal.any([signal, ended.signal, this.#closed.signal]));
+    // No thread is taken up before there is something to do for it.
+    await own.waitFront(0);
+    const id = this.#nextId++;
+    const thread = this.#threadAt(member.place ?? 0);
+    const { promise, resolve, reject } = Promise.withResolvers<UnpackedLayer>();
+    let failure: unknown;
+    const cancel = (): void => thread.send({ type: "cancel", id });
+    const feed = async (position: number): Promise<void> => {
+      try {
+        await own.waitFront(position);
+        thread.send({ type: "front", id, front: own.front });
+      } catch (error) {
+        failure ??= error;
+        cancel();
+      }
+    };
+    const { path, size } = file;
+    const job: Job = { kind: "unpack", path, size, front: own.front, algorithm, decompressor, credit: 0, target };
+    thread.start(id, job, (message) => {
+      if (message.type === "hungry") void feed(message.position);
+      else if (message.type === "progress") onProgress?.(message.done);
+      else if (message.type === "unpacked") resolve(message.result);
+      else if (message.type === "failed") reject((failure as Error | undefined) ?? fromPlainError(message.error));
+      else if (message.type === "died") reject(message.error);
+    });
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      const unpacked = await promise;
+      onProgress?.(unpacked.size);
+      return unpacked;
+    } finally {
+      ended.abort();
+      signal.removeEventListener("abort", cancel);
+      thread.end(id);
+    }
+  }
+
   open(
     blob: { readonly path: string; readonly size: number },
-    { algorithm = "sha256", signal }: TarStreamOptions,
+    { algorithm = "sha256", decompressor = "builtin", signal }: TarStreamOptions,
   ): TarStream {
     signal.throwIfAborted();
     const id = this.#nextId++;
@@ -142,7 +199,8 @@ export class LayerPool implements LayerThreads {
       signal.removeEventListener("abort", cancel);
       thread.end(id);
     };
-    thread.start(id, { kind: "open", path, size, front: size, algorithm, credit: AHEAD }, (message) => {
+    const job: Job = { kind: "open", path, size, front: size, algorithm, decompressor, credit: AHEAD };
+    thread.start(id, job, (message) => {
       queue.put(message);
       // Not left to the reader: one who gives up before he began is never heard of.
       if (message.type !== "chunk") end();
@@ -170,19 +228,25 @@ export class LayerPool implements LayerThreads {
   }
 
   #pick(): Thread {
-    this.#threads = this.#threads.filter((thread) => !thread.died);
-    const idle = this.#threads.find((thread) => thread.load === 0);
+    const alive = this.#threads.filter((thread) => thread?.died === false);
+    const idle = alive.find((thread) => thread?.load === 0);
     if (idle !== undefined) return idle;
-    if (this.#threads.length < this.#size) {
-      const thread = new Thread();
-      this.#threads.push(thread);
-      return thread;
-    }
-    return this.#threads.reduce((least, thread) => (thread.load < least.load ? thread : least));
+    const free = this.#threads.findIndex((thread) => thread?.died !== false);
+    if (free >= 0) return this.#threadAt(free);
+    return alive.reduce<Thread>((least, thread) => (thread!.load < least.load ? thread! : least), alive[0]!);
+  }
+
+  #threadAt(place: number): Thread {
+    const there = this.#threads[place];
+    if (there?.died === false) return there;
+    const thread = new Thread();
+    this.#threads[place] = thread;
+    return thread;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#threads.splice(0).map((thread) => thread.stop()));
+    this.#closed.abort(new VarveError("INTERNAL", "the threads were ended"));
+    await Promise.all(this.#threads.flatMap((thread) => thread?.stop() ?? []));
   }
 }
 

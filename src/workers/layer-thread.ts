@@ -1,12 +1,13 @@
 /**
- * The thread's side: a shell over `checkLayer` and `tarStreamOf`. Several jobs may run in one thread; they interleave at
+ * The thread's side: a shell over `checkLayer`, `tarStreamOf` and `unpackFile`. Several jobs may run in one thread; they interleave at
  * their reads, so a layer that waits for the network holds no other up.
  */
 import { parentPort } from "node:worker_threads";
 import { VarveError } from "../errors/varve-error.ts";
 import { checkLayer } from "../layer/check-layer.ts";
-import { readFrontFile } from "../layer/in-process.ts";
+import { readFrontFile, unpackFile } from "../layer/in-process.ts";
 import { tarStreamOf } from "../layer/tar-stream.ts";
+import type { LayerTarget } from "../layer/layer-target.ts";
 import type { FrontFile } from "../layer/threads.ts";
 import type { FromThread, Job, ToThread } from "./messages.ts";
 import { toPlainError } from "./plain-error.ts";
@@ -28,21 +29,28 @@ function send(message: FromThread, transfer: ArrayBuffer[] = []): void {
 }
 
 /** The job's file as the thread sees it: its front is what the messages tell. */
-function readJob(job: Job, { front, abort }: Running): AsyncIterable<Uint8Array> {
-  const file: FrontFile = {
+function fileOf(job: Job, { front, abort }: Running, onHungry?: (position: number) => void): FrontFile {
+  return {
     path: job.path,
     size: job.size,
     get front() {
       return front.value;
     },
-    waitFront: (position) => front.passed(position, abort.signal),
+    waitFront(position) {
+      if (front.value <= position) onHungry?.(position);
+      return front.passed(position, abort.signal);
+    },
   };
-  return readFrontFile(file, abort.signal);
+}
+
+function readJob(job: Job, state: Running): AsyncIterable<Uint8Array> {
+  return readFrontFile(fileOf(job, state), state.abort.signal);
 }
 
 async function sendTar(id: number, job: Job, state: Running): Promise<void> {
   const { signal } = state.abort;
-  const stream = tarStreamOf(readJob(job, state), { algorithm: job.algorithm, signal });
+  const { algorithm, decompressor, size } = job;
+  const stream = tarStreamOf(readJob(job, state), { algorithm, decompressor, size, signal });
   let sent = 0;
   for await (const chunk of stream) {
     await state.credit.passed(sent, signal);
@@ -54,15 +62,41 @@ async function sendTar(id: number, job: Job, state: Running): Promise<void> {
   send({ type: "opened", id, diffId: stream.diffId });
 }
 
+/** Progress is told once in so many bytes: a display shows no more. */
+const PROGRESS_STEP = 4 << 20;
+
+async function unpack(id: number, job: Job, target: LayerTarget, state: Running): Promise<void> {
+  const { algorithm, decompressor } = job;
+  let told = 0;
+  const result = await unpackFile(
+    fileOf(job, state, (position) => send({ type: "hungry", id, position })),
+    target,
+    {
+      algorithm,
+      decompressor,
+      signal: state.abort.signal,
+      onProgress(done) {
+        if (done - told < PROGRESS_STEP) return;
+        told = done;
+        send({ type: "progress", id, done });
+      },
+    },
+  );
+  send({ type: "unpacked", id, result });
+}
+
 async function run(id: number, job: Job, state: Running): Promise<void> {
   try {
     if (job.kind === "open") return await sendTar(id, job, state);
+    if (job.target !== undefined) return await unpack(id, job, job.target, state);
     const { signal } = state.abort;
     send({ type: "checked", id, result: await checkLayer(readJob(job, state), { algorithm: job.algorithm, signal }) });
   } catch (error) {
     send({ type: "failed", id, error: toPlainError(error) });
   } finally {
     running.delete(id);
+    // Who read ahead for it waits for nothing any more.
+    state.abort.abort();
   }
 }
 

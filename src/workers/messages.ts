@@ -1,18 +1,23 @@
 /** The typed messages between the pool and its threads. Bytes are transferred, never copied. */
 import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { ErrorCode } from "../errors/table.ts";
+import type { Decompressor } from "../codec/decompressors.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 
 /** What a thread is to do with a layer's blob. */
 export interface Job {
-  readonly kind: "check" | "open";
+  readonly kind: "check" | "open" | "unpack";
   readonly path: string;
   readonly size: number;
   /** Bytes from 0 that can be read at the start. */
   readonly front: number;
   readonly algorithm: DigestAlgorithm;
+  readonly decompressor: Decompressor;
   /** Bytes that may be sent before any were taken; for `open` only. */
   readonly credit: number;
+  /** For `unpack` only. */
+  readonly target?: LayerTarget;
 }
 
 export type ToThread =
@@ -27,6 +32,11 @@ export type FromThread =
   | { readonly type: "chunk"; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: "opened"; readonly id: number; readonly diffId: Digest }
   | { readonly type: "checked"; readonly id: number; readonly result: LayerCheck }
+  /** An unpacking job has read all that it was told of, and its turn is over until this byte can be read. */
+  | { readonly type: "hungry"; readonly id: number; readonly position: number }
+  /** So many bytes of the tar are unpacked. */
+  | { readonly type: "progress"; readonly id: number; readonly done: number }
+  | { readonly type: "unpacked"; readonly id: number; readonly result: UnpackedLayer }
   | { readonly type: "failed"; readonly id: number; readonly error: PlainError };
 
 /** A coded error as data: classes do not cross threads. */

@@ -3,15 +3,25 @@
  * the pool would cost it more than its own work.
  */
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 import { TarStream, type TarStreamOptions } from "../layer/tar-stream.ts";
-import type { FrontFile, LayerThreads } from "../layer/threads.ts";
-import type { LayerPool } from "./layer-pool.ts";
+import type { FrontFile, LayerThreads, UnpackLayerOptions } from "../layer/threads.ts";
+import type { LayerPool, LayerPoolOptions } from "./layer-pool.ts";
 
 export class ThreadsOnDemand implements LayerThreads {
+  readonly #options: LayerPoolOptions;
   #pool: Promise<LayerPool> | undefined;
+
+  constructor(options: LayerPoolOptions = {}) {
+    this.#options = options;
+  }
 
   async check(file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> {
     return (await this.#load()).check(file, options);
+  }
+
+  async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
+    return (await this.#load()).unpack(file, target, options);
   }
 
   open(blob: { readonly path: string; readonly size: number }, options: TarStreamOptions): TarStream {
@@ -30,7 +40,7 @@ export class ThreadsOnDemand implements LayerThreads {
   }
 
   #load(): Promise<LayerPool> {
-    this.#pool ??= import("./layer-pool.ts").then(({ LayerPool }) => new LayerPool());
+    this.#pool ??= import("./layer-pool.ts").then(({ LayerPool }) => new LayerPool(this.#options));
     return this.#pool;
   }
 }

@@ -86,7 +86,7 @@ describe("varve pull from a store that may send 4 MB at a time", () => {
     const events: ProgressEvent[] = [];
     await using client = testClient({ clock });
     await using store = await openStore(machine.root);
-    await using threads = new LayerPool(1);
+    await using threads = new LayerPool({ threads: 1 });
     const { signal } = new AbortController();
     const context = {
       store,

@@ -47,7 +47,7 @@ async function behind(rules: readonly FaultRule[], seed = 1, pulled = image): Pr
       const timeouts = { idleBodyMs: 300, headersMs: 2000, connectMs: 2000 };
       await using registry = testClient({ retries, timeouts });
       await using store = await openStore(root);
-      await using threads = new LayerPool(1);
+      await using threads = new LayerPool({ threads: 1 });
       const { signal } = new AbortController();
       const onProgress = (event: ProgressEvent): void => void events.push(event);
       return await pull({ store, registry, threads, signal, onProgress }, `${proxy.host}/app:1`, { concurrency });

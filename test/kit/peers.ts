@@ -16,6 +16,8 @@ export const PEERS = {
   go: "golang-go",
   gzip: "gzip",
   zstd: "zstd",
+  igzip: "isal",
+  pigz: "pigz",
   openssl: "openssl",
   unshare: "util-linux",
   setpriv: "util-linux",
