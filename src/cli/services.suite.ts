@@ -56,7 +56,7 @@ export const IMAGE = digestOf("image");
 
 export function pullResult(reference: string, more: Partial<PullResult> = {}): PullResult {
   const bytes = { ...noBytes(), network: 1_500_000 };
-  const layer = { digest: digestOf("layer"), diffId: digestOf("diff"), mediaType: "t", size: 1_500_000, fallbacks: [] };
+  const layer = { digest: digestOf("layer"), diffId: digestOf("diff"), mediaType: "t", size: 1_500_000, fallbacks: [], unpack: null };
   return {
     reference,
     digest: IMAGE,
@@ -65,6 +65,7 @@ export function pullResult(reference: string, more: Partial<PullResult> = {}): P
     imageId: digestOf("config"),
     chainId: digestOf("chain"),
     status: "pulled",
+    snapshotter: null,
     bytes: { ...bytes, total: 1_500_000 },
     requests: 3,
     retries: 0,

@@ -16,6 +16,11 @@ export interface LayerRecord {
   /** Entries of the tar. */
   readonly entries: number;
   readonly verifiedAt: Date;
+  /**
+   * Since when the blob is not wanted here, because the layer is held unpacked. It may never have been here: then its DiffID is what the
+   * image says, and sizes are those of the unpacked layer.
+   */
+  readonly discardedAt?: Date;
 }
 
 export class LayerRecords {
@@ -27,10 +32,10 @@ export class LayerRecords {
 
   /** Records a layer, in the place of what was known of the same blob. */
   async put(record: LayerRecord): Promise<void> {
-    const { digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt } = record;
+    const { digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt } = record;
     const connection = await this.#metadata.writable();
-    const values = [digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt.getTime()];
-    connection.run(PUT, ...values);
+    const times = [verifiedAt.getTime(), discardedAt?.getTime() ?? null];
+    connection.run(PUT, digest, diffId, mediaType, size, uncompressedSize, entries, ...times);
   }
 
   async get(digest: Digest): Promise<LayerRecord | undefined> {
@@ -62,9 +67,11 @@ export class LayerRecords {
   async deleteUnchanged(records: readonly LayerRecord[]): Promise<number> {
     if (records.length === 0) return 0;
     const connection = await this.#metadata.writable();
-    const one = "DELETE FROM layers WHERE digest = ? AND verified_at = ?";
+    const one = "DELETE FROM layers WHERE digest = ? AND verified_at = ? AND discarded_at IS ?";
     return connection.transaction(() =>
-      records.reduce((sum, { digest, verifiedAt }) => sum + connection.run(one, digest, verifiedAt.getTime()), 0),
+      records.reduce((sum, { digest, verifiedAt, discardedAt }) => {
+        return sum + connection.run(one, digest, verifiedAt.getTime(), discardedAt?.getTime() ?? null);
+      }, 0),
     );
   }
 
@@ -77,10 +84,12 @@ export class LayerRecords {
 const PAGE = 500;
 
 const PUT = `
-  INSERT OR REPLACE INTO layers (digest, diff_id, media_type, size, uncompressed_size, entries, verified_at)
-  VALUES (?, ?, ?, ?, ?, ?, ?)`;
+  INSERT OR REPLACE INTO layers
+  (digest, diff_id, media_type, size, uncompressed_size, entries, verified_at, discarded_at)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
 
-const SELECT = "SELECT digest, diff_id, media_type, size, uncompressed_size, entries, verified_at FROM layers";
+const SELECT = `
+  SELECT digest, diff_id, media_type, size, uncompressed_size, entries, verified_at, discarded_at FROM layers`;
 
 function toRecord(row: Row): LayerRecord {
   return {
@@ -91,5 +100,6 @@ function toRecord(row: Row): LayerRecord {
     uncompressedSize: row["uncompressed_size"] as number,
     entries: row["entries"] as number,
     verifiedAt: new Date(row["verified_at"] as number),
+    ...(row["discarded_at"] !== null && { discardedAt: new Date(row["discarded_at"] as number) }),
   };
 }

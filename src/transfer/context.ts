@@ -3,11 +3,14 @@ import type { LayerThreads } from "../layer/threads.ts";
 import type { ProgressEvent } from "../recipe/progress.ts";
 import type { RegistryClient } from "../registry/client.ts";
 import type { Store } from "../store/store.ts";
+import type { Snapshotter } from "./snapshotter.ts";
 
 export interface TransferContext {
   readonly store: Store;
   readonly registry: RegistryClient;
   readonly threads: LayerThreads;
+  /** What images are unpacked into. Absent: nothing; a pull then only checks its layers. */
+  readonly snapshotter?: Snapshotter;
   readonly signal: AbortSignal;
   readonly onProgress: (event: ProgressEvent) => void;
 }

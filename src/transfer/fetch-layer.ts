@@ -1,21 +1,25 @@
 /**
- * One layer of a pull: held already, waited for, or fetched by the best plan; its DiffID is checked behind the download's front.
- * The blob is published only when everything holds.
+ * One layer of a pull: held already, waited for, or fetched by the best plan. Behind the download's front it is unpacked, or its DiffID is
+ * checked at least. The blob is published, and what was unpacked may be bound, only when everything holds.
  */
-import type { ErrorCode } from "../errors/table.ts";
 import { isVarveError, toError, VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { UnpackedLayer } from "../layer/layer-target.ts";
 import type { FrontFile } from "../layer/threads.ts";
+import { wholeFile } from "../layer/whole-file.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { digestAlgorithm } from "../oci/digest.ts";
 import { formatReference } from "../oci/reference.ts";
 import type { Plan } from "../plan/plan.ts";
 import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
 import type { TransferBudget } from "../recipe/limiter.ts";
+import { UnpackMeter } from "../recipe/progress-meter.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
+import type { ImageUnpacking, LayerWork } from "./image-unpacking.ts";
 import { planFetch } from "./plan-fetch.ts";
+import { giveUpBlob, isWanted, takeBlobBack } from "./given-up.ts";
 import { isChecked, presentResult, resultOf, type LayerTask } from "./present-layer.ts";
 import type { LayerResult } from "./pull-result.ts";
 import type { Tally } from "./tally.ts";
@@ -29,6 +33,8 @@ export interface FetchOptions {
   readonly layersLeft: () => number;
   /** Whether DiffIDs are checked. */
   readonly check: boolean;
+  /** Where layers are unpacked to. Default: nowhere. */
+  readonly unpacking?: ImageUnpacking;
   /** Whether other processes at the same blob are waited for. */
   readonly wait: boolean;
   readonly tally: Tally;
@@ -42,6 +48,16 @@ export interface LayerOutcome {
   readonly resumedBytes: number;
 }
 
+interface TryOptions extends FetchOptions {
+  /** Default: as the threads do. */
+  readonly decompressor?: "builtin";
+}
+
+/** A check, and what was unpacked in the same pass. */
+interface Verified extends LayerCheck {
+  readonly unpacked?: UnpackedLayer;
+}
+
 /** What comes out wrong, or is announced so, is tried once more: a proxy or a disk may have erred. */
 const TRIES = 2;
 
@@ -52,24 +68,50 @@ export async function fetchLayer(
 ): Promise<LayerOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await tryLayer(context, task, options);
+      return await tryLayer(context, task, { ...options, ...(attempt > 1 && { decompressor: "builtin" as const }) });
     } catch (error) {
-      if (!isVarveError(error) || !isDoubtful(error.code) || attempt === TRIES) throw error;
-      context.registry.distrust(task.blob.digest);
-      context.onProgress({ type: "fallback", digest: task.blob.digest, from: "first try", reason: error.message });
+      if (!isVarveError(error) || attempt === TRIES || !(await isDoubtful(context, task, error))) throw error;
+      const from = error.code === "DECOMPRESSOR_FAILED" ? "the other decompressor" : "first try";
+      context.onProgress({ type: "fallback", digest: task.blob.digest, from, reason: error.message });
     }
   }
 }
 
-function isDoubtful(code: ErrorCode): boolean {
-  return code === "DIGEST_MISMATCH" || code === "SIZE_MISMATCH";
+/** Whether another try may come out better. */
+async function isDoubtful(
+  { registry, store, signal }: TransferContext,
+  { blob: { digest } }: LayerTask,
+  error: VarveError,
+): Promise<boolean> {
+  if (isVarveError(error, "DECOMPRESSOR_FAILED")) return true;
+  if (isVarveError(error, "DIGEST_MISMATCH") || isVarveError(error, "SIZE_MISMATCH")) {
+    registry.distrust(digest);
+    return true;
+  }
+  // What was fetched and condemned is gone by now. What still lies here was good once: then the disk has erred.
+  return isContentVerdict(error) && (await store.content.removeDamaged(digest, { signal }));
 }
 
-async function tryLayer(context: TransferContext, task: LayerTask, options: FetchOptions): Promise<LayerOutcome> {
+async function tryLayer(context: TransferContext, task: LayerTask, options: TryOptions): Promise<LayerOutcome> {
+  const { unpacking, wait } = options;
+  if (unpacking === undefined || task.diffId === undefined) return getLayer(context, task, options, undefined);
+  const waiting = new AbortController();
+  const onWait = (): void => void watchOther(context, task.blob, waiting.signal);
+  await using work = await unpacking.begin(task.diffId, { wait, onWait }).finally(() => waiting.abort());
+  if (!work.needed && !(await isWanted(context, task))) return giveUpBlob(context, task);
+  return await getLayer(context, task, options, work.needed ? work : undefined);
+}
+
+async function getLayer(
+  context: TransferContext,
+  task: LayerTask,
+  options: TryOptions,
+  work: LayerWork | undefined,
+): Promise<LayerOutcome> {
   const { onProgress } = context;
   const { blob } = task;
   const place = await takePlace(context, blob, options);
-  if (!("commit" in place)) return presentLayer(context, task, place, options);
+  if (!("commit" in place)) return presentLayer(context, task, place, options, work);
   await using ingest = place;
   const plan = planFetch(blob, {
     done: ingest.resumed,
@@ -79,11 +121,18 @@ async function tryLayer(context: TransferContext, task: LayerTask, options: Fetc
   });
   const resumed = ingest.resumed.reduce((sum, { start, end }) => sum + end - start, 0);
   onProgress({ type: "layer-start", digest: blob.digest, total: blob.size, resumed });
-  const [assembly, check] = await assembleAndCheck(context, task, ingest, plan, options);
+  const [assembly, verified] = await assembleAndVerify(context, task, ingest, plan, options, work);
   // First the record, which is true of these bytes wherever they are: who waits for the blob then need not check it again.
-  if (check !== undefined) await recordLayer(context, task, check);
+  if (verified !== undefined) await recordLayer(context, task, verified);
+  else await takeBlobBack(context.store, blob.digest);
   await ingest.commit(assembly);
-  onProgress({ type: "layer-done", digest: blob.digest, total: blob.size, ...(check && { diffId: check.diffId }) });
+  work?.done(verified?.unpacked);
+  onProgress({
+    type: "layer-done",
+    digest: blob.digest,
+    total: blob.size,
+    ...(verified && { diffId: verified.diffId }),
+  });
   const { bytes, fallbacks, resumedBytes } = assembly;
   const result = resultOf(task, { how: resumedBytes > 0 ? "resumed" : "full", bytes, fallbacks });
   return { result, resumedBytes };
@@ -108,14 +157,15 @@ async function takePlace(
  * Runs both at once. When the check fails while the download goes on, the download is seen through: if its digest turns out
  * wrong, that is what happened; if it is right, the image itself is broken, and its bytes are not kept.
  */
-async function assembleAndCheck(
+async function assembleAndVerify(
   context: TransferContext,
   task: LayerTask,
   ingest: Ingest,
   plan: Plan,
-  options: FetchOptions,
-): Promise<[AssemblyReport, LayerCheck | undefined]> {
-  const checking = options.check ? checkDiffId(context, task, ingest, options.signal) : undefined;
+  options: TryOptions,
+  work: LayerWork | undefined,
+): Promise<[AssemblyReport, Verified | undefined]> {
+  const verifying = options.check ? verify(context, task, ingest, options, work) : undefined;
   const [assembled, checked] = await Promise.allSettled([
     assemble(plan.recipe, {
       ingest,
@@ -126,7 +176,7 @@ async function assembleAndCheck(
       signal: options.signal,
       onProgress: context.onProgress,
     }),
-    checking,
+    verifying,
   ]);
   if (assembled.status === "rejected") throw toError(assembled.reason);
   if (checked.status === "rejected") {
@@ -138,45 +188,65 @@ async function assembleAndCheck(
   return [assembled.value, checked.value];
 }
 
-/** What is held is not fetched. Its DiffID is checked unless that was done before. */
+/** What is held is not fetched. It is unpacked where that is wanted; else its DiffID is checked unless that was done before. */
 async function presentLayer(
   context: TransferContext,
   task: LayerTask,
   content: ContentInfo,
-  options: FetchOptions,
+  options: TryOptions,
+  work: LayerWork | undefined,
 ): Promise<LayerOutcome> {
-  if (options.check && !(await isChecked(context, task))) {
+  const known = !options.check || (await isChecked(context, task));
+  let verified: Verified | undefined;
+  if (!known || work?.target !== undefined) {
     context.onProgress({ type: "layer-verified", digest: task.blob.digest, total: content.size });
-    const whole: FrontFile = {
-      path: content.path,
-      size: content.size,
-      front: content.size,
-      waitFront: () => Promise.resolve(),
-    };
-    const check = await checkDiffId(context, task, whole, options.signal);
-    if (check !== undefined) await recordLayer(context, task, check);
+    verified = await verify(context, task, wholeFile(content), options, work);
+    if (!known && verified !== undefined) await recordLayer(context, task, verified);
   }
+  work?.done(verified?.unpacked);
   return { result: presentResult(context, task), resumedBytes: 0 };
 }
 
-/** @throws VarveError `DIFFID_MISMATCH`, `LAYER_INVALID`, `COMPRESSION_INVALID` */
-async function checkDiffId(
-  { threads }: TransferContext,
+/**
+ * Unpacks the layer, or only reads it through.
+ * @throws VarveError `DIFFID_MISMATCH`, `LAYER_INVALID`, `COMPRESSION_INVALID`, and as `LayerThreads.unpack`
+ */
+async function verify(
+  { threads, onProgress }: TransferContext,
   { blob, diffId, reference }: LayerTask,
   file: FrontFile,
-  signal: AbortSignal,
-): Promise<LayerCheck | undefined> {
+  { signal, decompressor }: TryOptions,
+  work: LayerWork | undefined,
+): Promise<Verified | undefined> {
   if (diffId === undefined) return undefined;
-  const check = await threads.check(file, { algorithm: digestAlgorithm(diffId), signal });
-  if (check.diffId === diffId) return check;
+  const options = { algorithm: digestAlgorithm(diffId), signal };
+  let verified: Verified;
+  if (work?.target === undefined) verified = await threads.check(file, options);
+  else {
+    const meter = new UnpackMeter({ digest: blob.digest, emit: onProgress });
+    let before = 0;
+    const unpacked = await threads.unpack(file, work.target, {
+      ...options,
+      ...(decompressor !== undefined && { decompressor }),
+      onProgress(done) {
+        meter.advance(done - before, 0);
+        before = done;
+      },
+    });
+    const { entries } = unpacked.report;
+    meter.advance(0, entries);
+    meter.finish();
+    verified = { diffId: unpacked.diffId, size: unpacked.size, entries, unpacked };
+  }
+  if (verified.diffId === diffId) return verified;
   throw new VarveError(
     "DIFFID_MISMATCH",
-    `${formatReference(reference)}: layer ${blob.digest} unpacks to ${check.diffId}, its config says ${diffId}`,
-    { detail: { digest: blob.digest, expected: diffId, computed: check.diffId } },
+    `${formatReference(reference)}: layer ${blob.digest} unpacks to ${verified.diffId}, its config says ${diffId}`,
+    { detail: { digest: blob.digest, expected: diffId, computed: verified.diffId } },
   );
 }
 
-async function recordLayer({ store }: TransferContext, { blob }: LayerTask, check: LayerCheck): Promise<void> {
+async function recordLayer({ store }: TransferContext, { blob }: LayerTask, check: Verified): Promise<void> {
   const { digest, mediaType, size } = blob;
   const { diffId, entries, size: uncompressedSize } = check;
   await store.layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt: new Date() });

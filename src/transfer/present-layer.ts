@@ -13,15 +13,32 @@ export interface LayerTask {
   readonly diffId: Digest | undefined;
 }
 
-/** Whether there is nothing to do for a layer; of a store that nobody removes it from. */
-export async function isPresent(context: TransferContext, task: LayerTask, check: boolean): Promise<boolean> {
+/**
+ * Whether there is nothing to do for a layer; of a store that nobody removes it from.
+ * @param unpacked whether it is held unpacked, so that its blob may have been given up
+ */
+export async function isPresent(
+  context: TransferContext,
+  task: LayerTask,
+  check: boolean,
+  unpacked: boolean,
+): Promise<boolean> {
   const content = await context.store.content.stat(task.blob.digest);
-  return content?.size === task.blob.size && (!check || (await isChecked(context, task)));
+  if (content === undefined) return unpacked && (await isGivenUp(context, task));
+  return content.size === task.blob.size && (!check || (await isChecked(context, task)));
 }
 
 /** Whether the layer's DiffID was computed before, and is the one that the config says. */
 export async function isChecked({ store }: TransferContext, { blob, diffId }: LayerTask): Promise<boolean> {
-  return diffId === undefined || (await store.layers.get(blob.digest))?.diffId === diffId;
+  if (diffId === undefined) return true;
+  const known = await store.layers.get(blob.digest);
+  return known?.diffId === diffId && known.verifiedAt.getTime() > 0;
+}
+
+/** Whether the blob of a layer that is held unpacked is not to be fetched: it was given up on purpose. */
+async function isGivenUp({ store }: TransferContext, { blob, diffId }: LayerTask): Promise<boolean> {
+  const known = await store.layers.get(blob.digest);
+  return known !== undefined && known.diffId === diffId && known.discardedAt !== undefined;
 }
 
 /** Tells that a layer is here, and what a report says of it. */
@@ -32,5 +49,14 @@ export function presentResult(context: TransferContext, task: LayerTask): LayerR
 
 export function resultOf(task: LayerTask, facts: Partial<LayerResult> & Pick<LayerResult, "how">): LayerResult {
   const { digest, mediaType, size } = task.blob;
-  return { digest, diffId: task.diffId ?? null, mediaType, size, bytes: noBytes(), fallbacks: [], ...facts };
+  return {
+    digest,
+    diffId: task.diffId ?? null,
+    mediaType,
+    size,
+    bytes: noBytes(),
+    fallbacks: [],
+    unpack: null,
+    ...facts,
+  };
 }

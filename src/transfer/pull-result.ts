@@ -1,6 +1,7 @@
 /** What a pull reports: exactly the shape of `varve pull --json`. */
 import type { Digest } from "../oci/digest.ts";
 import type { ByteCounts } from "../recipe/bytes.ts";
+import type { DriverName } from "../snapshot/types.ts";
 
 /** A way that was tried and left. */
 export interface Fallback {
@@ -9,6 +10,9 @@ export interface Fallback {
 }
 
 export type LayerHow = "present" | "full" | "resumed";
+
+/** How a layer came into the snapshots: it was there, it was held under other parents, or it was unpacked. */
+export type UnpackHow = "present" | "adopted" | "unpacked";
 
 export interface LayerResult {
   readonly digest: Digest;
@@ -20,6 +24,8 @@ export interface LayerResult {
   readonly how: LayerHow;
   readonly bytes: ByteCounts;
   readonly fallbacks: readonly Fallback[];
+  /** Null when nothing is unpacked, and in plans. */
+  readonly unpack: UnpackHow | null;
   /** Why this way; only in plans. */
   readonly why?: string;
 }
@@ -35,6 +41,8 @@ export interface PullResult {
   /** Null for artifacts and images without layers. */
   readonly chainId: Digest | null;
   readonly status: "pulled" | "up-to-date" | "planned";
+  /** What the image is unpacked by; null when it is only checked, or not even that. */
+  readonly snapshotter: DriverName | null;
   readonly bytes: ByteCounts & { readonly total: number };
   readonly requests: number;
   readonly retries: number;

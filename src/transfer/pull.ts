@@ -1,6 +1,6 @@
 /**
- * The use case "pull": resolve the reference, see what is held, plan, fetch and check what is missing, record the image. Content is
- * leased while the pull runs; the image is recorded last, so that a name in the store always stands for a whole image.
+ * The use case "pull": resolve the reference, see what is held, plan, fetch, check and unpack what is missing, record the image. Content
+ * is leased while the pull runs; the image is recorded last, so that a name in the store always stands for a whole image.
  */
 import { VarveError } from "../errors/varve-error.ts";
 import { chainIds } from "../oci/chain-id.ts";
@@ -9,19 +9,25 @@ import { isLayerType } from "../oci/media-types.ts";
 import { formatPlatform, type Platform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import { addBytes, noBytes } from "../recipe/bytes.ts";
+import type { DriverName } from "../snapshot/types.ts";
 import type { TransferContext } from "./context.ts";
-import type { LayerOutcome } from "./fetch-layer.ts";
 import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
 import type { LayerResult, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
+import { unpackedBy } from "./snapshotter.ts";
 import { Tally } from "./tally.ts";
 
 export interface PullOptions {
   /** Default: this machine's. */
   readonly platform?: Platform;
-  /** Check each layer down to its DiffID, by inflating it as it arrives. Default true. */
+  /**
+   * Unpack each layer as it arrives into the context's snapshotter; where there is none, only check it down to its DiffID, by inflating it.
+   * Default true.
+   */
   readonly unpack?: boolean;
+  /** Remove each layer's blob as soon as the layer is unpacked for good. Default false. */
+  readonly discardBlobs?: boolean;
   /** Tell what would move, and move nothing. Default false. */
   readonly plan?: boolean;
   /** Transfers at once. Default 4. */
@@ -31,9 +37,6 @@ export interface PullOptions {
 }
 
 const DEFAULT_CONCURRENCY = 4;
-
-/** Layers beyond the transfers that may be begun: while some wait for the last of their check, the network stays busy. */
-const LAYERS_AHEAD = 2;
 
 /**
  * Gets an image into the store.
@@ -78,6 +81,9 @@ interface Done {
   /** One for each layer of the manifest, in its order. */
   readonly layers: readonly LayerResult[];
   readonly resumedBytes: number;
+  /** What the image is unpacked by. */
+  readonly snapshotter?: DriverName | undefined;
+  readonly warnings?: readonly string[];
 }
 
 async function planAll(context: TransferContext, tasks: readonly LayerTask[], options: PullOptions): Promise<Done> {
@@ -99,17 +105,30 @@ async function carryOut(
 ): Promise<Done> {
   const { store } = context;
   const { leases } = store;
-  const present = await findAllPresent(context, image, tasks, options.unpack ?? true);
-  if (present !== undefined) return { status: "up-to-date", layers: present, resumedBytes: 0 };
-  const { ensureRoom, explainNoRoom } = await import("./space.ts");
-  const wanted = { name: image.name, blobs: [image.manifest.config, ...image.manifest.layers] };
+  const { unpack = true, wait = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs = false } = options;
+  const present = await findAllPresent(context, image, tasks, unpack);
+  if (present !== undefined) return present;
+  const [{ ensureRoom, explainNoRoom, roomFor }, { getLayers }] = await loadFetching();
+  const distinct = distinctTasks(tasks);
+  const opened = unpack && chainOf(image).length > 0 ? await context.snapshotter?.open() : undefined;
+  const snapshots = opened?.snapshots;
+  const wanted = await roomFor(context, image, distinct, { snapshots, concurrency, discardBlobs });
   await ensureRoom(store, wanted);
   await using lease = await leases.create();
-  await lease.add(...contentOf(image));
+  await lease.add(...contentOf(image), ...(snapshots === undefined ? [] : chainOf(image)));
   try {
-    const done = await getLayers(context, image, tasks, options, tally);
+    const given = { check: unpack, wait, concurrency, discardBlobs, tally, lease, snapshots };
+    const { layers, resumedBytes } = await getLayers(context, image, distinct, given);
+    const changed = await recordImage(context, image);
     await leases.finish(image.name);
-    return done;
+    const isNew = layers.some(({ how, unpack }) => how !== "present" || (unpack ?? "present") !== "present");
+    return {
+      status: isNew || changed ? "pulled" : "up-to-date",
+      layers: inOrder(tasks, layers),
+      resumedBytes,
+      snapshotter: snapshots?.driver.name,
+      ...(opened?.snapshots === undefined && opened?.why !== undefined && { warnings: [opened.why] }),
+    };
   } catch (error) {
     await lease.leave(image.name).catch(() => {});
     throw await explainNoRoom(store, wanted, error);
@@ -125,74 +144,36 @@ async function findAllPresent(
   image: ResolvedImage,
   tasks: readonly LayerTask[],
   check: boolean,
-): Promise<LayerResult[] | undefined> {
-  const { store } = context;
+): Promise<Done | undefined> {
+  const { store, snapshotter } = context;
   if (image.fetched || !(await isRecorded(store, image))) return undefined;
+  const top = check ? topOf(image) : undefined;
+  const by = snapshotter && top && (await unpackedBy(store, snapshotter.choice, top));
   const distinct = distinctTasks(tasks);
-  for (const task of distinct) if (!(await isPresent(context, task, check))) return undefined;
+  for (const task of distinct) if (!(await isPresent(context, task, check, by !== undefined))) return undefined;
+  // Only now, for it takes the longest: perhaps nothing can be unpacked here at all.
+  const isLeft = by === undefined && top !== undefined && (await snapshotter?.open())?.snapshots !== undefined;
+  if (isLeft) return undefined;
   await store.images.touch(image.name);
   await store.leases.finish(image.name);
-  return inOrder(
-    tasks,
-    distinct.map((task) => presentResult(context, task)),
-  );
-}
-
-async function getLayers(
-  context: TransferContext,
-  image: ResolvedImage,
-  tasks: readonly LayerTask[],
-  { unpack = true, wait = true, concurrency = DEFAULT_CONCURRENCY }: PullOptions,
-  tally: Tally,
-): Promise<Done> {
-  const { signal } = context;
-  const [{ fetchLayer }, { TransferBudget }, { inParallel }] = await loadFetching();
-  // The largest goes first: it is the longest way to the end, and the small ones fill the gaps.
-  const queue = distinctTasks(tasks).toSorted((a, b) => b.blob.size - a.blob.size);
-  const failed = new AbortController();
-  const shared = {
-    budget: new TransferBudget({ concurrency }),
-    layersLeft: (): number => queue.length - outcomes.length,
-    check: unpack,
-    wait,
-    tally,
-    signal: AbortSignal.any([signal, failed.signal]),
-  };
-  const outcomes: LayerOutcome[] = [];
-  await announce(context, distinctTasks(tasks));
-  const inFlight = concurrency + LAYERS_AHEAD;
-  await inParallel([...queue.entries()], inFlight, async ([priority, task]) => {
-    try {
-      outcomes.push(await fetchLayer(context, task, { ...shared, priority }));
-    } catch (error) {
-      failed.abort(error);
-      throw error;
-    }
-  });
-  const changed = await recordImage(context, image);
-  const results = outcomes.map(({ result }) => result);
-  const moved = results.some(({ how }) => how !== "present");
-  return {
-    status: moved || changed ? "pulled" : "up-to-date",
-    layers: inOrder(tasks, results),
-    resumedBytes: outcomes.reduce((sum, outcome) => sum + outcome.resumedBytes, 0),
-  };
+  const unpack = by === undefined ? null : "present";
+  const results = distinct.map((task) => Object.assign(presentResult(context, task), { unpack }));
+  return { status: "up-to-date", layers: inOrder(tasks, results), resumedBytes: 0, snapshotter: by };
 }
 
 /** What a pull that is up to date never needs, and would pay more for than for its work. */
 function loadFetching() {
-  return Promise.all([import("./fetch-layer.ts"), import("../recipe/limiter.ts"), import("./in-parallel.ts")]);
+  return Promise.all([import("./space.ts"), import("./get-layers.ts")]);
 }
 
-/** Tells of all layers before the first is begun, so that whoever looks on knows how much there is in all. */
-async function announce({ store, onProgress }: TransferContext, tasks: readonly LayerTask[]): Promise<void> {
-  for (const { blob } of tasks) {
-    const { digest, size: total } = blob;
-    const isWhole = (await store.content.stat(digest))?.size === total;
-    const held = isWhole ? [{ start: 0, end: total }] : await store.content.partial(digest);
-    const done = held.reduce((sum, { start, end }) => sum + end - start, 0);
-    onProgress({ type: "layer-queued", digest, total, done });
-  }
+/** The names of the image's layers as snapshots, and of what is held of them. */
+function chainOf({ config }: ResolvedImage): Digest[] {
+  const diffIds = config?.rootfs.diffIds ?? [];
+  return [...chainIds(diffIds), ...diffIds];
+}
+
+function topOf({ config }: ResolvedImage): Digest | undefined {
+  return chainIds(config?.rootfs.diffIds ?? []).at(-1);
 }
 
 /** Everything that the lease protects. */
@@ -231,7 +212,8 @@ interface Facts extends Done {
   readonly startedAt: number;
 }
 
-function report(image: ResolvedImage, { status, layers, resumedBytes, tally, startedAt }: Facts): PullResult {
+function report(image: ResolvedImage, facts: Facts): PullResult {
+  const { status, layers, resumedBytes, snapshotter, warnings = [], tally, startedAt } = facts;
   const bytes = layers.reduce((sum, layer) => addBytes(sum, layer.bytes), noBytes());
   // Documents count too, and tries that failed. A plan has moved nothing but documents, and tells what the rest would cost.
   bytes.network = tally.network + (status === "planned" ? bytes.network : 0);
@@ -241,8 +223,9 @@ function report(image: ResolvedImage, { status, layers, resumedBytes, tally, sta
     mediaType: image.root.mediaType,
     platform: image.platform === undefined ? null : formatPlatform(image.platform),
     imageId: image.manifest.config.digest,
-    chainId: chainIds(image.config?.rootfs.diffIds ?? []).at(-1) ?? null,
+    chainId: topOf(image) ?? null,
     status,
+    snapshotter: snapshotter ?? null,
     bytes: { ...bytes, total: bytes.network + bytes.local + bytes.data + bytes.zero },
     requests: tally.requests,
     retries: tally.retries,
@@ -250,6 +233,6 @@ function report(image: ResolvedImage, { status, layers, resumedBytes, tally, sta
     durationMs: Math.round(performance.now() - startedAt),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
     layers,
-    warnings: [...image.warnings, ...tally.warnings],
+    warnings: [...image.warnings, ...tally.warnings, ...warnings],
   };
 }

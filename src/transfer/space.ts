@@ -1,12 +1,20 @@
 /**
  * Room on the disk: what a pull will need is known from its manifest, so that it fails before the first byte rather than after the
- * last that fits. What is here already, whole or in part, needs no more room.
+ * last that fits. What is here already, whole or in part, needs no more room. How large a layer is unpacked is known only of those that
+ * were here before; of others it counts as no larger than its blob, so that no pull is refused that may fit.
  */
 import { formatBytes } from "../errors/amounts.ts";
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
+import { chainIds } from "../oci/chain-id.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import type { Snapshots } from "../snapshot/service.ts";
 import type { Store } from "../store/store.ts";
 import { freeSpace } from "../sys/free-space.ts";
+import type { TransferContext } from "./context.ts";
+import { LAYERS_AHEAD } from "./get-layers.ts";
+import { isWanted } from "./given-up.ts";
+import type { LayerTask } from "./present-layer.ts";
+import type { ResolvedImage } from "./resolve-image.ts";
 
 /** What a blob takes beside its bytes: its journal and that one's successor, a folder, a lock, the rest of its last block. */
 const BYTES_BESIDE_BLOB = 64 * 1024;
@@ -19,6 +27,44 @@ export interface Wanted {
   /** Of the image, for messages. */
   readonly name: string;
   readonly blobs: readonly Descriptor[];
+  /** Bytes that the layers will take which are to be unpacked. Default 0. */
+  readonly unpackedBytes?: number;
+  /** Blobs that are here at once, when each goes as soon as it is unpacked. Default: all stay. */
+  readonly atOnce?: number;
+}
+
+export interface RoomOptions {
+  readonly snapshots: Snapshots | undefined;
+  readonly concurrency: number;
+  readonly discardBlobs: boolean;
+}
+
+/** What an image will take. */
+export async function roomFor(
+  context: TransferContext,
+  { name, manifest, config }: ResolvedImage,
+  tasks: readonly LayerTask[],
+  { snapshots, concurrency, discardBlobs }: RoomOptions,
+): Promise<Wanted> {
+  const { layers } = context.store;
+  const chain = snapshots === undefined ? [] : chainIds(config?.rootfs.diffIds ?? []);
+  const blobs: Descriptor[] = [manifest.config];
+  let unpackedBytes = 0;
+  for (const task of tasks) {
+    const { blob, diffId } = task;
+    const chainId = chain[config?.rootfs.diffIds.indexOf(diffId!) ?? -1];
+    const isHeld =
+      snapshots !== undefined &&
+      chainId !== undefined &&
+      diffId !== undefined &&
+      ((await snapshots.has(chainId)) || (await snapshots.driver.holds(diffId)));
+    if (isHeld && !(await isWanted(context, task))) continue;
+    blobs.push(blob);
+    if (chainId === undefined || isHeld) continue;
+    const known = await layers.get(blob.digest);
+    unpackedBytes += known?.diffId === diffId ? (known?.uncompressedSize ?? 0) : blob.size;
+  }
+  return { name, blobs, unpackedBytes, ...(discardBlobs && { atOnce: concurrency + LAYERS_AHEAD }) };
 }
 
 interface Room {
@@ -33,7 +79,8 @@ interface Room {
 /** @throws VarveError `NO_SPACE` when the image cannot fit */
 export async function ensureRoom(store: Store, wanted: Wanted): Promise<void> {
   const { missing, needed, free } = await measure(store, wanted);
-  if (missing === 0 || free === undefined || free >= needed) return;
+  const isAllHere = missing + (wanted.unpackedBytes ?? 0) === 0;
+  if (isAllHere || free === undefined || free >= needed) return;
   const figures = `${formatBytes(needed)} are needed, ${formatBytes(free)} are free, ${formatBytes(needed - free)} are missing`;
   throw new VarveError("NO_SPACE", `${wanted.name} does not fit into ${store.root}: ${figures}`, {
     hint: HINT,
@@ -54,13 +101,15 @@ export async function explainNoRoom(store: Store, wanted: Wanted, error: unknown
   });
 }
 
-async function measure({ root, content }: Store, { blobs }: Wanted): Promise<Room> {
-  let missing = 0;
-  let needed = BYTES_BESIDE_IMAGE;
+async function measure({ root, content }: Store, wanted: Wanted): Promise<Room> {
+  const { blobs, unpackedBytes = 0, atOnce = Infinity } = wanted;
+  const missing: number[] = [];
   for (const blob of new Map(blobs.map((each) => [each.digest, each])).values()) {
     const bytes = await content.missingSpace(blob);
-    missing += bytes;
-    if (bytes > 0) needed += bytes + BYTES_BESIDE_BLOB;
+    if (bytes > 0) missing.push(bytes);
   }
-  return { missing, needed, free: await freeSpace(root).catch(() => undefined) };
+  const sum = (sizes: readonly number[]): number => sizes.reduce((total, bytes) => total + bytes, 0);
+  const largest = missing.toSorted((a, b) => b - a).slice(0, atOnce);
+  const needed = BYTES_BESIDE_IMAGE + sum(largest) + largest.length * BYTES_BESIDE_BLOB + unpackedBytes;
+  return { missing: sum(missing), needed, free: await freeSpace(root).catch(() => undefined) };
 }

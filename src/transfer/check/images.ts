@@ -4,6 +4,7 @@
  */
 import { toVarveError } from "../../errors/from-system.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
+import { wholeFile } from "../../layer/whole-file.ts";
 import { checkLayers, parseImageConfig, type ImageConfig } from "../../oci/config.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestAlgorithm, type Digest } from "../../oci/digest.ts";
@@ -161,8 +162,7 @@ async function stateOf(check: Check, digest: Digest): Promise<"whole" | "damaged
 async function checkLayer(check: Check, { image, blob, diffId }: Layer): Promise<void> {
   const { context, store, findings, repair, counts } = check;
   const { digest, mediaType, size } = blob;
-  const path = store.content.pathOf(digest);
-  const file = { path, size, front: size, waitFront: () => Promise.resolve() };
+  const file = wholeFile({ path: store.content.pathOf(digest), size });
   try {
     const found = await context.threads.check(file, { algorithm: digestAlgorithm(diffId), signal: context.signal });
     counts.layers++;

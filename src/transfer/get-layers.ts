@@ -1,0 +1,138 @@
+/**
+ * All layers of an image: each held, waited for or fetched, several at once, the largest first; unpacked as they arrive, and bound in their
+ * order beside that. The first failure cancels the rest; what came is kept.
+ */
+import { wholeFile } from "../layer/whole-file.ts";
+import { digestAlgorithm, type Digest } from "../oci/digest.ts";
+import { TransferBudget } from "../recipe/limiter.ts";
+import type { Snapshots } from "../snapshot/service.ts";
+import type { Lease } from "../store/leases.ts";
+import type { ContentInfo } from "../store/types.ts";
+import type { TransferContext } from "./context.ts";
+import { fetchLayer, type FetchOptions, type LayerOutcome } from "./fetch-layer.ts";
+import { discardBlob, neededByOthers } from "./given-up.ts";
+import { ImageUnpacking } from "./image-unpacking.ts";
+import { inParallel } from "./in-parallel.ts";
+import type { LayerTask } from "./present-layer.ts";
+import type { LayerResult } from "./pull-result.ts";
+import type { ResolvedImage } from "./resolve-image.ts";
+import type { Tally } from "./tally.ts";
+
+/** Layers beyond the transfers that may be begun: while some wait for the last of their check, the network stays busy. */
+export const LAYERS_AHEAD = 2;
+
+export interface GetLayersOptions {
+  /** Whether DiffIDs are checked. */
+  readonly check: boolean;
+  readonly wait: boolean;
+  /** Transfers at once. */
+  readonly concurrency: number;
+  readonly tally: Tally;
+  /** Where to unpack to. Default: nowhere. */
+  readonly snapshots?: Snapshots | undefined;
+  /** Protects what comes. */
+  readonly lease: Lease;
+  /** Remove a layer's blob as soon as the layer is bound. Default false. */
+  readonly discardBlobs?: boolean;
+}
+
+export interface GotLayers {
+  /** One for each task, in no order. */
+  readonly layers: readonly LayerResult[];
+  readonly resumedBytes: number;
+}
+
+/** @param tasks of the image, each blob once */
+export async function getLayers(
+  context: TransferContext,
+  image: ResolvedImage,
+  tasks: readonly LayerTask[],
+  options: GetLayersOptions,
+): Promise<GotLayers> {
+  const { concurrency, check, wait, tally } = options;
+  // The largest goes first: it is the longest way to the end, and the small ones fill the gaps.
+  const queue = tasks.toSorted((a, b) => b.blob.size - a.blob.size);
+  const failed = new AbortController();
+  const signal = AbortSignal.any([context.signal, failed.signal]);
+  const outcomes: LayerOutcome[] = [];
+  const fetching = {
+    budget: new TransferBudget({ concurrency }),
+    layersLeft: (): number => queue.length - outcomes.length,
+    check,
+    wait,
+    tally,
+    signal,
+  };
+  await using unpacking = await openUnpacking(context, image, tasks, fetching, options);
+  const given = unpacking === undefined ? fetching : { ...fetching, unpacking };
+  await announce(context, tasks);
+  // Whatever fails first is what is told; the others only stop because of it.
+  const orStop = async (work: Promise<void> | undefined): Promise<void> => {
+    try {
+      await work;
+    } catch (error) {
+      failed.abort(error);
+    }
+  };
+  const fetches = inParallel([...queue.entries()], concurrency + LAYERS_AHEAD, async ([priority, task]) => {
+    try {
+      outcomes.push(await fetchLayer(context, task, { ...given, priority }));
+    } catch (error) {
+      failed.abort(error);
+      throw error;
+    }
+  });
+  await Promise.all([orStop(fetches), orStop(unpacking?.bindAll())]);
+  failed.signal.throwIfAborted();
+  return {
+    layers: outcomes.map(({ result }) => {
+      const unpack = result.diffId === null ? undefined : unpacking?.howOf(result.diffId);
+      return unpack === undefined ? result : { ...result, unpack };
+    }),
+    resumedBytes: outcomes.reduce((sum, outcome) => sum + outcome.resumedBytes, 0),
+  };
+}
+
+async function openUnpacking(
+  context: TransferContext,
+  { config, manifest }: ResolvedImage,
+  tasks: readonly LayerTask[],
+  fetching: Omit<FetchOptions, "priority">,
+  { snapshots, lease, discardBlobs = false }: GetLayersOptions,
+): Promise<ImageUnpacking | undefined> {
+  if (snapshots === undefined || config === undefined) return undefined;
+  const { store, threads } = context;
+  const { signal } = fetching;
+  const taskOf = (diffId: Digest): LayerTask => tasks.find((task) => task.diffId === diffId)!;
+  const blobOf = async (diffId: Digest): Promise<ContentInfo> => {
+    const task = taskOf(diffId);
+    const there = await store.content.stat(task.blob.digest);
+    if (there !== undefined) return there;
+    await fetchLayer(context, task, { ...fetching, priority: 0 });
+    return { digest: task.blob.digest, size: task.blob.size, path: store.content.pathOf(task.blob.digest) };
+  };
+  const others = discardBlobs ? await neededByOthers(store, manifest.digest) : undefined;
+  return ImageUnpacking.open({
+    snapshots,
+    diffIds: config.rootfs.diffIds,
+    signal,
+    openTar: async (diffId) => threads.open(await blobOf(diffId), { algorithm: digestAlgorithm(diffId), signal }),
+    unpackAnew: async (diffId, target) =>
+      threads.unpack(wholeFile(await blobOf(diffId)), target, { algorithm: digestAlgorithm(diffId), signal }),
+    async onBound(diffId) {
+      const { blob } = taskOf(diffId);
+      if (others?.has(blob.digest) === false) await discardBlob(context, blob, lease);
+    },
+  });
+}
+
+/** Tells of all layers before the first is begun, so that whoever looks on knows how much there is in all. */
+async function announce({ store, onProgress }: TransferContext, tasks: readonly LayerTask[]): Promise<void> {
+  for (const { blob } of tasks) {
+    const { digest, size: total } = blob;
+    const isWhole = (await store.content.stat(digest))?.size === total;
+    const held = isWhole ? [{ start: 0, end: total }] : await store.content.partial(digest);
+    const done = held.reduce((sum, { start, end }) => sum + end - start, 0);
+    onProgress({ type: "layer-queued", digest, total, done });
+  }
+}

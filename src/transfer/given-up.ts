@@ -1,0 +1,71 @@
+/**
+ * Blobs that are not here because their layers are held unpacked: never fetched, as the layer was here under another image, or removed
+ * once it was unpacked (`--discard-blobs`). A record says so, and makes the difference to a blob that was lost. Who needs the blob itself
+ * fetches it again.
+ */
+import type { Digest } from "../oci/digest.ts";
+import type { LayerRecord } from "../store/layer-records.ts";
+import type { Lease } from "../store/leases.ts";
+import type { Store } from "../store/store.ts";
+import { reachable } from "../store/unreferenced.ts";
+import type { TransferContext } from "./context.ts";
+import type { LayerOutcome } from "./fetch-layer.ts";
+import { presentResult, type LayerTask } from "./present-layer.ts";
+
+/** Whether the blob of a layer that need not be unpacked is to be looked at: it is here, or it was and nobody has given it up. */
+export async function isWanted({ store }: TransferContext, { blob: { digest } }: LayerTask): Promise<boolean> {
+  if ((await store.content.stat(digest)) !== undefined) return true;
+  const known = await store.layers.get(digest);
+  return known !== undefined && known.discardedAt === undefined;
+}
+
+/** Leaves a blob where it is, because its layer is held unpacked. */
+export async function giveUpBlob(context: TransferContext, task: LayerTask): Promise<LayerOutcome> {
+  const { layers } = context.store;
+  const { digest, mediaType, size } = task.blob;
+  const { diffId } = task;
+  if (diffId !== undefined && (await layers.get(digest))?.diffId !== diffId) {
+    const [same] = await layers.findByDiffId(diffId);
+    const { uncompressedSize = 0, entries = 0 } = same ?? {};
+    // Never verified: the image says what is in it.
+    const times = { verifiedAt: new Date(0), discardedAt: new Date() };
+    await layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, ...times });
+  }
+  return { result: presentResult(context, task), resumedBytes: 0 };
+}
+
+/** A blob is here again, so nothing is given up. */
+export async function takeBlobBack({ layers }: Store, digest: Digest): Promise<void> {
+  const { discardedAt, ...known } = (await layers.get(digest)) ?? {};
+  if (discardedAt !== undefined) await layers.put(known as LayerRecord);
+}
+
+/** The blobs that other images than this one need. */
+export async function neededByOthers({ images, content }: Store, manifest: Digest): Promise<ReadonlySet<Digest>> {
+  const others = (await images.list()).filter((image) => image.manifest.digest !== manifest);
+  return new Set(
+    (
+      await reachable(
+        content,
+        others.map(({ manifest }) => manifest),
+      )
+    ).keys(),
+  );
+}
+
+/**
+ * Removes the blob of a layer whose snapshot is durable. One that somebody else is at work on, or has leased, stays.
+ * @returns whether it is gone
+ */
+export async function discardBlob(
+  { store }: TransferContext,
+  { digest }: { digest: Digest },
+  lease: Lease,
+): Promise<boolean> {
+  const known = await store.layers.get(digest);
+  if (known === undefined) return false;
+  // First the record: a blob that is here in spite of it harms nobody.
+  await store.layers.put({ ...known, discardedAt: new Date() });
+  await lease.drop(digest);
+  return store.content.remove(digest);
+}
