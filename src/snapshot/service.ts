@@ -11,7 +11,7 @@
  *
  * Nothing on the disk is done inside a transaction, and no transaction waits for more than its own log.
  */
-import { VarveError } from "../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import type { ApplyReport } from "../layer/report.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { LockWaitOptions } from "../store/locks.ts";
@@ -201,7 +201,9 @@ export class Snapshots {
       }
     } catch (error) {
       await this.#drop(found);
-      throw error;
+      // What it would have been made of may have gone while it was.
+      if (isVarveError(error, "SNAPSHOT_EXISTS") || (await this.driver.holds(diffId))) throw error;
+      return undefined;
     }
     await this.#drop(found);
     return undefined;

@@ -39,7 +39,12 @@ export function runStoreProcess(job: StoreJob): void {
 }
 
 export function startStoreProcess(job: StoreJob, options: StoreProcessOptions = {}): StoreProcess {
-  const child = spawn(process.execPath, [PROGRAM, JSON.stringify(job)], {
+  return startProgram(PROGRAM, job, options);
+}
+
+/** @param program a file whose only argument is the job as JSON */
+export function startProgram(program: string, job: object, options: StoreProcessOptions = {}): StoreProcess {
+  const child = spawn(process.execPath, [program, JSON.stringify(job)], {
     ...options,
     stdio: ["ignore", "pipe", "pipe"],
   });
