@@ -9,8 +9,6 @@ export const BLOCK_BITS = 9;
 
 export const SUPERBLOCK_AT = 1024;
 export const SUPERBLOCK_BYTES = 128;
-/** What the checksum spans: one block from the superblock's start, whatever lies in it. */
-export const CHECKSUMMED_BYTES = BLOCK;
 
 /** Offsets in the superblock. */
 export const SUPERBLOCK = {
@@ -80,7 +78,6 @@ export const MAX_TARGET_BYTES = 4095;
 /** 16 TiB, as ext4; it bounds what a file of holes costs in the index. */
 export const MAX_FILE_BYTES = 2 ** 44;
 
-export const TYPE_MASK = 0o170000;
 /** The type in `st_mode`, and in a directory's entry. */
 export const TYPES: Readonly<Record<IndexType, { readonly mode: number; readonly entry: number }>> = {
   file: { mode: 0o100000, entry: 1 },

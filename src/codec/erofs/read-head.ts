@@ -6,7 +6,6 @@ import { damaged } from "./fault.ts";
 import {
   BLOCK,
   BLOCK_BITS,
-  CHECKSUMMED_BYTES,
   COMPATIBLE,
   DEVICE_SLOT,
   DEVICE_SLOT_BYTES,
@@ -34,7 +33,7 @@ export interface IndexHead {
 
 /** @throws INDEX_INVALID */
 export function readHead(index: IndexBytes): IndexHead {
-  const at = index.seek(SUPERBLOCK_AT, CHECKSUMMED_BYTES);
+  const at = index.seek(SUPERBLOCK_AT, BLOCK);
   const { bytes, view } = index;
   if (view.getUint32(at + SUPERBLOCK.magic, true) !== MAGIC) throw damaged("it is no EROFS image", SUPERBLOCK_AT);
   if ((view.getUint32(at + SUPERBLOCK.compatible, true) & COMPATIBLE.checksum) !== 0) checkSum(bytes, view, at);
@@ -57,7 +56,7 @@ export function readHead(index: IndexBytes): IndexHead {
 }
 
 function checkSum(bytes: Uint8Array, view: DataView, at: number): void {
-  const sum = superblockChecksum(bytes.subarray(at, at + CHECKSUMMED_BYTES), SUPERBLOCK.checksum);
+  const sum = superblockChecksum(bytes.subarray(at, at + BLOCK), SUPERBLOCK.checksum);
   if (view.getUint32(at + SUPERBLOCK.checksum, true) === sum) return;
   throw damaged("its checksum is wrong", SUPERBLOCK_AT + SUPERBLOCK.checksum);
 }

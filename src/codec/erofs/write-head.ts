@@ -6,7 +6,6 @@ import { badTree, quoted, unfit } from "./fault.ts";
 import {
   BLOCK,
   BLOCK_BITS,
-  CHECKSUMMED_BYTES,
   COMPATIBLE,
   DEVICE_SLOT,
   DEVICE_SLOT_BYTES,
@@ -81,6 +80,6 @@ function writeDevices(bytes: Uint8Array, view: DataView, { devices, blocks }: He
 
 /** The superblock's checksum, which spans whatever else lies in the same 512 bytes: when all of them are written. */
 export function sealHead({ bytes, view }: Piece): void {
-  const block = bytes.subarray(SUPERBLOCK_AT, SUPERBLOCK_AT + CHECKSUMMED_BYTES);
+  const block = bytes.subarray(SUPERBLOCK_AT, SUPERBLOCK_AT + BLOCK);
   view.setUint32(SUPERBLOCK_AT + SUPERBLOCK.checksum, superblockChecksum(block, SUPERBLOCK.checksum), true);
 }
