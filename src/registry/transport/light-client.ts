@@ -59,8 +59,11 @@ export class LightClient implements Wire {
         // A reader that takes its time is no server that does.
         if (message.readableLength === 0) message.destroy(coded("the body stalled", "UND_ERR_BODY_TIMEOUT"));
       });
-      if (method === "HEAD") message.on("error", () => undefined).resume();
-      resolve(toAnswer(message));
+      const answered = (): void => resolve(toAnswer(message));
+      if (method !== "HEAD") return answered();
+      // Only when its connection is free for the next request, which is made at once and would else open another.
+      message.socket.once("free", answered).once("close", answered);
+      message.on("error", () => undefined).resume();
     });
     sent.end(body);
     return answer;
