@@ -85,7 +85,8 @@ async function remove(context: SweepContext, id: number, { key, driver }: Node):
   if (lock === undefined) return false;
   const chainId = key as Digest;
   try {
-    for (;;) {
+    // Asked before each try: images that changed meanwhile may want what none wanted at first.
+    while (!wanted.has(chainId) && wanted.broken.size === 0) {
       const removed = await stepsOf.get(driver)!.takeOutUnless(key, id, (connection) => {
         const isStale = imageChanges(connection) !== wanted.changes;
         return isStale || store.leases.isLeasedIn(connection, chainId, unfinishedMs);
@@ -93,8 +94,8 @@ async function remove(context: SweepContext, id: number, { key, driver }: Node):
       if (removed !== undefined) return true;
       if ((await store.images.changes()) === wanted.changes) return false;
       await wanted.update();
-      if (wanted.has(chainId) || wanted.broken.size > 0) return false;
     }
+    return false;
   } catch (error) {
     // Somebody has built on it, or removed it.
     if (isVarveError(error, "SNAPSHOT_STATE") || isVarveError(error, "SNAPSHOT_NOT_FOUND")) return false;
