@@ -16,6 +16,7 @@ import { describe, expect, it } from "vitest";
 import { packTree } from "../../../test/kit/images/pack-tree.ts";
 import { createRng } from "../../../test/kit/images/rng.ts";
 import { canMountIndexes, mountIndex, rootOf, writeChunks } from "../../../test/kit/erofs/mount-index.ts";
+import { exampleDevice, exampleIndex, exampleTree } from "../../../test/kit/erofs/example.ts";
 import { randomIndex } from "../../../test/kit/erofs/random-index.ts";
 import { indexNode, treeOfTar } from "../../../test/kit/erofs/tree-of-tar.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
@@ -90,6 +91,17 @@ describe.skipIf(!canMountIndexes())("a mounted index", () => {
   it.each([1, 2, 3, 4])("shows a random tree as its tar describes it (seed %i)", async (seed) => {
     const nodes = randomTree(createRng(seed), { size: 150, maxFileSize: 3000 });
     expect(diffTrees(expectedTree([nodes]), await shown(nodes), { root: false })).toEqual([]);
+  });
+
+  it("shows the same of an index whether mkfs.erofs made it or we", async () => {
+    await using dir = await tempDir();
+    const [theirs, tar] = [join(dir.path, "index"), join(dir.path, "tar")];
+    writeFileSync(theirs, exampleIndex());
+    writeFileSync(tar, exampleDevice());
+    using mount = mountIndex(theirs, [tar]);
+    const ours = await mounted(exampleTree(), [exampleDevice()], readTree);
+    expect(diffTrees(await readTree(rootOf(mount)), ours)).toEqual([]);
+    expect(ours).toHaveLength(8);
   });
 
   it("shows every type, extreme owners and times, names of all bytes, the attributes of each namespace", async () => {
