@@ -40,7 +40,8 @@ export function readAttributes(directory: number, name: string, prefix: string |
   return { content, marks };
 }
 
-function isContent(name: string): boolean {
+/** Whether a layer may carry an attribute. */
+export function isContent(name: string): boolean {
   return !name.startsWith("trusted.") && !name.startsWith("user.overlay.") && !MACHINE.has(name);
 }
 

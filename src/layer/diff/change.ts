@@ -3,6 +3,7 @@
  * directory comes before what lies in it, what was removed from it before what stands in it now, names by their bytes.
  */
 import type { TarTime, TarType } from "../../codec/tar/entry.ts";
+import type { FileContent } from "./tree-directory.ts";
 
 /** As a change names it: a further name of a file is of the file's own type. */
 export type NodeType = Exclude<TarType, "link">;
@@ -49,10 +50,10 @@ export interface ChangedNode {
   /** The path of an earlier change that is the same file. */
   readonly linkedTo: string | undefined;
   /**
-   * Opens a file for reading, to be closed by the caller; only until the next change is asked for.
+   * Opens a file for reading, for the caller to dispose of; only until the next change is asked for.
    * @throws VarveError `SOURCE_CHANGED` when it is another file by now
    */
-  open(): number;
+  open(): FileContent;
 }
 
 export type Changes = AsyncIterable<Change>;

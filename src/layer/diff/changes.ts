@@ -1,9 +1,14 @@
 /** What a layer has to say of a tree that was written: the two forms in which drivers keep such trees. */
 import type { Change } from "./change.ts";
-import { LinkSurvey } from "./link-survey.ts";
+import { LinkSurvey, type OpenTree } from "./link-survey.ts";
+import { OpenDirectory } from "./open-directory.ts";
+import type { TreeDirectory } from "./tree-directory.ts";
 import { Walk } from "./walk.ts";
 
 export type { Change, ChangedNode, ChangeKind, Changes, NodeType, Presence, Removal } from "./change.ts";
+
+/** A directory's path, or what gives the root of a tree that lies elsewhere, anew each time. */
+export type Tree = { readonly path: string } | { readonly open: () => TreeDirectory };
 
 export interface ChangesOptions {
   /**
@@ -16,10 +21,10 @@ export interface ChangesOptions {
 
 export interface UpperOptions extends ChangesOptions {
   /**
-   * A directory that shows the merged view of what the upper one was written over; `none` when it was written over nothing. Default:
+   * The merged view of what the upper one was written over; `none` when it was written over nothing. Default:
    * something that is not known; everything is then told as added, and opaque directories as such.
    */
-  readonly lower?: { readonly path: string } | "none";
+  readonly lower?: Tree | "none";
   /** Whether the overlay's marks are `user.overlay.*` rather than `trusted.overlay.*`. */
   readonly userXattr: boolean;
 }
@@ -33,7 +38,14 @@ export interface UpperOptions extends ChangesOptions {
  */
 export function changesOfUpper(upper: string, options: UpperOptions): AsyncGenerator<Change, void, undefined> {
   const { lower = "unknown", userXattr, rootTime = false, signal } = options;
-  return new Walk({ upper, lower, overlay: { userXattr }, links: undefined, rootTime, signal }).changes();
+  return new Walk({
+    upper: () => OpenDirectory.open(upper),
+    lower: typeof lower === "string" ? lower : opening(lower),
+    overlay: { userXattr },
+    links: undefined,
+    rootTime,
+    signal,
+  }).changes();
 }
 
 /**
@@ -45,17 +57,27 @@ export function changesOfUpper(upper: string, options: UpperOptions): AsyncGener
  * @throws VarveError as {@link changesOfUpper}
  */
 export async function* changesOfTrees(
-  lower: string,
-  upper: string,
+  lower: string | Tree,
+  upper: string | Tree,
   options: ChangesOptions = {},
 ): AsyncGenerator<Change, void, undefined> {
   const { rootTime = false, signal } = options;
-  const links = await LinkSurvey.make(upper, lower, signal);
-  yield* new Walk({ upper, lower: { path: lower }, overlay: undefined, links, rootTime, signal }).changes();
+  const trees = { upper: opening(upper), lower: opening(lower) };
+  const links = await LinkSurvey.make(trees.upper, trees.lower, signal);
+  yield* new Walk({ ...trees, overlay: undefined, links, rootTime, signal }).changes();
 }
 
 /** All that is in a tree, as what has to be added to nothing. @throws VarveError as {@link changesOfUpper} */
-export function changesOfTree(tree: string, options: ChangesOptions = {}): AsyncGenerator<Change, void, undefined> {
+export function changesOfTree(
+  tree: string | Tree,
+  options: ChangesOptions = {},
+): AsyncGenerator<Change, void, undefined> {
   const { rootTime = false, signal } = options;
-  return new Walk({ upper: tree, lower: "none", overlay: undefined, links: undefined, rootTime, signal }).changes();
+  const upper = opening(tree);
+  return new Walk({ upper, lower: "none", overlay: undefined, links: undefined, rootTime, signal }).changes();
+}
+
+function opening(tree: string | Tree): OpenTree {
+  if (typeof tree === "string") return () => OpenDirectory.open(tree);
+  return "open" in tree ? tree.open : () => OpenDirectory.open(tree.path);
 }

@@ -1,20 +1,14 @@
 /** One name in a directory of a tree that is being read, and whether it is the same as one in another tree. */
-import { read, readSync } from "node:fs";
-import { promisify } from "node:util";
 import type { FileStatus } from "../../sys/at.ts";
 import { sameAttributes, type Attributes } from "./attributes.ts";
 import { changedMeanwhile } from "./fault.ts";
-import { identityOf, typeOf, type FileType, type OpenDirectory } from "./open-directory.ts";
+import { identityOf, typeOf, type FileContent, type FileType, type TreeDirectory } from "./tree-directory.ts";
 
 const PERMISSIONS = 0o7777;
 const PIECE = 256 * 1024;
-/** What is read at once without leaving the thread: a trip through the pool costs as much as reading this from memory. */
-const SMALL = 128 * 1024;
-
-const readAsync = promisify(read);
 
 export interface Entry {
-  readonly directory: OpenDirectory;
+  readonly directory: TreeDirectory;
   /** "" is the directory itself. */
   readonly name: string;
   /** In the tree, for messages and for the change. */
@@ -24,7 +18,7 @@ export interface Entry {
 }
 
 /** @returns undefined when there is no such name */
-export function findEntry(directory: OpenDirectory, name: string, path: string): Entry | undefined {
+export function findEntry(directory: TreeDirectory, name: string, path: string): Entry | undefined {
   const status = directory.stat(name);
   return status && { directory, name, path, status, type: typeOf(status) };
 }
@@ -63,54 +57,38 @@ function isSameTime({ modifiedAt: a }: FileStatus, { modifiedAt: b }: FileStatus
 }
 
 async function sameContent(one: Entry, other: Entry): Promise<boolean> {
-  if (identityOf(one.status) === identityOf(other.status)) return true;
+  if (holderOf(one) === holderOf(other)) return true;
   using first = openEntry(one);
   using second = openEntry(other);
   const [a, b] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
   const { size } = one.status;
   for (let at = 0; at < size;) {
     const length = Math.min(PIECE, size - at);
-    const [got, gotToo] = [await readPiece(first.file, a, at, length), await readPiece(second.file, b, at, length)];
-    if (got < length) throw changedMeanwhile(one.path);
-    if (gotToo < length) throw changedMeanwhile(other.path);
+    if ((await first.read(a, at, length)) < length) throw changedMeanwhile(one.path);
+    if ((await second.read(b, at, length)) < length) throw changedMeanwhile(other.path);
     if (a.compare(b, 0, length, 0, length) !== 0) return false;
     at += length;
   }
   return true;
 }
 
+function holderOf({ directory, name, status }: Entry): string {
+  return directory.holderOf(name, status);
+}
+
 /**
  * Opens a regular file and makes sure that it is the one that was looked at.
  * @throws VarveError `SOURCE_CHANGED`; NodeJS.ErrnoException
  */
-export function openEntry({ directory, name, path, status }: Entry): Disposable & { readonly file: number } {
-  const file = directory.openFile(name);
-  const close = (): void => directory.closeFile(file);
-  try {
-    if (!isUnchanged(directory.statFile(file), status)) throw changedMeanwhile(path);
-    return { file, [Symbol.dispose]: close };
-  } catch (error) {
-    close();
-    throw error;
-  }
+export function openEntry({ directory, name, path, status }: Entry): FileContent {
+  using opened = new DisposableStack();
+  const file = opened.use(directory.openFile(name));
+  if (!isUnchanged(file.stat(), status)) throw changedMeanwhile(path);
+  opened.move();
+  return file;
 }
 
 /** Whether an open file is the one it was, and nobody wrote to it. */
 export function isUnchanged(now: FileStatus, before: FileStatus): boolean {
   return identityOf(now) === identityOf(before) && now.size === before.size && isSameTime(now, before);
-}
-
-/** Fills `buffer` from its start with `length` bytes of the file. @returns fewer only at the end of the file */
-export async function readPiece(file: number, buffer: Buffer, position: number, length: number): Promise<number> {
-  let done = 0;
-  while (done < length) {
-    const rest = length - done;
-    const got =
-      rest <= SMALL
-        ? readSync(file, buffer, done, rest, position + done)
-        : (await readAsync(file, buffer, done, rest, position + done)).bytesRead;
-    if (got === 0) break;
-    done += got;
-  }
-  return done;
 }

@@ -15,12 +15,17 @@ import { readTree } from "../../../test/kit/trees/read-tree.ts";
 import { mountAll } from "../../snapshot/mount-all.ts";
 import { applyLayer } from "../apply-layer.ts";
 import { LayerApplier } from "../apply.ts";
+import { bindLayer } from "../index-replay.ts";
+import { emptyIndex } from "../index-tree.ts";
+import { readLayer } from "../read-layer.ts";
+import { unpackErofs } from "../unpack-erofs.ts";
 import type { Change } from "./change.ts";
-import { changesOfTrees, changesOfUpper } from "./changes.ts";
+import { changesOfTree, changesOfTrees, changesOfUpper, type Tree } from "./changes.ts";
+import { IndexDirectory } from "./index-directory.ts";
 import { writeLayerTar } from "./layer-tar.ts";
 
 const isRoot = process.getuid?.() === 0;
-const SEEDS = [1, 2, 3, 4, 5, 6];
+const SEEDS = [1, 2, 3, 4];
 const TREE = { size: 40, maxFileSize: 5000 };
 const EDITS = 30;
 const exactly = { rootTime: true };
@@ -56,6 +61,51 @@ describe.skipIf(!isRoot)("changes of trees (need root)", () => {
     expect(diffTrees(await readTree(a), await readTree(b))).toEqual([]);
   });
 });
+
+describe.skipIf(!isRoot)("changes of indexes over layers (need root)", () => {
+  it.each(SEEDS)("seed %d: those of the trees that the layers make", async (seed) => {
+    await using dir = await tempDir();
+    const place = (name: string): string => {
+      mkdirSync(join(dir.path, name));
+      return join(dir.path, name);
+    };
+    const [a, b, again, lower, upper] = ["a", "b", "c", "l", "u"].map(place) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    const rng = createRng(seed);
+    await applyAll(a, [randomTree(rng, TREE)]);
+    await copyTree(a, b);
+    randomEdits(rng, b, EDITS);
+    await unpackErofs(writeLayerTar(changesOfTree(a, exactly)), lower);
+    await unpackErofs(writeLayerTar(changesOfTrees(a, b, exactly)), upper);
+    const before = treeOf([lower]);
+    const after = treeOf([lower, upper]);
+    await applyTo(again, changesOfTree(before, exactly));
+    expect(diffTrees(await readTree(again), await readTree(a))).toEqual([]);
+    expect(await told(changesOfTrees(before, after, exactly))).toEqual(await told(changesOfTrees(a, b, exactly)));
+    await applyTo(again, changesOfTrees(before, after, exactly));
+    expect(diffTrees(await readTree(again), await readTree(b))).toEqual([]);
+  });
+});
+
+/** The tree of layers that were unpacked to these directories. */
+function treeOf(layers: readonly string[]): Tree {
+  let tree = emptyIndex();
+  const devices: string[] = [];
+  for (const layer of layers.map(readLayer)) {
+    tree = bindLayer(tree, layer);
+    devices.push(...layer.devices);
+  }
+  return { open: () => IndexDirectory.open(tree, devices) };
+}
+
+async function told(changes: AsyncIterable<Change>): Promise<string[]> {
+  return (await Array.fromAsync(changes)).map(({ kind, path }) => `${kind} ${path}`);
+}
 
 describe.skipIf(!isRoot || !canMount())("changes of an overlay's upper directory (need root and mounts)", () => {
   it.each(SEEDS)("seed %d: what was done through the mount, done to what lay below", async (seed) => {

@@ -1,7 +1,7 @@
 /** The first name that was told of each file with several: the others are links to it. */
 import { VarveError } from "../../errors/varve-error.ts";
 import type { FileStatus } from "../../sys/at.ts";
-import { identityOf } from "./open-directory.ts";
+import { identityOf } from "./tree-directory.ts";
 
 /** Files at once that have names yet to come; about 300 bytes each. */
 const MAX_FILES = 2_000_000;

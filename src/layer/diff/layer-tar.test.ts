@@ -2,9 +2,7 @@
 import {
   appendFileSync,
   chmodSync,
-  closeSync,
   mkdirSync,
-  readFileSync,
   renameSync,
   symlinkSync,
   truncateSync,
@@ -16,7 +14,7 @@ import { describe, expect, it } from "vitest";
 import { readMembers } from "../../../test/kit/layer/read-members.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
 import { xattrCalls } from "../../sys/xattr.ts";
-import type { Change } from "./change.ts";
+import type { Change, ChangedNode } from "./change.ts";
 import { changesOfTree, changesOfTrees } from "./changes.ts";
 import { writeLayerTar, type LayerTarOptions } from "./layer-tar.ts";
 
@@ -122,7 +120,7 @@ describe("content", () => {
         renameSync(join(tree, "d"), join(tree, "moved"));
         symlinkSync(outside, join(tree, "d"));
       }
-      if (change.kind === "add" && change.node.type === "file") contents.push(content(change.node.open()));
+      if (change.kind === "add" && change.node.type === "file") contents.push(await contentOf(change.node));
     }
     expect(contents).toEqual(["plain", "plain"]);
   });
@@ -157,10 +155,9 @@ describe("changes", () => {
   });
 });
 
-function content(file: number): string {
-  try {
-    return readFileSync(file, "utf8");
-  } finally {
-    closeSync(file);
-  }
+async function contentOf(node: ChangedNode): Promise<string> {
+  using file = node.open();
+  const buffer = Buffer.alloc(node.size);
+  await file.read(buffer, 0, node.size);
+  return buffer.toString();
 }

@@ -6,14 +6,13 @@
 import { encodeTarEntry, TAR_END, tarPadding, type TarEntryInit } from "../../codec/tar/header.ts";
 import type { TarTime } from "../../codec/tar/entry.ts";
 import { VarveError } from "../../errors/varve-error.ts";
-import { atCalls } from "../../sys/at.ts";
 import { nameLength } from "../../sys/path-bytes.ts";
 import { overLimit } from "../limits.ts";
 import { quoteName } from "../names.ts";
 import { boundTime } from "../times.ts";
 import type { Change, ChangedNode, Presence } from "./change.ts";
 import { Chunks } from "./chunks.ts";
-import { isUnchanged, readPiece } from "./entry.ts";
+import { isUnchanged } from "./entry.ts";
 import { changedMeanwhile, readFault } from "./fault.ts";
 
 const WHITEOUT = ".wh.";
@@ -104,27 +103,20 @@ async function* copyContent(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   if (node.size === 0) return;
-  const at = atCalls();
-  let file: number | undefined;
   try {
-    file = node.open();
-    const before = at.stat(file, "");
+    using file = node.open();
+    const before = file.stat();
     for (let done = 0; done < node.size;) {
       signal?.throwIfAborted();
       const space = out.space();
       const length = Math.min(space.byteLength, node.size - done);
-      if ((await readPiece(file, space, done, length)) < length) throw changedMeanwhile(path);
+      if ((await file.read(space, done, length)) < length) throw changedMeanwhile(path);
       done += length;
       yield* out.filled(length);
     }
-    const after = at.stat(file, "");
-    if (typeof before === "number" || typeof after === "number" || !isUnchanged(after, before)) {
-      throw changedMeanwhile(path);
-    }
+    if (!isUnchanged(file.stat(), before)) throw changedMeanwhile(path);
   } catch (error) {
     throw signal?.aborted === true ? error : readFault(error, path);
-  } finally {
-    if (file !== undefined) at.close(file);
   }
 }
 

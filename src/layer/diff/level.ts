@@ -3,15 +3,15 @@ import type { Attributes } from "./attributes.ts";
 import type { Presence, Removal } from "./change.ts";
 import { findEntry, type Entry } from "./entry.ts";
 import { changedMeanwhile } from "./fault.ts";
-import type { Listed, OpenDirectory } from "./open-directory.ts";
 import { hasMarkedWhiteouts, isIgnored, isMarkedWhiteout, isWhiteoutDevice } from "./overlay-marks.ts";
+import type { Listed, TreeDirectory } from "./tree-directory.ts";
 
 /** What a directory stands over. `unknown`: something, but it cannot be read. */
-export type Lower = OpenDirectory | "none" | "unknown";
+export type Lower = TreeDirectory | "none" | "unknown";
 
 export interface LevelInit {
   readonly path: string;
-  readonly upper: OpenDirectory;
+  readonly upper: TreeDirectory;
   readonly lower: Lower;
   /** Nothing of the lower directory shows through. */
   readonly pure: boolean;
@@ -51,7 +51,7 @@ export function enterLevel(init: LevelInit): Level {
   }
 }
 
-export function leaveLevel({ upper, lower }: { readonly upper: OpenDirectory; readonly lower: Lower }): void {
+export function leaveLevel({ upper, lower }: { readonly upper: TreeDirectory; readonly lower: Lower }): void {
   upper[Symbol.dispose]();
   if (typeof lower !== "string") lower[Symbol.dispose]();
 }
@@ -61,7 +61,7 @@ export function join(path: string, name: string): string {
 }
 
 /** @throws VarveError `SOURCE_CHANGED` when a name that was listed is not there */
-export function mustFind(directory: OpenDirectory, name: string, path: string): Entry {
+export function mustFind(directory: TreeDirectory, name: string, path: string): Entry {
   const found = findEntry(directory, name, path);
   if (found === undefined) throw changedMeanwhile(path);
   return found;

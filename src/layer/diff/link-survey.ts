@@ -8,13 +8,16 @@ import type { FileStatus } from "../../sys/at.ts";
 import { Breather } from "./breather.ts";
 import { findEntry, isSameEntry, type Entry } from "./entry.ts";
 import { readFault } from "./fault.ts";
-import { identityOf, OpenDirectory } from "./open-directory.ts";
 import { isIgnored } from "./overlay-marks.ts";
+import { identityOf, type TreeDirectory } from "./tree-directory.ts";
+
+/** Its root, anew each time. */
+export type OpenTree = () => TreeDirectory;
 
 interface Level {
   readonly path: string;
-  readonly upper: OpenDirectory;
-  readonly lower: OpenDirectory | undefined;
+  readonly upper: TreeDirectory;
+  readonly lower: TreeDirectory | undefined;
   readonly names: readonly string[];
   next: number;
 }
@@ -27,7 +30,7 @@ export class LinkSurvey {
   private constructor() {}
 
   /** @throws VarveError `SOURCE_CHANGED`, `PERMISSION` ...; the signal's reason */
-  static async make(upper: string, lower: string, signal: AbortSignal | undefined): Promise<LinkSurvey> {
+  static async make(upper: OpenTree, lower: OpenTree, signal: AbortSignal | undefined): Promise<LinkSurvey> {
     const survey = new LinkSurvey();
     await survey.#walk(upper, lower, new Breather(signal));
     const taken = new Set<string>();
@@ -45,11 +48,11 @@ export class LinkSurvey {
     return this.#unchanged.has(identityOf(status));
   }
 
-  async #walk(upper: string, lower: string, breather: Breather): Promise<void> {
+  async #walk(openUpper: OpenTree, openLower: OpenTree, breather: Breather): Promise<void> {
     const levels: Level[] = [];
     let path = "";
     try {
-      levels.push(enter(path, OpenDirectory.open(upper), () => OpenDirectory.open(lower)));
+      levels.push(enter(path, openUpper(), openLower));
       for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
         const { upper, lower, names } = level;
         const name = names[level.next++];
@@ -88,7 +91,7 @@ export class LinkSurvey {
   }
 }
 
-function enter(path: string, upper: OpenDirectory, openLower: () => OpenDirectory | undefined): Level {
+function enter(path: string, upper: TreeDirectory, openLower: () => TreeDirectory | undefined): Level {
   using made = new DisposableStack();
   made.use(upper);
   const lower = made.use(openLower());

@@ -1,31 +1,28 @@
 /**
- * A directory of a tree that is being read, held by descriptor: whoever swaps a directory above it for a link meanwhile changes nothing
- * about what is read.
+ * A directory on a disk, held by descriptor: whoever swaps a directory above it for a link meanwhile changes nothing about what is read.
  */
-import { constants } from "node:fs";
+import { constants, read, readSync } from "node:fs";
+import { promisify } from "node:util";
 import { AT_FDCWD, atCalls, OPEN_DIRECTORY, type AtCalls, type FileStatus } from "../../sys/at.ts";
 import { must, systemError } from "../../sys/errno.ts";
-import { decodeName, encodeName } from "../../sys/path-bytes.ts";
+import { decodeName } from "../../sys/path-bytes.ts";
 import { listOf } from "../remover.ts";
 import { readAttributes, type Attributes } from "./attributes.ts";
+import { compareNames, identityOf, type FileContent, type Listed, type TreeDirectory } from "./tree-directory.ts";
 
 const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK, O_DIRECTORY } = constants;
-/** linux/stat.h, the same on all architectures. */
-const S_IFMT = 0o170000;
+/** What is read at once without leaving the thread: a trip through the pool costs as much as reading this from memory. */
+const SMALL = 128 * 1024;
 
-export interface Listed {
-  readonly name: string;
-  /** What overlays and layers treat by rules of their own. */
-  readonly special: "char" | "socket" | undefined;
-}
+const readAsync = promisify(read);
 
-export class OpenDirectory implements Disposable {
-  readonly fd: number;
+export class OpenDirectory implements TreeDirectory {
+  readonly #fd: number;
   readonly #at: AtCalls;
   #closed = false;
 
   private constructor(fd: number, at: AtCalls) {
-    this.fd = fd;
+    this.#fd = fd;
     this.#at = at;
   }
 
@@ -35,15 +32,13 @@ export class OpenDirectory implements Disposable {
     return new OpenDirectory(must(at.open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0), "openat", path), at);
   }
 
-  /** The directory of this name; links are not followed. */
   child(name: string): OpenDirectory {
-    return new OpenDirectory(must(this.#at.open(this.fd, name, OPEN_DIRECTORY, 0), "openat", name), this.#at);
+    return new OpenDirectory(must(this.#at.open(this.#fd, name, OPEN_DIRECTORY, 0), "openat", name), this.#at);
   }
 
-  /** All names, by their bytes. They are in memory all at once, as no order can be had otherwise. */
   list(): Listed[] {
     const listed: Listed[] = [];
-    const list = listOf(this.fd);
+    const list = listOf(this.#fd);
     try {
       for (let found = list.readSync(); found !== null; found = list.readSync()) {
         const special = found.isCharacterDevice() ? "char" : found.isSocket() ? "socket" : undefined;
@@ -55,9 +50,8 @@ export class OpenDirectory implements Disposable {
     return listed.sort((a, b) => compareNames(a.name, b.name));
   }
 
-  /** @param name "" is the directory itself @returns undefined when there is no such name */
   stat(name: string): FileStatus | undefined {
-    const status = this.#at.stat(this.fd, name);
+    const status = this.#at.stat(this.#fd, name);
     if (typeof status !== "number") return status;
     const error = systemError(-status, "statx", name);
     if (error.code === "ENOENT") return undefined;
@@ -65,63 +59,51 @@ export class OpenDirectory implements Disposable {
   }
 
   readlink(name: string): string {
-    const target = this.#at.readlink(this.fd, name);
+    const target = this.#at.readlink(this.#fd, name);
     if (typeof target === "number") throw systemError(-target, "readlinkat", name);
     return target;
   }
 
   attributes(name: string, prefix: string | undefined): Attributes {
-    return readAttributes(this.fd, name === "" ? "." : name, prefix);
+    return readAttributes(this.#fd, name === "" ? "." : name, prefix);
   }
 
-  /** A regular file for reading; a fifo in its place does not make it wait. */
-  openFile(name: string): number {
-    return must(this.#at.open(this.fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0), "openat", name);
+  /** A fifo in the file's place does not make it wait. */
+  openFile(name: string): FileContent {
+    const file = must(this.#at.open(this.#fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0), "openat", name);
+    return {
+      stat: () => {
+        const status = this.#at.stat(file, "");
+        if (typeof status === "number") throw systemError(-status, "statx", name);
+        return status;
+      },
+      read: (buffer, position, length) => readFrom(file, buffer, position, length),
+      [Symbol.dispose]: () => void this.#at.close(file),
+    };
   }
 
-  closeFile(file: number): void {
-    this.#at.close(file);
-  }
-
-  /** Of an open file. */
-  statFile(file: number): FileStatus {
-    const status = this.#at.stat(file, "");
-    if (typeof status === "number") throw systemError(-status, "statx");
-    return status;
+  holderOf(_name: string, status: FileStatus): string {
+    return identityOf(status);
   }
 
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#at.close(this.fd);
+    this.#at.close(this.#fd);
   }
 }
 
-const SURROGATE = /[\ud800-\udfff]/;
-
-/** By the bytes on disk. Without surrogates, and with them stand all bytes that are not UTF-8, code units sort alike. */
-export function compareNames(a: string, b: string): number {
-  if (SURROGATE.test(a) || SURROGATE.test(b)) return Buffer.compare(encodeName(a), encodeName(b));
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-export type FileType = "file" | "directory" | "symlink" | "char" | "block" | "fifo" | "socket";
-
-const TYPES: Readonly<Record<number, FileType>> = {
-  0o100000: "file",
-  0o040000: "directory",
-  0o120000: "symlink",
-  0o020000: "char",
-  0o060000: "block",
-  0o010000: "fifo",
-  0o140000: "socket",
-};
-
-export function typeOf({ mode }: FileStatus): FileType {
-  return TYPES[mode & S_IFMT] ?? "socket";
-}
-
-/** Of one file as long as it exists, whatever its names. */
-export function identityOf({ device, inode }: FileStatus): string {
-  return `${device}:${inode}`;
+/** Fills `buffer` from its start with `length` bytes of an open file. @returns fewer only at the end of the file */
+export async function readFrom(file: number, buffer: Buffer, position: number, length: number): Promise<number> {
+  let done = 0;
+  while (done < length) {
+    const rest = length - done;
+    const got =
+      rest <= SMALL
+        ? readSync(file, buffer, done, rest, position + done)
+        : (await readAsync(file, buffer, done, rest, position + done)).bytesRead;
+    if (got === 0) break;
+    done += got;
+  }
+  return done;
 }

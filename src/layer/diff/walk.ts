@@ -13,9 +13,9 @@ import { findEntry, isSameEntry, isSameNode, openEntry, type Entry } from "./ent
 import { readFault } from "./fault.ts";
 import { FileNames } from "./file-names.ts";
 import { enterLevel, join, leaveLevel, mustFind, type Level, type Lower } from "./level.ts";
-import type { LinkSurvey } from "./link-survey.ts";
-import { OpenDirectory } from "./open-directory.ts";
+import type { LinkSurvey, OpenTree } from "./link-survey.ts";
 import { isIgnored, isOpaque, marksPrefix, refuseRedirects } from "./overlay-marks.ts";
+import type { TreeDirectory } from "./tree-directory.ts";
 
 const { depth: MAX_DEPTH } = DEFAULT_LIMITS;
 const PERMISSIONS = 0o7777;
@@ -23,9 +23,9 @@ const PERMISSIONS = 0o7777;
 const FRESH_ROOT_MODE = 0o755;
 
 export interface WalkOptions {
-  readonly upper: string;
+  readonly upper: OpenTree;
   /** What the upper one stands over. `unknown`: something, but it cannot be read. */
-  readonly lower: { readonly path: string } | "none" | "unknown";
+  readonly lower: OpenTree | "none" | "unknown";
   /** How the upper one marks what is gone; undefined for a tree of its own. */
   readonly overlay: { readonly userXattr: boolean } | undefined;
   /** What is known of files with several names; without it all of them are changes. */
@@ -89,10 +89,10 @@ export class Walk {
   }
 
   #enterRoot(): Presence | undefined {
-    const { upper: path, lower: below } = this.#options;
+    const { upper: openUpper, lower: openLower } = this.#options;
     using opened = new DisposableStack();
-    const upper = opened.use(OpenDirectory.open(path));
-    const lower = typeof below === "string" ? below : opened.use(OpenDirectory.open(below.path));
+    const upper = opened.use(openUpper());
+    const lower = typeof openLower === "string" ? openLower : opened.use(openLower());
     const now = mustFind(upper, "", "");
     const attributes = upper.attributes("", this.#prefix);
     const changed =
@@ -163,13 +163,13 @@ export class Walk {
       target: type === "symlink" ? entry.directory.readlink(entry.name) : "",
       xattrs: content,
       linkedTo: type === "directory" ? undefined : this.#files.tell(status, path),
-      open: () => openEntry(entry).file,
+      open: () => openEntry(entry),
     };
   }
 }
 
 /** What a layer can have put there. */
-function findLayered(lower: OpenDirectory, { name, path }: Entry): Entry | undefined {
+function findLayered(lower: TreeDirectory, { name, path }: Entry): Entry | undefined {
   const found = findEntry(lower, name, path);
   return found === undefined || isIgnored(found) ? undefined : found;
 }
