@@ -81,8 +81,17 @@ function varveContender(driver: string, jobs: string): Contender {
     run: (image, dir) =>
       measure(process.execPath, [
         VARVE,
-        ...["--root", join(dir, "store"), "pull", "--snapshotter", driver, "--unpack-jobs", jobs],
-        ...["--progress", "none", "-q", image],
+        "--root",
+        join(dir, "store"),
+        "pull",
+        "--snapshotter",
+        driver,
+        "--unpack-jobs",
+        jobs,
+        "--progress",
+        "none",
+        "-q",
+        image,
       ]),
   };
 }
