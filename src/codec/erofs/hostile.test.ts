@@ -228,9 +228,8 @@ describe("a thousand spoiled indexes", () => {
       for (let turn = 0; turn < 40; turn++) {
         const spoiled = spoil(index, rng);
         try {
-          const tree = readErofs(spoiled);
-          const again = encode(tree);
-          expect(readErofs(again)).toEqual(tree);
+          const again = encode(readErofs(spoiled));
+          expect(encode(readErofs(again)).equals(again)).toBe(true);
         } catch (error) {
           refused++;
           if (!isVarveError(error, "INDEX_INVALID"))
