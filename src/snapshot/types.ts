@@ -97,6 +97,8 @@ export interface Driver {
     diffId: Digest,
     options: BindOptions,
   ): Promise<Bound>;
+  /** Called when `bind` has been recorded: what only the active snapshot needed may go. It may never be called, or twice. */
+  committed?(snapshot: SnapshotRecord): Promise<void>;
   /** Removes the folder; a missing one is fine. */
   remove(snapshot: SnapshotRecord): Promise<void>;
 }
