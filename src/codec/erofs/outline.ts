@@ -1,6 +1,6 @@
 /**
  * The first of the writer's passes: which inodes there are, in what order, under which names, how large directories get. It holds columns
- * of numbers rather than an object for each entry, about 100 bytes for each, and knows no positions yet.
+ * of numbers rather than an object for each entry, about 200 bytes for each, and knows no positions yet.
  */
 import { BLOCK, DIRENT_BYTES } from "./format.ts";
 import { badTree, quoted, unfit } from "./fault.ts";

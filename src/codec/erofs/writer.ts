@@ -25,7 +25,7 @@ export interface EncodeErofsOptions {
 }
 
 /**
- * The index of a tree, in chunks of about 256 KiB that are the caller's to keep. Besides them it takes about 100 bytes for each entry.
+ * The index of a tree, in chunks of about 256 KiB that are the caller's to keep. Besides them it takes about 200 bytes for each entry.
  * The tree must not change meanwhile.
  * @throws INDEX_INVALID when it is no tree (a directory under two names, a file beyond its device ...); LAYER_LIMIT when the format has no
  * room for it (names of more than 255 bytes, files that begin beyond 2 TiB of a device ...)
