@@ -6,13 +6,14 @@
  * const { imageId } = await pull(varve, "docker.io/library/debian:12");
  * await unpack(varve, "docker.io/library/debian:12", "/srv/rootfs");
  */
-import type { LayerThreads } from "./layer/threads.ts";
-import { inProcess } from "./layer/in-process.ts";
+import type { Decompressor } from "./codec/decompressors.ts";
+import { inOneThread } from "./layer/in-process.ts";
 import type { ProgressEvent } from "./recipe/progress.ts";
 import { RegistryClient } from "./registry/client.ts";
 import type { RegistryOptions } from "./registry/options.ts";
 import { openStore, type StoreOptions } from "./store/store.ts";
 import type { TransferContext } from "./transfer/context.ts";
+import { snapshotterFor, type SnapshotterChoice } from "./transfer/snapshotter.ts";
 import { LayerPool } from "./workers/layer-pool.ts";
 
 export interface VarveOptions {
@@ -22,6 +23,12 @@ export interface VarveOptions {
   readonly registry?: RegistryOptions;
   /** Threads that inflate and hash layers. Default: one per core, four at most; 0 does it in the caller's thread. */
   readonly threads?: number;
+  /** Layers that are unpacked at the same time. Default: one per core, or as many as there are threads where that is given. */
+  readonly unpackJobs?: number;
+  /** What inflates large gzip layers. Default: the decoder that is built in. */
+  readonly decompressor?: Decompressor;
+  /** What images are unpacked into. Default `auto`: the best that works in this store; `none`: they are only checked. */
+  readonly snapshotter?: SnapshotterChoice;
   /** Ends everything that is under way. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (event: ProgressEvent) => void;
@@ -35,12 +42,13 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
   await using stack = new AsyncDisposableStack();
   const store = stack.use(await openStore(options.root, options.store));
   const registry = stack.use(new RegistryClient(options.registry));
-  const threads: LayerThreads = options.threads === 0 ? inProcess : stack.use(new LayerPool(options));
+  const threads = options.threads === 0 ? inOneThread(options.unpackJobs) : stack.use(new LayerPool(options));
   const owned = stack.move();
   return {
     store,
     registry,
     threads,
+    snapshotter: snapshotterFor(store, options.snapshotter ?? "auto", options.store),
     signal: options.signal ?? new AbortController().signal,
     onProgress: options.onProgress ?? (() => {}),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
@@ -76,4 +84,5 @@ export {
 export { prune, type PruneOptions, type PruneResult } from "./transfer/prune.ts";
 export { pull, type PullOptions } from "./transfer/pull.ts";
 export type { LayerResult, PullResult } from "./transfer/pull-result.ts";
+export type { SnapshotterChoice } from "./transfer/snapshotter.ts";
 export { unpack, type UnpackOptions, type UnpackResult } from "./transfer/unpack.ts";

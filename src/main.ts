@@ -28,12 +28,21 @@ export function connect(settings: Settings, bound: Run): Services {
     return opened.use(new RegistryClient(settings.transport));
   });
   const local = memoized(async (options: StoreOptions): Promise<TransferContext> => {
-    const [{ openStore }, { ThreadsOnDemand }] = await Promise.all([
+    const [{ openStore }, { ThreadsOnDemand }, { snapshotterFor }] = await Promise.all([
       import("./store/store.ts"),
       import("./workers/threads-on-demand.ts"),
+      import("./transfer/snapshotter.ts"),
     ]);
     const store = opened.use(await openStore(settings.root, options));
-    return { ...bound, store, threads: opened.use(new ThreadsOnDemand()), registry: NO_REGISTRY };
+    const { snapshotter, decompressor, jobs } = settings.unpacking;
+    const threads = opened.use(new ThreadsOnDemand({ decompressor, ...(jobs !== undefined && { unpackJobs: jobs }) }));
+    return {
+      ...bound,
+      store,
+      threads,
+      snapshotter: snapshotterFor(store, snapshotter, options),
+      registry: NO_REGISTRY,
+    };
   });
   const online = async (options: StoreOptions): Promise<TransferContext> => {
     return { ...(await local(options)), registry: await registry() };

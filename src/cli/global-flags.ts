@@ -1,7 +1,10 @@
 /** The flags that every command takes, before or after its name. One table: help, completion and settings are made from it. */
+import { DECOMPRESSORS } from "../codec/decompressors.ts";
 import type { FlagSpec } from "./command.ts";
 
 export const PROGRESS_MODES = ["auto", "tty", "plain", "json", "none"] as const;
+
+export const SNAPSHOTTERS = ["auto", "erofs", "overlay", "copy", "none"] as const;
 
 export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: "--root <dir>", summary: "the store (also VARVE_ROOT)", completes: "directory" },
@@ -11,6 +14,19 @@ export const GLOBAL_FLAGS: readonly FlagSpec[] = [
   { flags: "-v, --verbose", summary: "more on stderr" },
   { flags: "--debug", summary: "most on stderr, with stack traces" },
   { flags: "-j, --concurrency <n>", summary: "transfers at once; default 4" },
+  {
+    flags: "--snapshotter <driver>",
+    summary:
+      "what images are unpacked into (also VARVE_SNAPSHOTTER); none only checks them; default auto, the best that works",
+    choices: SNAPSHOTTERS,
+  },
+  { flags: "--unpack-jobs <n>", summary: "layers unpacked at once; default: one per core" },
+  {
+    flags: "--decompressor <program>",
+    summary:
+      "what inflates large gzip layers; auto takes another program only when it is measured to be clearly faster",
+    choices: DECOMPRESSORS,
+  },
   {
     flags: "--retries <n>",
     summary: "how often a failed request is tried again without progress in between; default 5",

@@ -96,12 +96,13 @@ describe("pull", () => {
       { pull },
     );
     expect(seen).toEqual([
-      ["a", { unpack: true, plan: false, sync: true, wait: true }],
+      ["a", { unpack: true, plan: false, discardBlobs: false, sync: true, wait: true }],
       [
         "b",
         {
           unpack: false,
           plan: true,
+          discardBlobs: false,
           sync: false,
           wait: false,
           concurrency: 2,
@@ -109,6 +110,31 @@ describe("pull", () => {
         },
       ],
     ]);
+  });
+
+  it("takes what it unpacks into, how and by what from flags and the environment", async () => {
+    const pull = (reference: string) => Promise.resolve(pullResult(reference));
+    const plain = await runWith(["pull", "a"], { pull });
+    expect(plain.settings?.unpacking).toEqual({ snapshotter: "auto", decompressor: "auto" });
+    const flags = ["--unpack-jobs", "3", "--decompressor", "igzip", "--discard-blobs"];
+    const env = { VARVE_SNAPSHOTTER: "overlay" };
+    const set = await runWith(["pull", ...flags, "a"], { pull }, { env });
+    expect(set.settings?.unpacking).toEqual({ snapshotter: "overlay", decompressor: "igzip", jobs: 3 });
+    const flag = await runWith(["pull", "--snapshotter", "erofs", "a"], { pull }, { env });
+    expect(flag.settings?.unpacking).toMatchObject({ snapshotter: "erofs" });
+  });
+
+  it.each([
+    [["pull", "--snapshotter", "zfs", "a"], {}, "--snapshotter"],
+    [["pull", "a"], { VARVE_SNAPSHOTTER: "zfs" }, "VARVE_SNAPSHOTTER"],
+    [["pull", "--unpack-jobs", "0", "a"], {}, "--unpack-jobs"],
+    [["pull", "--decompressor", "rm", "a"], {}, "--decompressor"],
+    [["pull", "--discard-blobs", "--no-unpack", "a"], {}, "--discard-blobs"],
+    [["pull", "--discard-blobs", "--snapshotter", "none", "a"], {}, "--discard-blobs"],
+  ])("refuses %j with %j", async (args, env, named) => {
+    const { code, host } = await runWith(args, {}, { env });
+    expect(code).toBe(2);
+    expect(host.err).toContain(named);
   });
 
   it("refuses to send the credentials of one registry to another, before anything is sent", async () => {

@@ -56,7 +56,14 @@ export const IMAGE = digestOf("image");
 
 export function pullResult(reference: string, more: Partial<PullResult> = {}): PullResult {
   const bytes = { ...noBytes(), network: 1_500_000 };
-  const layer = { digest: digestOf("layer"), diffId: digestOf("diff"), mediaType: "t", size: 1_500_000, fallbacks: [], unpack: null };
+  const layer = {
+    digest: digestOf("layer"),
+    diffId: digestOf("diff"),
+    mediaType: "t",
+    size: 1_500_000,
+    fallbacks: [],
+    unpack: null,
+  };
   return {
     reference,
     digest: IMAGE,

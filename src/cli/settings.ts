@@ -1,9 +1,11 @@
 /** The global flags and the environment, resolved once into what the rest of the program takes. */
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { DECOMPRESSORS, type Decompressor } from "../codec/decompressors.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { Platform } from "../oci/platform.ts";
-import { PROGRESS_MODES } from "./global-flags.ts";
+import type { SnapshotterChoice } from "../transfer/snapshotter.ts";
+import { PROGRESS_MODES, SNAPSHOTTERS } from "./global-flags.ts";
 import type { Host } from "./host.ts";
 import type { Verbosity } from "./logger.ts";
 import {
@@ -35,6 +37,13 @@ export interface TransportSettings {
   readonly limitRate?: number;
 }
 
+export interface UnpackSettings {
+  readonly snapshotter: SnapshotterChoice;
+  readonly decompressor: Decompressor;
+  /** Layers at once. Default: one per core. */
+  readonly jobs?: number;
+}
+
 export interface Settings {
   /** Absolute path of the store. */
   readonly root: string;
@@ -43,6 +52,7 @@ export interface Settings {
   readonly verbosity: Verbosity;
   readonly concurrency?: number;
   readonly platform?: Platform;
+  readonly unpacking: UnpackSettings;
   readonly transport: TransportSettings;
 }
 
@@ -60,6 +70,7 @@ export async function resolveSettings(flags: Flags, host: Host): Promise<Setting
     progress: resolveProgress(text(flags, "progress"), verbosity, host.stderr.isTerminal, host.env),
     ...(concurrency !== undefined && { concurrency: parseCount("--concurrency", concurrency, 1, 256) }),
     ...(platform !== undefined && { platform: (await import("../oci/platform.ts")).parsePlatform(platform) }),
+    unpacking: resolveUnpacking(flags, host.env),
     transport: resolveTransport(flags),
   };
 }
@@ -74,6 +85,21 @@ export function resolveRoot(flag: string | undefined, env: Host["env"], user = p
   // The XDG specification has relative paths ignored.
   if (data !== undefined && isAbsolute(data)) return join(data, "varve");
   return join(env["HOME"] || homedir(), ".local", "share", "varve");
+}
+
+/** The flag, then `VARVE_SNAPSHOTTER`. */
+function resolveUnpacking(flags: Flags, env: Host["env"]): UnpackSettings {
+  const [flag, fromEnv] = [text(flags, "snapshotter"), env["VARVE_SNAPSHOTTER"] || undefined];
+  const snapshotter =
+    flag === undefined && fromEnv !== undefined
+      ? parseChoice("VARVE_SNAPSHOTTER", fromEnv, SNAPSHOTTERS)
+      : parseChoice("--snapshotter", flag ?? "auto", SNAPSHOTTERS);
+  const jobs = text(flags, "unpackJobs");
+  return {
+    snapshotter,
+    decompressor: parseChoice("--decompressor", text(flags, "decompressor") ?? "auto", DECOMPRESSORS),
+    ...(jobs !== undefined && { jobs: parseCount("--unpack-jobs", jobs, 1, 256) }),
+  };
 }
 
 function resolveVerbosity(flags: Flags): Verbosity {

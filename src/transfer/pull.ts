@@ -15,7 +15,7 @@ import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
 import type { LayerResult, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
-import { unpackedBy } from "./snapshotter.ts";
+import { isHeld, unpackedBy } from "./snapshotter.ts";
 import { Tally } from "./tally.ts";
 
 export interface PullOptions {
@@ -58,7 +58,7 @@ export async function pull(context: TransferContext, text: string, options: Pull
   });
   for (const message of image.warnings) context.onProgress({ type: "warning", message });
   const tasks = layerTasks(image, options.unpack ?? true);
-  if (plan) return report(image, { ...(await planAll(context, tasks, options)), tally, startedAt });
+  if (plan) return report(image, { ...(await planAll(context, image, tasks, options)), tally, startedAt });
   const done = await carryOut(context, image, tasks, options, tally);
   context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
   return report(image, { ...done, tally, startedAt });
@@ -86,12 +86,26 @@ interface Done {
   readonly warnings?: readonly string[];
 }
 
-async function planAll(context: TransferContext, tasks: readonly LayerTask[], options: PullOptions): Promise<Done> {
+async function planAll(
+  context: TransferContext,
+  image: ResolvedImage,
+  tasks: readonly LayerTask[],
+  { unpack = true, concurrency = DEFAULT_CONCURRENCY }: PullOptions,
+): Promise<Done> {
+  const { store, snapshotter } = context;
   const distinct = distinctTasks(tasks);
-  const facts = { layersLeft: distinct.length, concurrency: options.concurrency ?? DEFAULT_CONCURRENCY };
+  const diffIds = image.config?.rootfs.diffIds ?? [];
+  const chain = chainIds(diffIds);
   const results: LayerResult[] = [];
   const { planLayer } = await import("./fetch-layer.ts");
-  for (const task of distinct) results.push(await planLayer(context, task, facts));
+  for (const task of distinct) {
+    const { diffId } = task;
+    const chainId = diffId && chain[diffIds.indexOf(diffId)];
+    const isUnpacked =
+      unpack && snapshotter && chainId && (await isHeld(store, snapshotter.choice, { chainId, diffId }));
+    const facts = { layersLeft: distinct.length, concurrency, isUnpacked: isUnpacked === true };
+    results.push(await planLayer(context, task, facts));
+  }
   return { status: "planned", layers: inOrder(tasks, results), resumedBytes: 0 };
 }
 

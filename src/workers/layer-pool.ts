@@ -7,6 +7,7 @@ import { getCompileCacheDir } from "node:module";
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { Decompressor } from "../codec/decompressors.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
 import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
@@ -93,18 +94,23 @@ export interface LayerPoolOptions {
   readonly threads?: number;
   /** Layers that are unpacked at the same time. Default: one per core, or `threads` where that is given. */
   readonly unpackJobs?: number;
+  /** What inflates gzip where a job does not say. Default: the decoder that is built in. */
+  readonly decompressor?: Decompressor;
 }
 
 export class LayerPool implements LayerThreads {
   readonly #threads: (Thread | undefined)[];
   readonly #turns: Turns;
+  readonly #decompressor: Decompressor;
   readonly #closed = new AbortController();
   #nextId = 0;
 
-  constructor({ threads, unpackJobs = threads ?? availableParallelism() }: LayerPoolOptions = {}) {
+  constructor(options: LayerPoolOptions = {}) {
+    const { threads, unpackJobs = threads ?? availableParallelism(), decompressor = "builtin" } = options;
     const most = Math.max(threads ?? Math.min(availableParallelism(), 4), unpackJobs);
     this.#threads = Array.from({ length: most }, () => undefined);
     this.#turns = new Turns(unpackJobs);
+    this.#decompressor = decompressor;
     shareMallocArena();
   }
 
@@ -143,7 +149,7 @@ export class LayerPool implements LayerThreads {
 
   /** It settles when the thread has let go of the target, however it ends. */
   async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
-    const { algorithm = "sha256", decompressor = "builtin", signal, onProgress } = options;
+    const { algorithm = "sha256", decompressor = this.#decompressor, signal, onProgress } = options;
     signal.throwIfAborted();
     using member = this.#turns.join();
     const ended = new AbortController();

@@ -19,8 +19,16 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   arguments: [{ name: "<ref...>", summary: "[docker://]HOST[:PORT]/NAME[:TAG][@DIGEST]", completes: "image" }],
   flags: [
     { flags: "--plan", summary: "print what would move and from where, and move nothing" },
-    { flags: "--no-unpack", summary: "get the blobs only: layers are not inflated and checked" },
-    { flags: "--no-sync", summary: "do not wait for the disk: faster, but a power loss may cost what was pulled" },
+    { flags: "--no-unpack", summary: "get the blobs only: layers are neither inflated and checked nor unpacked" },
+    {
+      flags: "--discard-blobs",
+      summary: "remove each layer's blob as soon as the layer is unpacked; it is fetched again when it is needed",
+    },
+    {
+      flags: "--no-sync",
+      summary:
+        "do not wait for the disk: faster, but after a power loss or a crash of the system files of the image may be empty or missing, with nothing to tell it before varve fsck",
+    },
     { flags: "--wait", summary: "wait for another process that pulls the same (the default)" },
     { flags: "--no-wait", summary: "fail when another process pulls the same" },
   ],
@@ -33,6 +41,12 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   keepsProgress: true,
 
   async run({ args, flags, settings, services }) {
+    if (flags["discardBlobs"] === true && (flags["unpack"] === false || settings.unpacking.snapshotter === "none")) {
+      throw new VarveError(
+        "USAGE",
+        "--discard-blobs keeps layers unpacked, and without unpacking nothing would be left",
+      );
+    }
     // A slip in the last name must not be told after the first one's gigabytes.
     for (const reference of args) checkReference(reference);
     if (settings.transport.credentials !== undefined) refuseSeveralRegistries(args);
@@ -41,6 +55,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
       const result = await services.pull(reference, {
         unpack: flags["unpack"] !== false,
         plan: flags["plan"] === true,
+        discardBlobs: flags["discardBlobs"] === true,
         sync: flags["sync"] !== false,
         wait: flags["wait"] !== false,
         ...(settings.platform && { platform: settings.platform }),
