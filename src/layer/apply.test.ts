@@ -2,21 +2,12 @@ import { lstatSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { applyAll } from "../../test/kit/layer/apply-all.ts";
+import { FILE_SYSTEM_CASES } from "../../test/kit/layer/file-system-cases.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import { expectedTree } from "../../test/kit/trees/expected-tree.ts";
 import { diffTrees } from "../../test/kit/trees/diff-trees.ts";
 import { readTree } from "../../test/kit/trees/read-tree.ts";
-import {
-  device,
-  directory,
-  fifo,
-  file,
-  hardlink,
-  opaque,
-  symlink,
-  whiteout,
-  type TreeNode,
-} from "../../test/kit/trees/tree-node.ts";
+import { device, directory, file, hardlink, symlink, type TreeNode } from "../../test/kit/trees/tree-node.ts";
 import { xattrCalls } from "../sys/xattr.ts";
 
 const asRoot = process.getuid?.() === 0;
@@ -30,66 +21,7 @@ async function expectModel(layers: TreeNode[][]): Promise<void> {
 }
 
 describe.skipIf(!asRoot)("layers of file systems (needs root)", () => {
-  const base = [
-    directory("etc", { mode: 0o750, uid: 3, gid: 4 }),
-    file("etc/hosts", "mydomain 10.0.0.1", { mode: 0o644 }),
-    file("etc/profile", "PATH=/usr/bin", { mode: 0o600 }),
-    directory("root", { mode: 0o700 }),
-    file("root/.bashrc", "PATH=/usr/sbin"),
-  ];
-
-  it.each<[string, TreeNode[][]]>([
-    ["Basic", [base, [directory("root", { mode: 0o700 }), file("root/.bashrc", "PATH=/usr/bin")]]],
-    ["Deletion", [base, [directory("etc", { mode: 0o750 }), whiteout("etc/hosts"), whiteout("root")]]],
-    ["Update", [base, [directory("etc"), file("etc/hosts", "mydomain 10.0.0.120", { mode: 0o666 })]]],
-    ["DirectoryPermission", [base, [directory("etc", { mode: 0o1777, uid: 9 })], [directory("root", { mode: 0o000 })]]],
-    [
-      "ParentDirectoryPermission",
-      [
-        [directory("d1", { mode: 0o700 }), directory("d2", { mode: 0o751 })],
-        [directory("d1/d", { mode: 0o700 }), directory("d2/d", { mode: 0o777 })],
-        [file("d1/d/f", "x"), file("d2/d/f", "x")],
-      ],
-    ],
-    ["HardlinkUnmodified", [[...base, hardlink("etc/hosts2", "etc/hosts")], [file("new", "n")]]],
-    ["HardlinkBeforeUnmodified", [base, [hardlink("etc/hosts2", "etc/hosts", { mode: 0o644 })]]],
-    [
-      "HardlinkBeforeModified",
-      [
-        [...base, hardlink("hosts2", "etc/hosts")],
-        [file("etc/hosts", "changed"), hardlink("h3", "etc/hosts")],
-      ],
-    ],
-    [
-      "replace a file by each type and back",
-      [
-        [file("a", "1"), file("b", "1"), file("c", "1")],
-        [directory("a"), symlink("b", "x"), fifo("c")],
-        [symlink("a", "y"), fifo("b"), directory("c")],
-        [file("a"), file("b"), file("c")],
-      ],
-    ],
-    [
-      "a directory replaced with content below it",
-      [[directory("d"), directory("d/e"), file("d/e/f", "x")], [file("d", "now a file")]],
-    ],
-    ["opaque twice", [base, [directory("etc"), opaque("etc"), file("etc/a", "a")], [directory("etc"), opaque("etc")]]],
-    [
-      "owners, modes, times, devices",
-      [
-        [
-          file("f", "x", { uid: 70_000, gid: 3_000_000, mode: 0o6755, mtime: 1_234_567_890_123_456_789n }),
-          symlink("l", "f", { uid: 7, gid: 8, mtime: 5_000_000_001n }),
-          fifo("p", { mode: 0o621, uid: 1 }),
-          device("c", "char", 0xfff, 0xfffff, { mode: 0o4600 }),
-          device("b", "block", 8, 1),
-          directory("d", { mode: 0o2755, gid: 50, mtime: 1n }),
-          file("d/f", "", { gid: 0 }),
-          directory("d/e"),
-        ],
-      ],
-    ],
-  ])("%s", (_, layers) => expectModel(layers));
+  it.each(FILE_SYSTEM_CASES)("%s", (_, layers) => expectModel(layers));
 
   it("relative links of every layout stay as they are written", async () => {
     const texts = ["../../x", "./a/../b", "/abs", "//double", "a/", ".", "..", "missing", "x".repeat(4000)];
@@ -177,6 +109,22 @@ describe.skipIf(!asRoot)("layers of file systems (needs root)", () => {
           .filter((each) => each.includes("acl")),
       ).toEqual([]);
     }
+  });
+
+  it("nothing inherits the default ACL that a directory's entry is about to replace", async () => {
+    await using dir = await tempDir();
+    const acl = (group: string): Buffer =>
+      Buffer.from(
+        `0200000001000700ffffffff04000700ffffffff08000700${group}00000010000700ffffffff20000000ffffffff`,
+        "hex",
+      );
+    const [old, next] = [acl("07"), acl("08")];
+    await applyAll(dir.path, [
+      [directory("d", { xattrs: { "system.posix_acl_default": old } })],
+      [directory("d", { xattrs: { "system.posix_acl_default": next } }), file("d/f", "x", { mode: 0o640 })],
+    ]);
+    expect(xattrCalls().get(join(dir.path, "d"), "system.posix_acl_default")).toEqual(Uint8Array.from(next));
+    expect([modeOf(join(dir.path, "d/f")), xattrCalls().list(join(dir.path, "d/f"))]).toEqual([0o640, []]);
   });
 
   it("what is made in a set-gid directory belongs to whom its entry says", async () => {

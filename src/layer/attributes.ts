@@ -66,11 +66,14 @@ export class Attributes {
     xattrCalls().remove(path, DEFAULT_ACL);
   }
 
-  /** A directory entry replaces the attributes of the directory that it finds. Where labels are the system's, it keeps them itself. */
+  /**
+   * A directory entry replaces the attributes of the directory that it finds. Where labels are the system's, it keeps them itself. The
+   * default ACL goes in any case: the entry's comes when the directory is complete, and nothing must inherit the old one meanwhile.
+   */
   dropOthers(path: string, entry: TarEntry | undefined): void {
     if (!this.#at.native) return;
     for (const name of xattrCalls().list(path)) {
-      if (entry?.xattrs?.has(name) !== true) xattrCalls().remove(path, name);
+      if (entry?.xattrs?.has(name) !== true || name === DEFAULT_ACL) xattrCalls().remove(path, name);
     }
   }
 

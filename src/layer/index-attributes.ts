@@ -14,7 +14,6 @@ import type { Tally } from "./report.ts";
 
 export const CAPABILITY = "security.capability";
 const MAX_NAME_BYTES = 255;
-const CAPABILITY_VERSION = 0xff00_0000;
 const CAPABILITY_EFFECTIVE = 1;
 
 /** What the kernel does with an attribute: keeps it, keeps nothing, or answers an errno. */
@@ -80,16 +79,12 @@ function keep(name: string, value: Uint8Array, type: IndexType): Outcome {
   return "ENOTSUP";
 }
 
-/** `cap_convert_nscap` for root of the first user namespace: version 2 as it is, version 3 with a clean head. */
+/** `validheader` of security/commoncap.c: version 2, or version 3 with the root that it is for. */
 function capability(value: Uint8Array): Outcome {
   const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
-  const head = value.byteLength >= 4 ? view.getUint32(0, true) : 0;
-  const version = (head & CAPABILITY_VERSION) >>> 24;
-  if (version === 2 && value.byteLength === 20) return value;
-  if (version !== 3 || value.byteLength !== 24) return "EINVAL";
-  const clean = Uint8Array.from(value);
-  new DataView(clean.buffer).setUint32(0, 0x0300_0000 | (head & CAPABILITY_EFFECTIVE), true);
-  return clean;
+  const version = value.byteLength < 4 ? 0 : view.getUint32(0, true) & ~CAPABILITY_EFFECTIVE;
+  const valid = value.byteLength === 20 ? version === 0x0200_0000 : value.byteLength === 24 && version === 0x0300_0000;
+  return valid ? value : "EINVAL";
 }
 
 function acl(name: string, value: Uint8Array, type: IndexType): Outcome {

@@ -9,13 +9,13 @@
  */
 import type { IndexTree } from "../codec/erofs/tree.ts";
 import type { TarEntry, TarHandler } from "../codec/tar/entry.ts";
-import { VarveError } from "../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { applyFault } from "./fault.ts";
 import { IndexDirectory, Undecided } from "./index-directory.ts";
 import { IndexMembers } from "./index-members.ts";
 import { IndexNodes } from "./index-nodes.ts";
 import { IndexPaths } from "./index-paths.ts";
-import { emptyIndex, isDirectory, mark } from "./index-tree.ts";
+import { countNames, emptyIndex, isDirectory, mark } from "./index-tree.ts";
 import { type Hiding, Marking, Removal } from "./index-whiteouts.ts";
 import type { OpenEnds } from "./layer-target.ts";
 import { DEFAULT_LIMITS, overLimit, type ApplyLimits } from "./limits.ts";
@@ -60,6 +60,7 @@ export class IndexBuilder implements TarHandler {
   #replay: string | undefined;
   #stored = 0;
   #held = 0;
+  #names: number;
 
   constructor({ onto, limits, extra }: IndexBuilderOptions = {}) {
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
@@ -79,6 +80,7 @@ export class IndexBuilder implements TarHandler {
     this.#members = new IndexMembers(workshop);
     this.#hiding = this.#alone ? new Marking(this.#paths) : new Removal(this.#paths, this.#members, this.#nodes);
     this.#places = new PayloadPlaces(devices.length, extra);
+    this.#names = onto === undefined ? 0 : countNames(onto);
   }
 
   /** Bytes of the tar so far. */
@@ -107,8 +109,9 @@ export class IndexBuilder implements TarHandler {
     try {
       this.#apply(entry);
     } catch (error) {
-      if (!(error instanceof Undecided)) throw applyFault(error, entry.name);
-      this.#replay ??= error.message;
+      if (error instanceof Undecided) this.#replay ??= error.message;
+      // Of a layer that is replayed only the first fault counts, which may be one that only then shows.
+      else if (this.#replay === undefined || !isVarveError(error)) throw applyFault(error, entry.name);
     }
   }
 
@@ -141,6 +144,7 @@ export class IndexBuilder implements TarHandler {
     if (++this.#tally.entries > this.#limits.entries) throw overLimit("members", this.#limits.entries);
     this.#stored += entry.storedSize;
     if (this.#stored > this.#limits.bytes) throw overLimit("bytes", this.#limits.bytes);
+    if (++this.#names > this.#limits.indexNames) throw overLimit("names in its tree", this.#limits.indexNames);
     this.#held += BYTES_PER_NODE + entry.name.length + entry.linkName.length;
     for (const [name, value] of entry.xattrs ?? []) this.#held += BYTES_PER_XATTR + name.length + value.byteLength;
     if (this.#held > this.#limits.indexBytes) throw overLimit("bytes of memory for its index", this.#limits.indexBytes);

@@ -20,6 +20,8 @@ export class IndexDirectory {
   written: Set<string> | undefined;
   /** This layer wrote something below, at any depth. */
   through = false;
+  /** Whiteouts have taken away all that lower layers had in it. */
+  emptied = false;
   /** Of a layer alone: has no entry, so that its attributes are those of the lower one, if there is one. */
   implied = false;
   /** Of a layer alone: hides what lower layers have in it. */
@@ -58,7 +60,8 @@ export class IndexDirectory {
     const pending: IndexDirectory[] = [...(this.directories?.values() ?? [])].toReversed();
     for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
       yield next;
-      if (into(next)) pending.push(...[...(next.directories?.values() ?? [])].toReversed());
+      if (!into(next) || next.directories === undefined) continue;
+      for (const child of [...next.directories.values()].toReversed()) pending.push(child);
     }
   }
 }

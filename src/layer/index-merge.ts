@@ -5,8 +5,9 @@
  */
 import type { IndexNode, IndexPlace, IndexTree } from "../codec/erofs/tree.ts";
 import { VarveError } from "../errors/varve-error.ts";
-import { isDirectory, isOpaque, isWhiteout, LABEL, unmarked, type IndexDirectoryNode } from "./index-tree.ts";
+import { countNames, isDirectory, isOpaque, isWhiteout, unmarked, type IndexDirectoryNode } from "./index-tree.ts";
 import type { OpenEnds } from "./layer-target.ts";
+import { DEFAULT_LIMITS, overLimit, type ApplyLimits } from "./limits.ts";
 import { quoteName } from "./names.ts";
 
 /**
@@ -14,57 +15,47 @@ import { quoteName } from "./names.ts";
  * of the result, and so does the layer's; neither may be used again. Where the answer is `replay`, neither was changed.
  * @param layer as `IndexBuilder` made it alone, or read back from its index; its devices come after the parents'
  * @returns why it has to be replayed, where it has to
- * @throws INDEX_INVALID when `open` names directories that the layer does not have
+ * @throws LAYER_LIMIT; INDEX_INVALID when `open` names directories that the layer does not have
  */
 export function mergeLayer(
   parent: IndexTree,
   layer: IndexTree,
   open: OpenEnds,
+  limits: ApplyLimits = {},
 ): { readonly tree: IndexTree } | { readonly replay: string } {
   if (open.replay !== undefined) return { replay: open.replay };
   const lower = rootOf(parent);
   const upper = rootOf(layer);
   const implied = new Set(open.implied.map((path) => directoryAt(upper, path)));
-  const obstacle = obstacleTo(lower, upper, implied, "", isOpaque(upper));
+  const { indexNames: most } = { ...DEFAULT_LIMITS, ...limits };
+  if (countNames(parent) + countNames(layer) > most) throw overLimit("names in a tree of layers", most);
+  const obstacle = isOpaque(upper) ? undefined : obstacleTo(lower, upper, implied, "");
   if (obstacle !== undefined) return { replay: obstacle };
   new Merge(implied, parent.devices.length).run(lower, upper);
   return { tree: { root: parent.root, devices: [...parent.devices, ...layer.devices] } };
 }
 
-/**
- * What keeps metadata alone from telling what the layer does, if anything. A label of a directory that is hidden and there again is a
- * matter of which came first.
- * @param hidden the layer hides what is in the lower directory
- */
+/** A directory without an entry that is none in lower layers: content of the layer went elsewhere, or nowhere. */
 function obstacleTo(
   lower: IndexDirectoryNode,
   upper: IndexDirectoryNode,
   implied: ReadonlySet<IndexNode>,
   path: string,
-  hidden: boolean,
 ): string | undefined {
   for (const [name, node] of upper.children) {
     if (!isDirectory(node)) continue;
     const below = lower.children.get(name);
     if (below === undefined) continue;
     const here = path === "" ? name : `${path}/${name}`;
-    const known = !implied.has(node);
     if (!isDirectory(below)) {
-      if (known) continue;
-      return `${quoteName(here)} is no directory in a lower layer`;
+      if (implied.has(node)) return `${quoteName(here)} is no directory in a lower layer`;
+      continue;
     }
-    const hides = hidden || isOpaque(node);
-    if (hides && known && isLabelled(below) && !isLabelled(node)) {
-      return `${quoteName(here)} has a label in a lower layer`;
-    }
-    const found = obstacleTo(below, node, implied, here, hides);
+    // What is in a hidden directory has nothing to do with lower ones.
+    const found = isOpaque(node) ? undefined : obstacleTo(below, node, implied, here);
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function isLabelled(node: IndexNode): boolean {
-  return node.xattrs?.has(LABEL) === true;
 }
 
 class Merge {
@@ -124,14 +115,10 @@ function shifted({ device, offset }: IndexPlace, by: number): IndexPlace {
   return { device: device + by, offset };
 }
 
-/** A directory that is there takes the attributes of its entry; a label is the system's, not the layer's. */
+/** A directory that is there takes the attributes of its entry. */
 function describe(lower: IndexDirectoryNode, upper: IndexDirectoryNode): void {
   const { mode, uid, gid, modifiedAt } = upper;
-  Object.assign(lower, { mode, uid, gid, modifiedAt });
-  const label = lower.xattrs?.get(LABEL);
-  const xattrs = unmarked(upper.xattrs);
-  lower.xattrs =
-    label === undefined || xattrs?.has(LABEL) === true ? xattrs : new Map([[LABEL, label], ...(xattrs ?? [])]);
+  Object.assign(lower, { mode, uid, gid, modifiedAt, xattrs: unmarked(upper.xattrs) });
 }
 
 function rootOf({ root }: IndexTree): IndexDirectoryNode {

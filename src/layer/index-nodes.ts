@@ -4,9 +4,9 @@
  */
 import type { IndexNode, IndexType } from "../codec/erofs/tree.ts";
 import type { TarEntry } from "../codec/tar/entry.ts";
-import { ACCESS_ACL, DEFAULT_ACL } from "./attributes.ts";
+import { ACCESS_ACL } from "./attributes.ts";
 import { CAPABILITY, IndexAttributes } from "./index-attributes.ts";
-import { impliedNode, LABEL, newDirectory, newNode, type IndexDirectoryNode } from "./index-tree.ts";
+import { impliedNode, newDirectory, newNode, type IndexDirectoryNode } from "./index-tree.ts";
 import type { ApplyLimits } from "./limits.ts";
 import { quoteName } from "./names.ts";
 import { readAcl, withMode, writeAcl } from "./posix-acl.ts";
@@ -47,16 +47,14 @@ export class IndexNodes {
     return node;
   }
 
-  /** A directory that is there takes the entry's attributes; a label is the system's, not the layer's. */
+  /** A directory that is there takes the entry's attributes. */
   describe(node: IndexNode, entry: TarEntry): void {
     const { uid, gid } = this.#owner(entry, node);
     node.uid = uid;
     node.gid = gid;
     node.mode = entry.mode;
     node.modifiedAt = boundTime(entry.modifiedAt);
-    const stays = (name: string): boolean =>
-      name === LABEL || (name === DEFAULT_ACL && entry.xattrs?.has(name) === true);
-    if (node.xattrs !== undefined) node.xattrs = mapOf([...node.xattrs].filter(([name]) => stays(name)));
+    node.xattrs = undefined;
     if (entry.xattrs !== undefined) this.#add(node, entry);
   }
 
@@ -65,7 +63,9 @@ export class IndexNodes {
     const { uid, gid } = this.#owner(entry, node);
     // The kernel takes capabilities away with the owner.
     if ((uid !== node.uid || gid !== node.gid) && node.xattrs?.has(CAPABILITY) === true) {
-      node.xattrs = mapOf([...node.xattrs].filter(([name]) => name !== CAPABILITY));
+      const rest = new Map(node.xattrs);
+      rest.delete(CAPABILITY);
+      node.xattrs = rest.size === 0 ? undefined : rest;
     }
     node.uid = uid;
     node.gid = gid;
@@ -77,9 +77,8 @@ export class IndexNodes {
 
   /** A directory that is there, but is to be as if it were implied: see `Metadata.resetToImplied`. */
   resetToImplied(node: IndexNode): void {
-    const { mode, uid, gid, modifiedAt } = impliedNode();
-    Object.assign(node, { mode, uid, gid, modifiedAt });
-    if (node.xattrs !== undefined) node.xattrs = mapOf([...node.xattrs].filter(([name]) => name === LABEL));
+    const { mode, uid, gid, modifiedAt, xattrs } = impliedNode();
+    Object.assign(node, { mode, uid, gid, modifiedAt, xattrs });
   }
 
   #add(node: IndexNode, entry: TarEntry): void {
@@ -129,8 +128,4 @@ function settleAcl(node: IndexNode, xattrs: Map<string, Uint8Array>): void {
   if (entries !== undefined && typeof entries !== "string")
     xattrs.set(ACCESS_ACL, writeAcl(withMode(entries, node.mode)));
   node.xattrs = xattrs.size === 0 ? undefined : xattrs;
-}
-
-function mapOf(entries: readonly (readonly [string, Uint8Array])[]): Map<string, Uint8Array> | undefined {
-  return entries.length === 0 ? undefined : new Map(entries);
 }

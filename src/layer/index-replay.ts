@@ -28,7 +28,7 @@ export interface IndexedLayer {
  * @throws LAYER_INVALID, LAYER_LIMIT for what applying the layer onto its parents would throw
  */
 export function bindLayer(parent: IndexTree, layer: IndexedLayer, options: ReplayOptions = {}): IndexTree {
-  const merged = mergeLayer(parent, layer.tree, layer.open);
+  const merged = mergeLayer(parent, layer.tree, layer.open, options.limits);
   return "tree" in merged ? merged.tree : replayLayer(parent, layer, options);
 }
 

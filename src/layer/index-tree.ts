@@ -12,7 +12,6 @@ const MARKS = "trusted.overlay.";
 const OPAQUE = "trusted.overlay.opaque";
 /** Says that a directory may hold whiteouts, to an overlay that does not merge it with another. */
 const ORIGIN = "trusted.overlay.origin";
-export const LABEL = "security.selinux";
 
 export function newNode(type: IndexType, mode: number, uid: number, gid: number, modifiedAt: TarTime): IndexNode {
   return {
@@ -45,6 +44,17 @@ export function impliedNode(): IndexDirectoryNode {
 /** What the first layer goes onto: an empty root as `LayerApplier` makes it. */
 export function emptyIndex(): IndexTree {
   return { root: impliedNode(), devices: [] };
+}
+
+/** How many names a tree has. */
+export function countNames(tree: IndexTree): number {
+  let count = 1;
+  const pending = [tree.root];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    count += next.children?.size ?? 0;
+    for (const child of next.children?.values() ?? []) if (child.type === "directory") pending.push(child);
+  }
+  return count;
 }
 
 export function isDirectory(node: IndexNode | undefined): node is IndexDirectoryNode {

@@ -40,7 +40,9 @@ export class Removal implements Hiding {
   }
 
   hideContent(directory: IndexDirectory): void {
-    if (directory.fresh) return;
+    // Unlike in a directory on disk, whoever repeats a whiteout makes nothing be looked through again.
+    if (directory.fresh || directory.emptied) return;
+    directory.emptied = true;
     for (const name of directory.node.children.keys()) {
       if (directory.written?.has(name) === true || directory.directories?.get(name)?.through === true) continue;
       this.#members.remove(directory, name);

@@ -22,6 +22,8 @@ export interface ApplyLimits {
    * Default 1 GiB.
    */
   readonly indexBytes?: number;
+  /** Names that the tree of all layers together may have in memory. Default 5,000,000. */
+  readonly indexNames?: number;
 }
 
 export const DEFAULT_LIMITS: Required<ApplyLimits> = {
@@ -32,6 +34,7 @@ export const DEFAULT_LIMITS: Required<ApplyLimits> = {
   xattrs: 1000,
   remembered: 2_000_000,
   indexBytes: 2 ** 30,
+  indexNames: 5_000_000,
 };
 
 export function overLimit(what: string, limit: number): VarveError {
