@@ -1,6 +1,6 @@
 /**
- * What never starting over costs: a pull that has nothing to do, the time until a resumed one asks for what is missing, and the
- * journal with its checkpoints next to a pull that records nothing.
+ * What never starting over costs: the time until a resumed pull asks for what is missing, and the journal with its checkpoints
+ * next to a pull that records nothing.
  *
  *   npm run bench -- resume [--runs 9] [--partial GIB] [--size MIB] [--dir DIR]
  *
@@ -38,7 +38,6 @@ export async function main(args: readonly string[]): Promise<void> {
   const dir = values.dir ?? own.path;
   await using registry = await startRegistry({ dir: join(dir, "registry") });
   const runs = Number(values.runs);
-  await nothingToDo(registry, dir, runs);
   await firstRequest(registry, dir, Number(values.partial) * 1024 * MIB, Math.ceil(runs / 3));
   await overhead(registry, dir, Number(values.size) * MIB, runs);
 }
@@ -50,27 +49,6 @@ async function timed(args: readonly string[]): Promise<number> {
   const [code] = (await once(child, "exit")) as [number | null];
   if (code !== 0) throw new Error(`varve ${args.join(" ")} ended with ${code}`);
   return performance.now() - startedAt;
-}
-
-async function nothingToDo(registry: KitRegistry, dir: string, runs: number): Promise<void> {
-  await makeBulkImage(registry.dir, "small", "1", MIB);
-  const root = join(dir, "held");
-  const again = ["--root", root, "-q", "pull", "--no-unpack", `${registry.host}/small:1`];
-  await timed(again);
-  registry.clearRequests();
-  const pulls: number[] = [];
-  const versions: number[] = [];
-  for (let run = 0; run < runs; run++) {
-    versions.push(await timed(["version"]));
-    pulls.push(await timed(again));
-  }
-  const asked = [...new Set(registry.requests.map(({ method, path }) => `${method} ${path}`))];
-  console.log(`\na pull that has nothing to do: ${registry.requests.length / runs} requests (${asked.join(", ")})`);
-  row("varve version", versions);
-  row("varve pull, up to date", pulls);
-  console.log(
-    `  ratio of medians ${(median(pulls) / median(versions)).toFixed(2)}, of the best ${ratioOfBest(pulls, versions)}`,
-  );
 }
 
 async function firstRequest(registry: KitRegistry, dir: string, partial: number, runs: number): Promise<void> {
@@ -171,8 +149,4 @@ function row(name: string, times: readonly number[]): void {
 
 function median(times: readonly number[]): number {
   return times.toSorted((a, b) => a - b)[times.length >> 1] ?? Number.NaN;
-}
-
-function ratioOfBest(a: readonly number[], b: readonly number[]): string {
-  return (Math.min(...a) / Math.min(...b)).toFixed(2);
 }
