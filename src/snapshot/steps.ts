@@ -113,6 +113,8 @@ export class Steps {
       ...(labels !== undefined && { labels }),
     });
     this.#step("committed");
+    // What it cannot clear away now goes with the snapshot.
+    await this.#driver.committed?.(entry).catch(() => undefined);
     return { entry, report };
   }
 
