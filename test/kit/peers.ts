@@ -18,6 +18,7 @@ export const PEERS = {
   zstd: "zstd",
   igzip: "isal",
   pigz: "pigz",
+  "mkfs.xfs": "xfsprogs",
   openssl: "openssl",
   unshare: "util-linux",
   setpriv: "util-linux",
