@@ -38,19 +38,22 @@ describe("a store where others can write", () => {
     await use(at.root);
   });
 
-  it.skipIf(!isRoot).each(["locks", "ingest", "blobs"])("is refused when another user made %s", async (name) => {
-    await using at = await place();
-    await chmod(at.root, 0o1777);
-    await mkdir(join(at.root, name));
-    await chown(join(at.root, name), NOBODY, NOBODY);
-    await expect(use(at.root)).rejects.toMatchObject({ code: "PERMISSION" });
-    // His own store is for root to use.
-    await chmod(at.root, 0o755);
-    await chown(at.root, NOBODY, NOBODY);
-    await use(at.root);
-  });
+  it.skipIf(!isRoot).each(["locks", "ingest", "blobs", "layers", "snapshots"])(
+    "is refused when another user made %s",
+    async (name) => {
+      await using at = await place();
+      await chmod(at.root, 0o1777);
+      await mkdir(join(at.root, name));
+      await chown(join(at.root, name), NOBODY, NOBODY);
+      await expect(use(at.root)).rejects.toMatchObject({ code: "PERMISSION" });
+      // His own store is for root to use.
+      await chmod(at.root, 0o755);
+      await chown(at.root, NOBODY, NOBODY);
+      await use(at.root);
+    },
+  );
 
-  it.each(["locks", "ingest", "blobs"])(
+  it.each(["locks", "ingest", "blobs", "layers", "snapshots"])(
     "is refused when %s leads elsewhere, and nothing is made there",
     async (name) => {
       await using at = await place();

@@ -6,6 +6,7 @@
 import type { Stats } from "node:fs";
 import { lstat, stat } from "node:fs/promises";
 import { VarveError } from "../errors/varve-error.ts";
+import { makeDirectory } from "../sys/make-directory.ts";
 import type { StoreLayout } from "./layout.ts";
 
 const OTHERS_WRITE = 0o002;
@@ -23,6 +24,14 @@ export async function refuseUnsafe(layout: StoreLayout): Promise<void> {
   }
   for (const path of [layout.locks, layout.ingests, layout.blobs]) {
     const entry = await lstat(path);
+    if (!entry.isDirectory()) throw linked(path);
+    if (open && !isTrusted(entry, root)) throw foreign(path);
+  }
+  for (const path of [layout.layers, layout.snapshots]) {
+    // These are made when they are needed; where others can be faster, now. They hold set-uid programs, so nobody else looks into them.
+    if (open) await makeDirectory(path, { mode: 0o700 });
+    const entry = await lstat(path).catch(() => undefined);
+    if (entry === undefined) continue;
     if (!entry.isDirectory()) throw linked(path);
     if (open && !isTrusted(entry, root)) throw foreign(path);
   }
