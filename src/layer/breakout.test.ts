@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { hostileTars, OUTSIDE_FILES, type HostileTar, type Wanted } from "../../test/kit/hostile-tars.ts";
 import { packTree } from "../../test/kit/images/pack-tree.ts";
+import { bindLayers, canMountOverlays, mountOverlay } from "../../test/kit/layer/overlay-layers.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import type { VarveError } from "../errors/varve-error.ts";
 import { withoutFfi } from "../sys/libc.ts";
@@ -40,6 +41,20 @@ async function applyAll(root: string, { layers }: HostileTar): Promise<unknown> 
   }
 }
 
+/** What can be seen of the layers when each was unpacked by itself and all are merged; and what has to be closed then. */
+async function mergeAll(base: string, { layers }: HostileTar): Promise<{ root: string; close: () => void } | Error> {
+  mkdirSync(base);
+  try {
+    const directories = (await bindLayers(base, layers)).map(({ directory }) => directory);
+    const [only = ""] = directories;
+    if (directories.length === 1) return { root: only, close: () => {} };
+    const mount = mountOverlay(directories);
+    return { root: mount.path, close: () => mount[Symbol.dispose]() };
+  } catch (error) {
+    return error as Error;
+  }
+}
+
 async function* chunks(...pieces: Uint8Array[]): AsyncGenerator<Uint8Array> {
   yield* pieces;
 }
@@ -64,14 +79,27 @@ function canary(outside: string): unknown[] {
 
 const names = hostileTars("/outside").map(({ name }) => name);
 
+function expectWanted(root: string, hostile: HostileTar): void {
+  const seen = Object.keys(hostile.wanted ?? {}).map((path) => [path, found(join(root, path))]);
+  expect(Object.fromEntries(seen)).toEqual(hostile.wanted ?? {});
+  for (const [one, other] of hostile.same ?? []) {
+    expect(lstatSync(join(root, one)).ino).toBe(lstatSync(join(root, other)).ino);
+  }
+}
+
+function tarNamed(name: string, outside: string): HostileTar {
+  const hostile = hostileTars(outside).find((each) => each.name === name);
+  if (hostile === undefined) throw new Error(`no tar named ${name}`);
+  return hostile;
+}
+
 describe.each([
   { how: "with foreign calls", plain: false },
   { how: "in plain Node", plain: true },
 ])("no tar reaches outside its root, $how", ({ plain }) => {
   it.each(names)("%s", async (name) => {
     await using at = await scene();
-    const hostile = hostileTars(at.outside).find((each) => each.name === name);
-    if (hostile === undefined) throw new Error(`no tar named ${name}`);
+    const hostile = tarNamed(name, at.outside);
     const before = canary(at.outside);
     let error: unknown;
     {
@@ -81,10 +109,29 @@ describe.each([
     expect(canary(at.outside)).toEqual(before);
     if (hostile.refused === undefined) expect(error).toBeUndefined();
     else expect((error as VarveError).code).toBe(hostile.refused);
-    const seen = Object.keys(hostile.wanted ?? {}).map((path) => [path, found(join(at.root, path))]);
-    expect(Object.fromEntries(seen)).toEqual(hostile.wanted ?? {});
-    for (const [one, other] of hostile.same ?? []) {
-      expect(lstatSync(join(at.root, one)).ino).toBe(lstatSync(join(at.root, other)).ino);
-    }
+    expectWanted(at.root, hostile);
   });
 });
+
+describe.skipIf(!canMountOverlays)(
+  "no layer in overlay form reaches outside its directory (needs overlay mounts)",
+  () => {
+    it.each(names)("%s", async (name) => {
+      await using at = await scene();
+      const hostile = tarNamed(name, at.outside);
+      const before = canary(at.outside);
+      const merged = await mergeAll(join(at.root, "layers"), hostile);
+      expect(canary(at.outside)).toEqual(before);
+      if (merged instanceof Error) {
+        expect((merged as VarveError).code).toBe(hostile.refused);
+        return;
+      }
+      try {
+        expect(hostile.refused).toBeUndefined();
+        expectWanted(merged.root, hostile);
+      } finally {
+        merged.close();
+      }
+    });
+  },
+);

@@ -47,5 +47,6 @@ export class LowerInPlace implements Lower {
   made(): void {}
   described(): void {}
   leftOut(): void {}
+  madeNothing(): void {}
   passed(): void {}
 }

@@ -122,11 +122,15 @@ export class LowerUnknown implements Lower {
   }
 
   leftOut(parent: Directory, name: string): void {
-    // It would look like a directory that is there for the sake of a deletion only, which goes when there is nothing to delete.
-    if (parent !== this.#tree.root && this.#implied.has(parent)) this.ask(`nothing could be made in ${quoted(parent)}`);
+    this.madeNothing(parent);
     if (this.#isCovered(parent)) return;
     must(this.#marks.makeWhiteout(this.#tree.fd(parent), name), "mknodat", name);
     this.#whiteouts.add(parent);
+  }
+
+  madeNothing(parent: Directory): void {
+    // It would look like a directory that is there for the sake of a deletion only, which goes when there is nothing to delete.
+    if (parent !== this.#tree.root && this.#implied.has(parent)) this.ask(`nothing could be made in ${quoted(parent)}`);
   }
 
   source(directory: string, name: string): Directory | "lower" | undefined {

@@ -19,6 +19,8 @@ export interface Lower {
   described(directory: Directory): void;
   /** Nothing is made of a member whose place `remove` has cleared. */
   leftOut(parent: Directory, name: string): void;
+  /** The directory was looked for, and made if it was missing, for a member that changes nothing in it. */
+  madeNothing(parent: Directory): void;
   /**
    * The directory in which the target of a hard link is to be looked for; undefined where there is none; `"lower"` when only lower layers
    * can tell.

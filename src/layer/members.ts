@@ -141,7 +141,7 @@ export class Members {
     const from = target === undefined ? undefined : this.#lower.source(parentName, target);
     if (from === "lower") return;
     if (target === undefined || from === undefined) throw noTarget(entry);
-    if (from === parent && target === base) return;
+    if (from === parent && target === base) return this.#lower.madeNothing(parent);
     const result = this.#lower.isHidden(from, target)
       ? -ENOENT
       : this.#lower.linked(from, target, () => this.#linkOver(from, target, parent, base));

@@ -1,5 +1,6 @@
 /** Layers in overlay form, unpacked each by itself and bound to each other from the bottom up, as an overlay driver does it. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { applyOver } from "../../../src/layer/apply-over.ts";
 import type { UnpackedLayer } from "../../../src/layer/layer-target.ts";
@@ -25,20 +26,30 @@ export interface BoundLayer {
 export async function bindLayers(
   base: string,
   layers: readonly KitTar[],
-  { userXattr = false }: OverlayLayersOptions = {},
+  options: OverlayLayersOptions = {},
 ): Promise<BoundLayer[]> {
   const bound: BoundLayer[] = [];
   for (const [index, layer] of layers.entries()) {
-    const tar = layer instanceof Uint8Array ? layer : packTree(layer);
-    const directory = join(base, `layer${index}`);
-    mkdirSync(directory);
-    const unpacked = await unpackOverlay(piecesOf(tar), { form: "overlay", directory, userXattr });
-    const parents = bound.map((each) => each.directory);
-    const { replay } = settleImplied({ directory, open: unpacked.open, parents, userXattr });
-    if (replay === undefined) bound.unshift({ directory, unpacked, replayed: undefined });
-    else bound.unshift({ directory: await again(base, index, tar, parents, userXattr), unpacked, replayed: replay });
+    bound.unshift(await bindLayer(join(base, `layer${index}`), layer, bound, options));
   }
   return bound;
+}
+
+/** @param base does not exist @param parents the nearest first */
+export async function bindLayer(
+  base: string,
+  layer: KitTar,
+  parents: readonly BoundLayer[],
+  { userXattr = false }: OverlayLayersOptions = {},
+): Promise<BoundLayer> {
+  const tar = layer instanceof Uint8Array ? layer : packTree(layer);
+  const directory = join(base, "fs");
+  mkdirSync(directory, { recursive: true });
+  const unpacked = await unpackOverlay(piecesOf(tar), { form: "overlay", directory, userXattr });
+  const below = parents.map((each) => each.directory);
+  const { replay } = settleImplied({ directory, open: unpacked.open, parents: below, userXattr });
+  if (replay === undefined) return { directory, unpacked, replayed: undefined };
+  return { directory: await again(base, tar, below, userXattr), unpacked, replayed: replay };
 }
 
 /** What a mount of the layers shows; of a single one, what its directory holds. */
@@ -68,14 +79,24 @@ export function mountOverlay(
   return openFileSystem("overlay", parameters);
 }
 
-async function again(
-  base: string,
-  index: number,
-  tar: Uint8Array,
-  parents: readonly string[],
-  userXattr: boolean,
-): Promise<string> {
-  const [upper, work] = [join(base, `upper${index}`), join(base, `work${index}`)];
+/** Whether overlays can be mounted here, as this file does it; tests that need them skip where not. */
+export const canMountOverlays = ((): boolean => {
+  const base = mkdtempSync(join(tmpdir(), "varve-test-"));
+  try {
+    for (const name of ["a", "b", "upper", "work"]) mkdirSync(join(base, name));
+    mountOverlay([join(base, "a"), join(base, "b")], { upper: join(base, "upper"), work: join(base, "work") })[
+      Symbol.dispose
+    ]();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(base, { recursive: true });
+  }
+})();
+
+async function again(base: string, tar: Uint8Array, parents: readonly string[], userXattr: boolean): Promise<string> {
+  const [upper, work] = [join(base, "upper"), join(base, "work")];
   mkdirSync(upper);
   mkdirSync(work);
   if (parents.length === 0) {
