@@ -87,14 +87,13 @@ describe.skipIf(!asRoot)("extended attributes (need root)", () => {
     );
     if (xattrCalls().set(join(dir.path, "probe"), DEFAULT, acl) < 0) return skip("the file system has no access lists");
     const base = packTree([file("f", "x"), symlink("l", "f"), fifo("p"), directory("d")]);
-    const failures = new Set<string | undefined>();
+    const failures = new Set<string>();
     for (let seed = 1; seed <= 300; seed++) {
       const tars = [base, packTree(randomMembers(createRng(seed)))];
       const compared = await compareAppliers(join(dir.path, "tree"), tars);
       expect({ seed, differences: compared.differences }).toEqual({ seed, differences: [] });
-      failures.add(compared.failure);
+      failures.add(compared.failure ?? "none");
     }
-    const wanted = [undefined, "LAYER_INVALID at layer 1", "PERMISSION at layer 1"];
-    expect([...failures].toSorted()).toEqual(wanted.toSorted());
+    expect(failures).toEqual(new Set(["none", "LAYER_INVALID at layer 1", "PERMISSION at layer 1"]));
   });
 });

@@ -110,12 +110,17 @@ describe("a layer kept as its tar", () => {
     };
     const [last = Buffer.of(), end = Buffer.of()] = packNode(file("cut off", "c".repeat(10)));
     const tar = Buffer.concat([
-      ...[header, body, Buffer.alloc(324, "!")],
+      header,
+      body,
+      Buffer.alloc(324, "!"),
       ...packNode(hardlink("second name", "padded")),
-      ...[encodeTarEntry({ name: "sparse", type: "file", ...sparse }), Buffer.alloc(600, "s"), tarPadding(600)],
-      ...[encodeTarEntry({ name: "hole", type: "file", size: 7000, storedSize: 0, sparse: [] })],
+      encodeTarEntry({ name: "sparse", type: "file", ...sparse }),
+      Buffer.alloc(600, "s"),
+      tarPadding(600),
+      encodeTarEntry({ name: "hole", type: "file", size: 7000, storedSize: 0, sparse: [] }),
       ...packNode(file("plain", "x")),
-      ...[last, end],
+      last,
+      end,
     ]);
     await unpackErofs(piecesOf(tar, 333), dir.path);
     const { facts } = readLayer(dir.path);

@@ -10,23 +10,19 @@ import { invalid, overLimit } from "./fault.ts";
 import { FLAG, isExtension } from "./member-type.ts";
 import { checkHeaderSize, PendingExtensions } from "./pending.ts";
 import { checkBlock, newBlock, readHeader, type Draft } from "./read-header.ts";
+import {
+  checkEnd,
+  DATA,
+  DEFAULT_LIMITS,
+  EXTENSION,
+  HEADER,
+  PADDING,
+  SECOND_ZERO_BLOCK,
+  SPARSE,
+  TRAILER,
+  type State,
+} from "./parser-state.ts";
 import { beginSparse, type SparseMember } from "./sparse-member.ts";
-
-type State = 0 | 1 | 2 | 3 | 4 | 5 | 6;
-const HEADER = 0;
-const SECOND_ZERO_BLOCK = 1;
-const EXTENSION = 2;
-const SPARSE = 3;
-const DATA = 4;
-const PADDING = 5;
-const TRAILER = 6;
-
-const DEFAULT_LIMITS: Required<TarLimits> = {
-  entries: 10_000_000,
-  extensionBytes: 1024 * 1024,
-  nameBytes: 4096,
-  sparseExtents: 1_000_000,
-};
 
 /**
  * One archive's reader: `write` its bytes in chunks of any size, then `end`. The handler is called meanwhile; what it
@@ -125,30 +121,12 @@ export class TarParser {
     if (this.#failure !== undefined) throw this.#failure.error;
     if (this.#ended) return;
     try {
-      this.#checkEnd();
+      checkEnd(this.#state, { filled: this.#filled, remaining: this.#remaining, offset: this.offset });
       this.#ended = true;
       if (this.#state !== TRAILER) this.#handler.endOfArchive?.();
     } catch (error) {
       this.#failure = { error };
       throw error;
-    }
-  }
-
-  #checkEnd(): void {
-    switch (this.#state) {
-      case HEADER:
-      case SECOND_ZERO_BLOCK:
-        if (this.#filled > 0) throw invalid("the archive ends inside a header", this.offset);
-        break;
-      // As in Go, an archive may lack the padding of its last member.
-      case PADDING:
-      case TRAILER:
-        break;
-      case DATA:
-        throw invalid(`the archive ends ${this.#remaining} bytes short of a member's end`, this.offset);
-      case EXTENSION:
-      case SPARSE:
-        throw invalid("the archive ends inside a member's headers", this.offset);
     }
   }
 
