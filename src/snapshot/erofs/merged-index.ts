@@ -69,7 +69,7 @@ export async function readIndex(
   folder: string,
 ): Promise<{ readonly bytes: Uint8Array; readonly description: IndexDescription } | undefined> {
   try {
-    const description = describe(JSON.parse(await readText(join(folder, DESCRIPTION))));
+    const description = describe(JSON.parse(await readText(join(folder, DESCRIPTION))) as object | null);
     if (description === undefined) return undefined;
     const bytes = await readFile(indexPath(folder));
     const isIntact =
@@ -88,8 +88,10 @@ async function readText(path: string): Promise<string> {
   return bytes.subarray(0, MAX_DESCRIPTION_BYTES).toString("utf8");
 }
 
-function describe(value: { [name in keyof IndexDescription | "version"]?: unknown }): IndexDescription | undefined {
-  const { version, size, digest, devices } = value;
+function describe(
+  value: { [name in keyof IndexDescription | "version"]?: unknown } | null,
+): IndexDescription | undefined {
+  const { version, size, digest, devices } = value ?? {};
   const isKnown = version === 1 && typeof size === "number" && typeof digest === "string" && isDigest(digest);
   if (!isKnown || !Array.isArray(devices) || !devices.every(isLayerFile)) return undefined;
   return { size, digest, devices };
