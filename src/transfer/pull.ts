@@ -124,10 +124,20 @@ async function carryOut(
   if (present !== undefined) return present;
   const [{ ensureRoom, explainNoRoom, roomFor }, { getLayers }] = await loadFetching();
   const distinct = distinctTasks(tasks);
-  const opened = unpack && chainOf(image).length > 0 ? await context.snapshotter?.open() : undefined;
+  const snapshotter = unpack && chainOf(image).length > 0 ? context.snapshotter : undefined;
+  const room = { unpacksInto: snapshotter?.choice, concurrency, discardBlobs };
+  let wanted = await roomFor(context, image, distinct, room);
+  try {
+    await ensureRoom(store, wanted);
+  } catch (error) {
+    // Perhaps nothing can be unpacked here at all; finding out needs room itself.
+    const opened = await snapshotter?.open().catch(() => undefined);
+    if (opened?.snapshots !== undefined) throw error;
+    wanted = await roomFor(context, image, distinct, { ...room, unpacksInto: undefined });
+    await ensureRoom(store, wanted);
+  }
+  const opened = await snapshotter?.open();
   const snapshots = opened?.snapshots;
-  const wanted = await roomFor(context, image, distinct, { snapshots, concurrency, discardBlobs });
-  await ensureRoom(store, wanted);
   await using lease = await leases.create();
   await lease.add(...contentOf(image), ...(snapshots === undefined ? [] : chainOf(image)));
   try {

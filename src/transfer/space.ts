@@ -7,7 +7,6 @@ import { formatBytes } from "../errors/amounts.ts";
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { chainIds } from "../oci/chain-id.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import type { Snapshots } from "../snapshot/service.ts";
 import type { Store } from "../store/store.ts";
 import { freeSpace } from "../sys/free-space.ts";
 import type { TransferContext } from "./context.ts";
@@ -15,6 +14,7 @@ import { LAYERS_AHEAD } from "./get-layers.ts";
 import { isWanted } from "./given-up.ts";
 import type { LayerTask } from "./present-layer.ts";
 import type { ResolvedImage } from "./resolve-image.ts";
+import { isHeld, type SnapshotterChoice } from "./snapshotter.ts";
 
 /** What a blob takes beside its bytes: its journal and that one's successor, a folder, a lock, the rest of its last block. */
 const BYTES_BESIDE_BLOB = 64 * 1024;
@@ -34,7 +34,8 @@ export interface Wanted {
 }
 
 export interface RoomOptions {
-  readonly snapshots: Snapshots | undefined;
+  /** Where layers are to be unpacked; undefined: nowhere. */
+  readonly unpacksInto: SnapshotterChoice | undefined;
   readonly concurrency: number;
   readonly discardBlobs: boolean;
 }
@@ -44,24 +45,21 @@ export async function roomFor(
   context: TransferContext,
   { name, manifest, config }: ResolvedImage,
   tasks: readonly LayerTask[],
-  { snapshots, concurrency, discardBlobs }: RoomOptions,
+  { unpacksInto, concurrency, discardBlobs }: RoomOptions,
 ): Promise<Wanted> {
-  const { layers } = context.store;
-  const chain = snapshots === undefined ? [] : chainIds(config?.rootfs.diffIds ?? []);
+  const { store } = context;
+  const diffIds = unpacksInto === undefined ? [] : (config?.rootfs.diffIds ?? []);
+  const chain = chainIds(diffIds);
   const blobs: Descriptor[] = [manifest.config];
   let unpackedBytes = 0;
   for (const task of tasks) {
     const { blob, diffId } = task;
-    const chainId = chain[config?.rootfs.diffIds.indexOf(diffId!) ?? -1];
-    const isHeld =
-      snapshots !== undefined &&
-      chainId !== undefined &&
-      diffId !== undefined &&
-      ((await snapshots.has(chainId)) || (await snapshots.driver.holds(diffId)));
-    if (isHeld && !(await isWanted(context, task))) continue;
+    const chainId = diffId && chain[diffIds.indexOf(diffId)];
+    const held = unpacksInto && chainId && (await isHeld(store, unpacksInto, { chainId, diffId }));
+    if (held === true && !(await isWanted(context, task))) continue;
     blobs.push(blob);
-    if (chainId === undefined || isHeld) continue;
-    const known = await layers.get(blob.digest);
+    if (held !== false) continue;
+    const known = await store.layers.get(blob.digest);
     unpackedBytes += known?.diffId === diffId ? (known?.uncompressedSize ?? 0) : blob.size;
   }
   return { name, blobs, unpackedBytes, ...(discardBlobs && { atOnce: concurrency + LAYERS_AHEAD }) };

@@ -314,7 +314,7 @@ describe("leftovers", () => {
     await writeFile(blob(machine, digestOf("nobody's")), "nobody's");
     await writeFile(join(machine.root, "blobs/sha256/README"), "mine");
     await writeFile(join(machine.root, "locks", `${digestOf("dead").replace(":", "-")}.lock`), "");
-    query(machine, `INSERT INTO layers VALUES ('${digestOf("gone")}', '${digestOf("x")}', 'x', 1, 1, 1, 1)`);
+    query(machine, `INSERT INTO layers VALUES ('${digestOf("gone")}', '${digestOf("x")}', 'x', 1, 1, 1, 1, NULL)`);
     const partial = join(machine.root, "ingest", digestOf("partial").replace(":", "-"));
     await mkdir(partial);
     await writeFile(join(partial, "data"), "x");

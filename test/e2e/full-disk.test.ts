@@ -18,8 +18,10 @@ const MIB = 1 << 20;
 const BLOBS = /\/blobs\//;
 
 let image: KitImage;
+let manyLayers: KitImage;
 beforeAll(async () => {
   image = await bulkImage(81, 6 * MIB, 3 * MIB, MIB, 50_000);
+  manyLayers = await bulkImage(83, ...Array<number>(8).fill(2 * MIB));
 });
 
 interface Scene {
@@ -29,9 +31,9 @@ interface Scene {
   readonly reference: string;
 }
 
-/** Undefined where this process may not mount. */
-async function scene(size: string): Promise<Scene | undefined> {
-  const machine = await newMachine();
+/** Undefined where this process may not mount. Blobs are all there is, unless layers are to be unpacked. */
+async function scene(size: string, snapshotter = "none"): Promise<Scene | undefined> {
+  const machine = await newMachine({ VARVE_SNAPSHOTTER: snapshotter });
   onTestFinished(() => machine[Symbol.asyncDispose]());
   const disk = mountTmpfs(machine.root, size);
   if (disk === undefined) return undefined;
@@ -39,6 +41,7 @@ async function scene(size: string): Promise<Scene | undefined> {
   const registry = await startRegistry();
   onTestFinished(() => registry.close());
   await pushImage(registry.host, "app", "1", image);
+  await pushImage(registry.host, "app", "many", manyLayers);
   const proxy = await startFaultProxy({ target: registry.host });
   onTestFinished(() => proxy.close());
   return { machine, proxy, disk, reference: `${proxy.host}/app:1` };
@@ -88,6 +91,20 @@ describe("a disk that is too small", () => {
     const room = await statfs(it.machine.root);
     await writeFile(join(it.machine.root, "filler2"), Buffer.alloc(room.bavail * room.bsize - 400_000, 1));
     expect(await it.machine.pull(it.reference)).toMatchObject({ status: "up-to-date" });
+  });
+});
+
+describe("a disk that is too small for layers and blobs", () => {
+  it("is found out before any layer moves, and is large enough when blobs go as layers are unpacked", async (context) => {
+    const it = await scene("26m", "auto");
+    if (it === undefined) return context.skip("this user may not mount");
+    const reference = `${it.proxy.host}/app:many`;
+    const error = await it.machine.fails("pull", reference);
+    expect(error).toMatchObject({ code: "NO_SPACE", message: expect.stringMatching(/ MB are missing$/) });
+    expect(it.proxy.bytesFor(BLOBS)).toBe(manyLayers.config.bytes.length);
+    const pulled = await it.machine.pull("--discard-blobs", "-j", "1", reference);
+    expect(pulled).toMatchObject({ status: "pulled", snapshotter: expect.any(String) });
+    expect(await it.machine.pull(reference)).toMatchObject({ status: "up-to-date", requests: 1 });
   });
 });
 

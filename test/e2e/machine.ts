@@ -49,19 +49,21 @@ export interface Machine extends AsyncDisposable {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-export async function newMachine(): Promise<Machine> {
+/** @param more what its environment has besides */
+export async function newMachine(more: Environment = {}): Promise<Machine> {
   const dir = await tempDir("varve-e2e-");
   const root = join(dir.path, "store");
   // This machine's own registries.conf must not count.
   const conf = join(dir.path, "registries.conf");
   await writeFile(conf, "");
   const xdg = { XDG_RUNTIME_DIR: undefined, XDG_CONFIG_HOME: undefined, XDG_DATA_HOME: undefined };
-  const home = { HOME: dir.path, CONTAINERS_REGISTRIES_CONF: conf, ...xdg };
+  const home = { HOME: dir.path, CONTAINERS_REGISTRIES_CONF: conf, ...xdg, VARVE_SNAPSHOTTER: undefined, ...more };
   const forget = pretend({ ...varveEnvironment({}), ...home });
   const start = (args: readonly string[], env: Environment = {}): RunningProgram =>
     startVarve(args, { root, env: { ...home, ...env } });
   const varve = async (...args: readonly string[]): Promise<Outcome> => {
-    const host = new FakeHost({ args: ["--root", root, ...args] });
+    const env = Object.fromEntries(Object.entries(more).flatMap(([name, value]) => (value ? [[name, value]] : [])));
+    const host = new FakeHost({ args: ["--root", root, ...args], env });
     const code = await run(host, connect);
     return outcome(code, host.out, host.err);
   };

@@ -37,7 +37,7 @@ describe("a pull", () => {
     const image = await sampleImage();
     await pushImage(registry.host, "team/app", "v1", image);
     registry.clearRequests();
-    const result = await machine.pull(`${registry.host}/team/app:v1`);
+    const result = await machine.pull(`${registry.host}/team/app:v1`, "--snapshotter", "copy");
     const network = layerBytes(image) + image.config.bytes.length + image.bytes.length;
     expect(result).toEqual({
       reference: `${registry.host}/team/app:v1`,
@@ -47,6 +47,7 @@ describe("a pull", () => {
       imageId: image.config.digest,
       chainId: chainIds(image.layers.map(({ diffId }) => diffId)).at(-1),
       status: "pulled",
+      snapshotter: "copy",
       bytes: { network, local: 0, data: 0, zero: 0, total: network },
       requests: registry.requests.length,
       retries: 0,
@@ -61,6 +62,7 @@ describe("a pull", () => {
         mediaType,
         size,
         bytes: { network: size, local: 0, data: 0, zero: 0 },
+        unpack: "unpacked",
       })),
       warnings: formatPlatform(hostPlatform()) === "linux/amd64" ? [] : [expect.any(String)],
     });
@@ -235,7 +237,7 @@ describe("--plan", () => {
     expect(blobGets(registry)).toEqual([plan.imageId]);
     const real = await machine.pull(`${registry.host}/app:1`);
     expect(plan.bytes).toEqual(real.bytes);
-    expect(plan.layers).toMatchObject(real.layers);
+    expect(plan.layers).toMatchObject(real.layers.map((layer) => ({ ...layer, unpack: null })));
     expect(plan.layers.every(({ why }) => why !== undefined)).toBe(true);
   });
 
@@ -247,7 +249,9 @@ describe("--plan", () => {
     const before = await readTree(machine.root);
     const plan = await machine.pull("--plan", `${registry.host}/app:1`);
     expect(plan.layers.every(({ how }) => how === "full")).toBe(true);
-    expect(diffTrees(before, await readTree(machine.root))).toEqual([]);
+    // What SQLite needs beside its file to read it comes and goes.
+    const changes = diffTrees(before, await readTree(machine.root));
+    expect(changes.filter((line) => !/^"(meta\.db-\w+)?": /.test(line))).toEqual([]);
   });
 });
 
