@@ -1,9 +1,14 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { canMount } from "../../test/kit/mounts/can-mount.ts";
+import { packTree } from "../../test/kit/images/pack-tree.ts";
+import { canLoop, canMount } from "../../test/kit/mounts/can-mount.ts";
 import { mountDir, mountsBelow } from "../../test/kit/mounts/mount-dir.ts";
+import { SnapshotBench } from "../../test/kit/snapshot/bench.ts";
+import { bindTars } from "../../test/kit/snapshot/bind-tars.ts";
+import { file, whiteout } from "../../test/kit/trees/tree-node.ts";
 import { withoutFfi } from "../sys/libc.ts";
+import { ErofsDriver } from "./erofs/driver.ts";
 import { mountAll, unmount } from "./mount-all.ts";
 import { classicMount } from "./mount/classic-mount.ts";
 import { mountStanding } from "./mount/mount-standing.ts";
@@ -92,6 +97,24 @@ describe.skipIf(!canMount()).each(WAYS)("mounting %s", (_way, mount) => {
     writeFileSync(join(target, "of source"), "changed");
     await unmount(target);
     expect(readFileSync(join(source, "of source"), "utf8")).toBe("source");
+  });
+
+  it.skipIf(!canLoop())("shows indexes over tars, and what is written over them", async () => {
+    await using bench = await SnapshotBench.open((store) => new ErofsDriver(store));
+    const tars = [
+      [file("a", "1"), file("b", "2")],
+      [file("c", "3"), whiteout("a")],
+    ].map((nodes) => packTree(nodes));
+    const [, top] = await bindTars(bench.snapshots, tars);
+    const target = await bench.directory();
+    await mount(await bench.snapshots.view("view", top), target);
+    expect(readFileSync(join(target, "b"), "utf8") + readFileSync(join(target, "c"), "utf8")).toBe("23");
+    await unmount(target);
+    await mount(await bench.snapshots.prepare("active", top), target);
+    writeFileSync(join(target, "b"), "changed");
+    expect(readdirSync(target).toSorted()).toEqual(["b", "c"]);
+    expect(mountsBelow(bench.path)).toEqual([target]);
+    await unmount(target);
   });
 
   it("leaves nothing at all when it fails", async () => {
