@@ -7,7 +7,7 @@
  *   that it takes for granted are listed, and where that is not enough to tell what the layer does, it says so (`OpenEnds.replay`).
  *   Whatever depends on where a name leads is no error then: it may come out otherwise on the layers below.
  */
-import type { IndexTree } from "../codec/erofs/tree.ts";
+import type { IndexNode, IndexTree } from "../codec/erofs/tree.ts";
 import type { TarEntry, TarHandler } from "../codec/tar/entry.ts";
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { applyFault } from "./fault.ts";
@@ -29,6 +29,8 @@ export interface IndexBuilderOptions {
   readonly limits?: ApplyLimits;
   /** Takes the data of sparse files. Default: they go nowhere, for the extra file is there already. */
   readonly extra?: ExtraSink;
+  /** Told of each file's node before its payload comes. */
+  readonly onFile?: (node: IndexNode, entry: TarEntry) => void;
 }
 
 export interface BuiltIndex {
@@ -43,7 +45,9 @@ export interface BuiltIndex {
   readonly copies: readonly PayloadCopy[];
 }
 
-const BYTES_PER_NODE = 400;
+/** Measured: 240 for a file, 570 for a directory. */
+const BYTES_PER_NODE = 300;
+const BYTES_PER_DIRECTORY = 600;
 const BYTES_PER_XATTR = 200;
 
 /** The members of one layer as a `TarHandler`, then `finish`. After an error it is of no more use. */
@@ -57,12 +61,14 @@ export class IndexBuilder implements TarHandler {
   readonly #hiding: Hiding;
   readonly #places: PayloadPlaces;
   readonly #alone: boolean;
+  readonly #onFile: IndexBuilderOptions["onFile"];
   #replay: string | undefined;
   #stored = 0;
   #held = 0;
   #names: number;
 
-  constructor({ onto, limits, extra }: IndexBuilderOptions = {}) {
+  constructor({ onto, limits, extra, onFile }: IndexBuilderOptions = {}) {
+    this.#onFile = onFile;
     this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#alone = onto === undefined;
     this.#tree = onto ?? emptyIndex();
@@ -145,7 +151,8 @@ export class IndexBuilder implements TarHandler {
     this.#stored += entry.storedSize;
     if (this.#stored > this.#limits.bytes) throw overLimit("bytes", this.#limits.bytes);
     if (++this.#names > this.#limits.indexNames) throw overLimit("names in its tree", this.#limits.indexNames);
-    this.#held += BYTES_PER_NODE + entry.name.length + entry.linkName.length;
+    this.#held += entry.type === "directory" ? BYTES_PER_DIRECTORY : BYTES_PER_NODE;
+    this.#held += entry.name.length + entry.linkName.length;
     for (const [name, value] of entry.xattrs ?? []) this.#held += BYTES_PER_XATTR + name.length + value.byteLength;
     if (this.#held > this.#limits.indexBytes) throw overLimit("bytes of memory for its index", this.#limits.indexBytes);
   }
@@ -214,6 +221,7 @@ export class IndexBuilder implements TarHandler {
     node.size = entry.size;
     node.place = place;
     this.#places.belongsTo(node);
+    this.#onFile?.(node, entry);
   }
 
   #reach(name: string): IndexDirectory | undefined {

@@ -7,6 +7,7 @@ import { describe, expect, it } from "vitest";
 import { hostileTars } from "../../test/kit/hostile-tars.ts";
 import { packTree } from "../../test/kit/images/pack-tree.ts";
 import { createRng } from "../../test/kit/images/rng.ts";
+import { FILE_SYSTEM_CASES } from "../../test/kit/layer/file-system-cases.ts";
 import { compareAppliers } from "../../test/kit/layer/compare-appliers.ts";
 import { withoutInvalid } from "../../test/kit/layer/index-layers.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
@@ -15,7 +16,7 @@ import { wildLayers } from "../../test/kit/trees/wild-layers.ts";
 
 const asRoot = process.getuid?.() === 0;
 /** More of them by `VARVE_STACKS=5000`. */
-const STACKS = Number(process.env["VARVE_STACKS"] ?? 120);
+const STACKS = Number(process.env["VARVE_STACKS"] ?? 80);
 
 describe.skipIf(!asRoot)("stacks of layers (need root)", () => {
   it("are one tree, whoever applies them: layers that no tool makes", async () => {
@@ -59,12 +60,15 @@ describe.skipIf(!asRoot)("stacks of layers (need root)", () => {
     expect(merged.length / bound.length).toBeGreaterThanOrEqual(least);
   });
 
-  it.each(hostileTars("/nowhere").map((tar) => [tar.name, tar] as const))("%s", async (_, { layers }) => {
-    await using dir = await tempDir();
-    const compared = await compareAppliers(
-      join(dir.path, "tree"),
-      layers.map((nodes) => packTree(nodes)),
-    );
-    expect(compared.differences).toEqual([]);
-  });
+  it.each([...FILE_SYSTEM_CASES, ...hostileTars("/nowhere").map(({ name, layers }) => [name, layers] as const)])(
+    "%s",
+    async (_, layers) => {
+      await using dir = await tempDir();
+      const compared = await compareAppliers(
+        join(dir.path, "tree"),
+        layers.map((nodes) => packTree(nodes)),
+      );
+      expect(compared.differences).toEqual([]);
+    },
+  );
 });

@@ -18,7 +18,8 @@ export interface ApplyLimits {
    */
   readonly remembered?: number;
   /**
-   * Bytes of memory, about, that the index of one layer may take: 400 for a member, more for long names and extended attributes.
+   * Bytes of memory, about, that the index of one layer may take: 300 for a file, 600 for a directory, more for long names and extended
+   * attributes.
    * Default 1 GiB.
    */
   readonly indexBytes?: number;
