@@ -27,17 +27,17 @@ const MAX_WAITING = 8;
 /** Columns by inode, but for `order` and `withBlocks`, which list inodes. */
 export interface Layout {
   /** By position. */
-  readonly order: readonly number[];
+  readonly order: Uint32Array;
   /** Bytes from the index's start. */
-  readonly positions: readonly number[];
+  readonly positions: Float64Array;
   /** `i_format`. */
-  readonly formats: readonly number[];
+  readonly formats: Uint16Array;
   /** Bytes of extended attributes. */
-  readonly xattrs: readonly number[];
+  readonly xattrs: Uint32Array;
   /** Those whose data has blocks of its own, in the order of the blocks. */
   readonly withBlocks: readonly number[];
-  /** The first of its own blocks, counted from `firstBlock`; -1 for none. */
-  readonly blocks: readonly number[];
+  /** The first of its own blocks, counted from `firstBlock`; NO_BLOCK for none. */
+  readonly blocks: Uint32Array;
   /** The block behind all inodes. */
   readonly firstBlock: number;
   /** Of the whole index. */
@@ -59,22 +59,29 @@ export function layOut(outline: Outline, options: LayoutOptions): Layout {
 }
 
 class Placer implements Layout {
-  readonly order: number[] = [];
-  readonly positions: number[] = [];
-  readonly formats: number[] = [];
-  readonly xattrs: number[] = [];
+  readonly order: Uint32Array;
+  readonly positions: Float64Array;
+  readonly formats: Uint16Array;
+  readonly xattrs: Uint32Array;
   readonly withBlocks: number[] = [];
-  readonly blocks: number[] = [];
+  readonly blocks: Uint32Array;
   firstBlock = 0;
   blockCount = 0;
   readonly #outline: Outline;
   readonly #options: LayoutOptions;
   #next: number;
+  #placed = 0;
   #ownBlocks = 0;
 
   constructor(outline: Outline, options: LayoutOptions) {
     this.#outline = outline;
     this.#options = options;
+    const { length } = outline.nodes;
+    this.order = new Uint32Array(length);
+    this.positions = new Float64Array(length);
+    this.formats = new Uint16Array(length);
+    this.xattrs = new Uint32Array(length);
+    this.blocks = new Uint32Array(length);
     this.#next = roundUp(options.start, INODE_SLOT);
   }
 
@@ -113,7 +120,7 @@ class Placer implements Layout {
   }
 
   #put(number: number, bytes: number): void {
-    this.order.push(number);
+    this.order[this.#placed++] = number;
     this.positions[number] = this.#next;
     this.#next = roundUp(this.#next + bytes, INODE_SLOT);
   }
@@ -141,16 +148,15 @@ class Placer implements Layout {
     const end = node.type === "directory" ? size % BLOCK : size;
     const isInline = !isChunked && end > 0 && head + end <= BLOCK;
     const layout = isChunked ? LAYOUT.chunks : isInline ? LAYOUT.inline : LAYOUT.plain;
-    this.positions.push(0);
-    this.formats.push(extended | (layout << LAYOUT_SHIFT));
-    this.xattrs.push(xattrs);
+    this.formats[number] = extended | (layout << LAYOUT_SHIFT);
+    this.xattrs[number] = xattrs;
     this.#takeBlocks(number, isInline ? (size - end) / BLOCK : Math.ceil(size / BLOCK));
     if (isChunked) return roundUp(head, CHUNK_ENTRY_BYTES) + CHUNK_ENTRY_BYTES * chunkCount(node.size);
     return isInline ? head + end : head;
   }
 
   #takeBlocks(number: number, count: number): void {
-    this.blocks.push(count === 0 ? -1 : this.#ownBlocks);
+    this.blocks[number] = count === 0 ? NO_BLOCK : this.#ownBlocks;
     if (count > 0) this.withBlocks.push(number);
     this.#ownBlocks += count;
   }

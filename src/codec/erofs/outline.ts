@@ -1,6 +1,6 @@
 /**
  * The first of the writer's passes: which inodes there are, in what order, under which names, how large directories get. It holds columns
- * of numbers rather than an object for each entry, about 200 bytes for each, and knows no positions yet.
+ * of numbers rather than an object for each entry, outside of the heap, and knows no positions yet.
  */
 import { BLOCK, DIRENT_BYTES } from "./format.ts";
 import { badTree, quoted, unfit } from "./fault.ts";
@@ -10,23 +10,26 @@ import type { IndexNode } from "./tree.ts";
 /** Deeper than any path can name at once, and bounded for those who walk trees. */
 export const MAX_DEPTH = 4096;
 
-/** Columns by inode (`nodes`, `links` ...) and by directory entry (`names`, `targets`). */
+/** Columns by inode (`nodes`, `links` ...) and by directory entry (`names`, `targets`). Those of numbers may be longer than there are. */
 export interface Outline {
   /** The root first; a directory's children stand together, before those of its first subdirectory. */
   readonly nodes: readonly IndexNode[];
-  readonly links: readonly number[];
+  readonly links: Uint32Array;
   /** Of directories and symbolic links: bytes of their data. */
-  readonly sizes: readonly number[];
+  readonly sizes: Float64Array;
   /** Of directories: the first of their entries, and behind the last. */
-  readonly firstEntry: readonly number[];
-  readonly endEntry: readonly number[];
+  readonly firstEntry: Uint32Array;
+  readonly endEntry: Uint32Array;
   /** Of directories: the entry that begins the last block. */
-  readonly lastBlock: readonly number[];
+  readonly lastBlock: Uint32Array;
   /** As directories are written: sorted, with `.` and `..`. */
   readonly names: readonly string[];
   /** The inode that an entry is of. */
-  readonly targets: readonly number[];
+  readonly targets: Uint32Array;
 }
+
+/** Rows that columns have room for at first. */
+const FIRST_ROWS = 1024;
 
 /**
  * @param check called once for each inode
@@ -38,13 +41,13 @@ export function outline(root: IndexNode, check: (node: IndexNode) => void): Outl
 
 class Outliner implements Outline {
   readonly nodes: IndexNode[] = [];
-  readonly links: number[] = [];
-  readonly sizes: number[] = [];
-  readonly firstEntry: number[] = [];
-  readonly endEntry: number[] = [];
-  readonly lastBlock: number[] = [];
+  links = new Uint32Array(FIRST_ROWS);
+  sizes = new Float64Array(FIRST_ROWS);
+  firstEntry = new Uint32Array(FIRST_ROWS);
+  endEntry = new Uint32Array(FIRST_ROWS);
+  lastBlock = new Uint32Array(FIRST_ROWS);
   readonly names: string[] = [];
-  readonly targets: number[] = [];
+  targets = new Uint32Array(FIRST_ROWS);
   readonly #numbers = new Map<IndexNode, number>();
   readonly #check: (node: IndexNode) => void;
 
@@ -64,6 +67,7 @@ class Outliner implements Outline {
       const below = this.#visit(number, parent);
       for (const child of below.toReversed()) waiting.push(child, number, depth + 1);
     }
+    this.#numbers.clear();
     return this;
   }
 
@@ -71,12 +75,24 @@ class Outliner implements Outline {
     this.#check(node);
     const number = this.nodes.push(node) - 1;
     this.#numbers.set(node, number);
-    this.links.push(1);
-    this.sizes.push(node.type === "symlink" ? targetBytes(node.target) : 0);
-    this.firstEntry.push(0);
-    this.endEntry.push(0);
-    this.lastBlock.push(0);
+    if (number === this.links.length) this.#growNodes();
+    this.links[number] = 1;
+    if (node.type === "symlink") this.sizes[number] = targetBytes(node.target);
     return number;
+  }
+
+  #growNodes(): void {
+    this.links = grown(this.links);
+    this.sizes = grown(this.sizes);
+    this.firstEntry = grown(this.firstEntry);
+    this.endEntry = grown(this.endEntry);
+    this.lastBlock = grown(this.lastBlock);
+  }
+
+  #addEntry(name: string, target: number): void {
+    const entry = this.names.push(name) - 1;
+    if (entry === this.targets.length) this.targets = grown(this.targets);
+    this.targets[entry] = target;
   }
 
   /** Lists a directory; returns its subdirectories. */
@@ -99,13 +115,12 @@ class Outliner implements Outline {
         this.lastBlock[number] = this.names.length;
       }
       used += bytes;
-      this.names.push(name);
       if (name === "." || name === "..") {
-        this.targets.push(name === "." ? number : parent);
+        this.#addEntry(name, name === "." ? number : parent);
         continue;
       }
       const child = this.#child(name, children.get(name));
-      this.targets.push(child);
+      this.#addEntry(name, child);
       if (this.nodes[child]?.type === "directory") subdirectories.push(child);
     }
     this.endEntry[number] = this.names.length;
@@ -122,4 +137,11 @@ class Outliner implements Outline {
     this.links[known] = (this.links[known] ?? 0) + 1;
     return known;
   }
+}
+
+/** Half as long again; what was there is given back at once. */
+function grown<T extends Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>>(column: T): T {
+  const bytes = column.BYTES_PER_ELEMENT * (column.length + (column.length >> 1));
+  const buffer = column.buffer.transfer(bytes);
+  return (column instanceof Uint32Array ? new Uint32Array(buffer) : new Float64Array(buffer)) as T;
 }
