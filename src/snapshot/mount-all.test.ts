@@ -141,7 +141,11 @@ describe.skipIf(!canMount())("mounting", () => {
     expect(readdirSync(target)).toHaveLength(500);
     await unmount(target);
     await expect(mountAll([overlay([...lower, target], dir.path)], target)).rejects.toThrow(
-      /too many lower directories/,
+      expect.objectContaining({
+        code: "MOUNT_FAILED",
+        message: expect.stringContaining("too many lower directories, limit is 500"),
+        hint: expect.stringContaining("--snapshotter erofs"),
+      }),
     );
   });
 

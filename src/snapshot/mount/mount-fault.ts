@@ -10,13 +10,15 @@ export function mountFault(error: unknown, doing: string, type?: ParsedMount["ty
   if (error instanceof VarveError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === undefined) return new VarveError("INTERNAL", `${doing}: ${String(error)}`, { cause: error });
-  const hint = hintFor(code, type);
+  const hint = message.includes("too many lower") ? TOO_MANY : hintFor(code, type);
   return new VarveError("MOUNT_FAILED", `${doing}: ${message}`, {
     cause: error,
     detail: { errno: code },
     ...(hint !== undefined && { hint }),
   });
 }
+
+const TOO_MANY = "overlayfs takes 500 layers; choose another driver: --snapshotter erofs, or copy";
 
 function hintFor(code: string, type: ParsedMount["type"] | undefined): string | undefined {
   switch (code) {
