@@ -77,6 +77,10 @@ export function connect(settings: Settings, bound: Run): Services {
     tagImage: async (...args) => (await import("./transfer/images.ts")).tagImage(await local({}), ...args),
     removeImages: async (...args) =>
       (await import("./transfer/images.ts")).removeImages(await local(reclaiming), ...args),
+    diffSnapshot: async (...args) =>
+      (await import("./transfer/diff-snapshot.ts")).diffSnapshot(await local({}), ...args),
+    saveDiff: async (...args) => (await import("./transfer/diff-snapshot.ts")).saveDiff(await local({}), ...args),
+    commitImage: async (...args) => (await import("./transfer/commit-image.ts")).commitImage(await local({}), ...args),
     diskUsage: async () => (await import("./transfer/disk-usage.ts")).diskUsage(await local(reading)),
     async collectGarbage(options) {
       const { collectGarbage } = await import("./transfer/gc.ts");

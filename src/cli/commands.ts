@@ -46,6 +46,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/unpack.ts")).unpackCommand,
   },
   {
+    name: "diff",
+    summary: "tell what a snapshot or an image's last layer changed",
+    load: async () => (await import("./commands/diff.ts")).diffCommand,
+  },
+  {
+    name: "commit",
+    summary: "make a new image of what was written to a snapshot",
+    load: async () => (await import("./commands/commit.ts")).commitCommand,
+  },
+  {
     name: "df",
     summary: "show what the store takes on disk",
     load: async () => (await import("./commands/df.ts")).dfCommand,

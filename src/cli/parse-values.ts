@@ -67,6 +67,15 @@ export function parseDuration(flag: string, text: string): number {
   throw usage(flag, text, "a time, for example 90s, 12h, 7d or 2w");
 }
 
+/**
+ * SOURCE_DATE_EPOCH as builders take it (reproducible-builds.org), when there is one: seconds since 1970, to the year 9999.
+ * @throws VarveError `USAGE`
+ */
+export function parseEpoch(text: string | undefined): { readonly sourceDateEpoch?: number } {
+  if (text === undefined || text === "") return {};
+  return { sourceDateEpoch: parseCount("SOURCE_DATE_EPOCH", text, 0, 253_402_300_799) };
+}
+
 export interface Credentials {
   readonly username: string;
   readonly password: string;

@@ -1,7 +1,9 @@
 /** The use cases as the commands call them: bound to one store, one registry client and one run. */
 import type { ProgressEvent } from "../recipe/progress.ts";
+import type { commitImage } from "../transfer/commit-image.ts";
 import type { copyImage } from "../transfer/copy.ts";
 import type { TransferContext } from "../transfer/context.ts";
+import type { diffSnapshot, saveDiff } from "../transfer/diff-snapshot.ts";
 import type { diskUsage } from "../transfer/disk-usage.ts";
 import type { checkStore } from "../transfer/fsck.ts";
 import type { collectGarbage } from "../transfer/gc.ts";
@@ -31,6 +33,9 @@ export interface Services extends AsyncDisposable {
   readonly rawDocument: Bound<typeof rawDocument>;
   readonly tagImage: Bound<typeof tagImage>;
   readonly removeImages: Bound<typeof removeImages>;
+  readonly diffSnapshot: Bound<typeof diffSnapshot>;
+  readonly saveDiff: Bound<typeof saveDiff>;
+  readonly commitImage: Bound<typeof commitImage>;
   readonly diskUsage: Bound<typeof diskUsage>;
   readonly collectGarbage: Bound<typeof collectGarbage>;
   readonly prune: Bound<typeof prune>;

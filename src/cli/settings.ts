@@ -53,6 +53,8 @@ export interface Settings {
   readonly concurrency?: number;
   readonly platform?: Platform;
   readonly unpacking: UnpackSettings;
+  /** As the environment has it; whoever uses it looks whether it is one. */
+  readonly sourceDateEpoch?: string;
   readonly transport: TransportSettings;
 }
 
@@ -71,6 +73,7 @@ export async function resolveSettings(flags: Flags, host: Host): Promise<Setting
     ...(concurrency !== undefined && { concurrency: parseCount("--concurrency", concurrency, 1, 256) }),
     ...(platform !== undefined && { platform: (await import("../oci/platform.ts")).parsePlatform(platform) }),
     unpacking: resolveUnpacking(flags, host.env),
+    ...(host.env["SOURCE_DATE_EPOCH"] !== undefined && { sourceDateEpoch: host.env["SOURCE_DATE_EPOCH"] }),
     transport: resolveTransport(flags),
   };
 }
