@@ -136,7 +136,11 @@ export function layersSuite(name: string, makeDriver: MakeDriver, capabilities: 
       expect(mountsBelow(bench.path)).toEqual([]);
     });
 
-    it.each(hostileTars("/outside"))("stay within themselves: $name", ({ layers }) => expectSequential("it", layers));
+    // What one layer may do is told where layers are unpacked; here it is how they meet.
+    it.each(hostileTars("/outside").filter(({ layers }) => layers.length > 1))(
+      "stay within themselves: $name",
+      ({ layers }) => expectSequential("it", layers),
+    );
   });
 
   async function expectSequential(what: string, layers: readonly (readonly TreeNode[])[]): Promise<void> {
