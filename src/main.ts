@@ -50,6 +50,7 @@ export function connect(settings: Settings, bound: Run): Services {
   /** Plans, lists and copies to files make nothing in the store, not even the store. */
   const reading = { readOnly: true };
   const reclaiming = { reclaims: true };
+  const managing = once(() => import("./transfer/manage-snapshots.ts"));
   const source = (image: string, options: StoreOptions): Promise<TransferContext> =>
     image.startsWith("docker://") ? online(options) : local(options);
   return {
@@ -81,6 +82,21 @@ export function connect(settings: Settings, bound: Run): Services {
       (await import("./transfer/diff-snapshot.ts")).diffSnapshot(await local({}), ...args),
     saveDiff: async (...args) => (await import("./transfer/diff-snapshot.ts")).saveDiff(await local({}), ...args),
     commitImage: async (...args) => (await import("./transfer/commit-image.ts")).commitImage(await local({}), ...args),
+    async mountImage(...args) {
+      const { mountImage } = await import("./transfer/mount-image.ts");
+      return mountImage(await online({}), ...args);
+    },
+    async unmountImage(...args) {
+      const { unmountImage } = await import("./transfer/mount-image.ts");
+      return unmountImage(await local({}), ...args);
+    },
+    listSnapshots: async () => (await managing()).listSnapshots(await local(reading)),
+    listDrivers: async () => (await managing()).listDrivers(await local({})),
+    prepareSnapshot: async (...args) => (await managing()).prepareSnapshot(await online({}), ...args),
+    commitSnapshot: async (...args) => (await managing()).commitSnapshot(await local({}), ...args),
+    snapshotMounts: async (...args) => (await managing()).snapshotMounts(await local({}), ...args),
+    snapshotUsage: async (...args) => (await managing()).snapshotUsage(await local(reading), ...args),
+    removeSnapshots: async (...args) => (await managing()).removeSnapshots(await local(reclaiming), ...args),
     diskUsage: async () => (await import("./transfer/disk-usage.ts")).diskUsage(await local(reading)),
     async collectGarbage(options) {
       const { collectGarbage } = await import("./transfer/gc.ts");

@@ -56,6 +56,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/commit.ts")).commitCommand,
   },
   {
+    name: "mount",
+    summary: "mount an image or a snapshot at a directory",
+    load: async () => (await import("./commands/mount.ts")).mountCommand,
+  },
+  {
+    name: "umount",
+    summary: "end a mount; what was written is kept",
+    load: async () => (await import("./commands/umount.ts")).umountCommand,
+  },
+  {
+    name: "snapshots",
+    summary: "the snapshot service, for scripts: ls, prepare, view, commit, mounts, usage, rm",
+    load: async () => (await import("./commands/snapshots.ts")).snapshotsCommand,
+  },
+  {
     name: "df",
     summary: "show what the store takes on disk",
     load: async () => (await import("./commands/df.ts")).dfCommand,

@@ -8,6 +8,16 @@ import type { diskUsage } from "../transfer/disk-usage.ts";
 import type { checkStore } from "../transfer/fsck.ts";
 import type { collectGarbage } from "../transfer/gc.ts";
 import type { inspectImage, listImages, rawDocument, removeImages, tagImage } from "../transfer/images.ts";
+import type {
+  commitSnapshot,
+  listDrivers,
+  listSnapshots,
+  prepareSnapshot,
+  removeSnapshots,
+  snapshotMounts,
+  snapshotUsage,
+} from "../transfer/manage-snapshots.ts";
+import type { mountImage, unmountImage } from "../transfer/mount-image.ts";
 import type { Login } from "../registry/client.ts";
 import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
 import type { prune } from "../transfer/prune.ts";
@@ -36,6 +46,15 @@ export interface Services extends AsyncDisposable {
   readonly diffSnapshot: Bound<typeof diffSnapshot>;
   readonly saveDiff: Bound<typeof saveDiff>;
   readonly commitImage: Bound<typeof commitImage>;
+  readonly mountImage: Bound<typeof mountImage>;
+  readonly unmountImage: Bound<typeof unmountImage>;
+  readonly listSnapshots: Bound<typeof listSnapshots>;
+  readonly listDrivers: Bound<typeof listDrivers>;
+  readonly prepareSnapshot: Bound<typeof prepareSnapshot>;
+  readonly commitSnapshot: Bound<typeof commitSnapshot>;
+  readonly snapshotMounts: Bound<typeof snapshotMounts>;
+  readonly snapshotUsage: Bound<typeof snapshotUsage>;
+  readonly removeSnapshots: Bound<typeof removeSnapshots>;
   readonly diskUsage: Bound<typeof diskUsage>;
   readonly collectGarbage: Bound<typeof collectGarbage>;
   readonly prune: Bound<typeof prune>;

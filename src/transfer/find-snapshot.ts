@@ -42,7 +42,7 @@ export async function findActive(context: TransferContext, key: string): Promise
   });
 }
 
-async function findKey(context: TransferContext, key: string): Promise<SnapshotEntry | undefined> {
+export async function findKey(context: TransferContext, key: string): Promise<SnapshotEntry | undefined> {
   const choice = choiceOf(context);
   for (const driver of choice === "auto" ? DRIVER_NAMES : [choice]) {
     const found = await context.store.snapshots.get(driver, key);

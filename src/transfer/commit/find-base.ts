@@ -7,10 +7,8 @@ import type { SnapshotEntry } from "../../store/snapshot-records.ts";
 import type { TransferContext } from "../context.ts";
 import { findImage } from "../find-image.ts";
 import { openManifest, readImageConfig } from "../open-image.ts";
+import { IMAGE_LABEL } from "../snapshot-labels.ts";
 import { StoreSource } from "../transports/store.ts";
-
-/** The label of a snapshot that says which image it was prepared for: a name, or a digest. */
-export const IMAGE_LABEL = "varve/image";
 
 export interface Base {
   /** Name of an image of the store that ends in just the layers that the snapshots stand on; undefined for nothing. */
