@@ -6,6 +6,7 @@ import type { IndexTree } from "../codec/erofs/tree.ts";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { digestAlgorithm, digestOf } from "../oci/digest.ts";
+import { releaseBuffer } from "../sys/release-buffer.ts";
 import { deviceTag, FILES, readFacts, type IndexFacts } from "./index-facts.ts";
 import type { IndexedLayer } from "./index-replay.ts";
 
@@ -42,7 +43,9 @@ function readIndex(path: string, { size, digest }: IndexFacts["index"]): IndexTr
   const bytes = readWhole(path, MAX_INDEX_BYTES);
   if (bytes.byteLength !== size) throw damaged(path, `has ${bytes.byteLength} bytes instead of ${size}`);
   if (digestOf(bytes, digestAlgorithm(digest)) !== digest) throw damaged(path, `is not ${digest}`);
-  return readErofs(bytes);
+  const tree = readErofs(bytes);
+  releaseBuffer(bytes);
+  return tree;
 }
 
 function checkSize(path: string, size: number): void {

@@ -14,6 +14,7 @@ import { TarParser } from "../codec/tar/parser.ts";
 import { toVarveError } from "../errors/from-system.ts";
 import { digestAlgorithm, Digester, type Digest, type DigestAlgorithm } from "../oci/digest.ts";
 import { makeDirectory } from "../sys/make-directory.ts";
+import { releaseOwn } from "../sys/release-buffer.ts";
 import { checkDiffId } from "./apply-layer.ts";
 import { deviceTag, FILES, indexUuid, writeFacts } from "./index-facts.ts";
 import { type BuiltIndex, IndexBuilder } from "./index-builder.ts";
@@ -95,6 +96,7 @@ function writeFile(path: string, chunks: Iterable<Uint8Array>): { size: number; 
     size += bytes.byteLength;
     digester.update(bytes);
     file.write(bytes);
+    releaseOwn(bytes);
   }
   file.finish();
   return { size, digest: digester.digest() };

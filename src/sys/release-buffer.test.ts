@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { releaseBuffer, releaseUpTo } from "./release-buffer.ts";
+import { releaseBuffer, releaseOwn, releaseUpTo } from "./release-buffer.ts";
 
 describe("giving memory back", () => {
   it("takes a buffer that is viewed as a whole, and none that others may still view", () => {
@@ -21,11 +21,18 @@ describe("giving memory back", () => {
     expect([first.length, last.length, buffer.buffer.byteLength]).toEqual([0, 0, 0]);
   });
 
+  it("takes a buffer of which only a part is viewed, when it is told that nobody else views it", () => {
+    const part = new Uint8Array(Buffer.poolSize * 4).subarray(0, 50);
+    releaseOwn(part);
+    expect([part.length, part.buffer.byteLength]).toEqual([0, 0]);
+  });
+
   it("leaves pooled buffers alone", () => {
     const pooled = Buffer.from("a few bytes of the pool");
     const other = Buffer.from("its neighbour");
     releaseBuffer(pooled);
     releaseUpTo(new Uint8Array(pooled.buffer, pooled.byteOffset));
+    releaseOwn(pooled);
     expect([pooled.toString(), other.toString()]).toEqual(["a few bytes of the pool", "its neighbour"]);
   });
 });

@@ -19,6 +19,11 @@ export function releaseUpTo(bytes: Uint8Array): void {
   if (byteLength > SMALL && bytes.byteOffset + bytes.byteLength === byteLength) free(bytes);
 }
 
+/** The same for a view of a part of a buffer that is nobody else's. */
+export function releaseOwn(bytes: Uint8Array): void {
+  if (bytes.buffer.byteLength > SMALL) free(bytes);
+}
+
 function free({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength > 0) buffer.transfer(0);
 }

@@ -16,6 +16,7 @@ import type { FrontFile, LayerThreads, UnpackLayerOptions } from "../layer/threa
 import { inTurns, Turns } from "../layer/turns.ts";
 import { shareMallocArena } from "../sys/malloc-arenas.ts";
 import { releaseBuffer } from "../sys/release-buffer.ts";
+import { stopYoungGrowth, YOUNG_LIMIT } from "../sys/young-generation.ts";
 import type { FromThread, Job, ToThread } from "./messages.ts";
 import { fromPlainError } from "./plain-error.ts";
 
@@ -39,7 +40,7 @@ class Thread {
   #died = false;
 
   constructor() {
-    this.#worker = new Worker(THREAD_FILE, { env: threadEnvironment() });
+    this.#worker = new Worker(THREAD_FILE, { env: threadEnvironment(), resourceLimits: YOUNG_LIMIT });
     this.#worker.on("message", (message: FromThread) => this.#listeners.get(message.id)?.(message));
     this.#worker.on("error", (error: Error) => this.#die(error));
     this.#worker.on("exit", () => this.#die(new VarveError("INTERNAL", "a layer thread ended early")));
@@ -71,6 +72,7 @@ class Thread {
   }
 
   async stop(): Promise<void> {
+    this.#died = true;
     await this.#worker.terminate();
   }
 
@@ -103,6 +105,8 @@ export class LayerPool implements LayerThreads {
   readonly #turns: Turns;
   readonly #decompressor: Decompressor;
   readonly #closed = new AbortController();
+  readonly #ending = new Set<Promise<void>>();
+  #unpacking = 0;
   #nextId = 0;
 
   constructor(options: LayerPoolOptions = {}) {
@@ -112,6 +116,7 @@ export class LayerPool implements LayerThreads {
     this.#turns = new Turns(unpackJobs);
     this.#decompressor = decompressor;
     shareMallocArena();
+    stopYoungGrowth();
   }
 
   async check(file: FrontFile, { algorithm = "sha256", signal }: TarStreamOptions): Promise<LayerCheck> {
@@ -151,7 +156,10 @@ export class LayerPool implements LayerThreads {
   async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
     const { algorithm = "sha256", decompressor = this.#decompressor, signal, onProgress } = options;
     signal.throwIfAborted();
-    using member = this.#turns.join();
+    using unpacking = new DisposableStack();
+    const member = unpacking.use(this.#turns.join());
+    this.#unpacking++;
+    unpacking.defer(() => void this.#unpacking--);
     const ended = new AbortController();
     const own = inTurns(file, member, AbortSignal.any([signal, ended.signal, this.#closed.signal]));
     // No thread is taken up before there is something to do for it.
@@ -188,6 +196,7 @@ export class LayerPool implements LayerThreads {
       ended.abort();
       signal.removeEventListener("abort", cancel);
       thread.end(id);
+      this.#endIdle(thread);
     }
   }
 
@@ -233,6 +242,18 @@ export class LayerPool implements LayerThreads {
     });
   }
 
+  /**
+   * Ends a thread that has unpacked a layer when there are more threads than such jobs to come: what it would collect of its heap only with
+   * its next job is then there for those who bind the layers.
+   */
+  #endIdle(thread: Thread): void {
+    const alive = this.#threads.filter((other) => other?.died === false).length;
+    // The job that has just ended is still counted.
+    if (thread.load > 0 || thread.died || this.#unpacking > alive) return;
+    const ending = thread.stop().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+
   #pick(): Thread {
     const alive = this.#threads.filter((thread) => thread?.died === false);
     const idle = alive.find((thread) => thread?.load === 0);
@@ -252,7 +273,7 @@ export class LayerPool implements LayerThreads {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort(new VarveError("INTERNAL", "the threads were ended"));
-    await Promise.all(this.#threads.flatMap((thread) => thread?.stop() ?? []));
+    await Promise.all([...this.#ending, ...this.#threads.flatMap((thread) => thread?.stop() ?? [])]);
   }
 }
 

@@ -9,6 +9,7 @@ import type { IndexTree } from "../../codec/erofs/tree.ts";
 import { FILES, indexUuid } from "../../layer/index-facts.ts";
 import { digestAlgorithm, digestOf, Digester, isDigest, type Digest } from "../../oci/digest.ts";
 import { replaceFile } from "../../store/durable.ts";
+import { releaseOwn } from "../../sys/release-buffer.ts";
 
 /** One device, in the order of the index's slots: a file in the folder of a layer. */
 export interface LayerFile {
@@ -51,6 +52,7 @@ export async function writeIndex(folder: string, tree: IndexTree, options: Write
       digester.update(bytes);
       size += bytes.byteLength;
       await file.writeFile(bytes);
+      releaseOwn(bytes);
     }
     await rename(temporary, path);
   } catch (error) {
