@@ -7,6 +7,9 @@ import { parseDuration, parseSize } from "./parse-values.ts";
 import { runWith } from "./services.suite.ts";
 
 const collected: GcResult = {
+  snapshots: { count: 0, bytes: 0 },
+  layers: { count: 0, bytes: 0 },
+  folders: { count: 0, bytes: 0 },
   blobs: { count: 2, bytes: 3_000_000 },
   partials: { count: 1, bytes: 4096 },
   records: 1,

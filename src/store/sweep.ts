@@ -80,8 +80,9 @@ export async function sweepPartials(context: SweepContext): Promise<Swept> {
   return swept;
 }
 
-/** What is recorded of layers whose blob is not there. @returns how many */
-export async function sweepRecords({ content, layers, dryRun, wouldGo, signal }: SweepContext): Promise<number> {
+/** What is recorded of layers whose blob is not there, and is not to be for an image that has them unpacked. @returns how many */
+export async function sweepRecords(context: SweepContext): Promise<number> {
+  const { content, layers, leases, needed, dryRun, wouldGo, signal } = context;
   let count = 0;
   let batch: LayerRecord[] = [];
   const flush = async (): Promise<void> => {
@@ -92,6 +93,8 @@ export async function sweepRecords({ content, layers, dryRun, wouldGo, signal }:
     signal?.throwIfAborted();
     const there = (await content.stat(record.digest).catch(() => undefined)) !== undefined;
     if (there && !wouldGo.has(record.digest)) continue;
+    const isKept = needed.wasNeeded(record.digest) || needed.broken.size > 0 || (await leases.isLeased(record.digest));
+    if (record.discardedAt !== undefined && isKept) continue;
     batch.push(record);
     if (batch.length >= RECORDS_AT_ONCE) await flush();
   }

@@ -50,7 +50,11 @@ export async function removeUnreferenced(context: RemovalContext, candidates: It
   for (const digest of new Set(candidates)) {
     if (needed.wasNeeded(digest)) continue;
     const info = await content.stat(digest);
-    if (info === undefined) continue;
+    if (info === undefined) {
+      // A layer's blob that was given up because the layer is held unpacked.
+      if (!(await needed.isNeeded(digest))) await layers.delete(digest);
+      continue;
+    }
     if (!(await content.remove(digest, { unless: () => needed.isNeeded(digest) }))) continue;
     await layers.delete(digest);
     deleted.push(digest);

@@ -2,6 +2,7 @@
 import type { Digest } from "../oci/digest.ts";
 import { reachable } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
+import { unpackedUsage, type UnpackedUsage } from "./unpacked.ts";
 
 export interface DiskUsage {
   readonly root: string;
@@ -17,6 +18,9 @@ export interface DiskUsage {
   readonly unreferenced: { readonly count: number; readonly bytes: number };
   /** Partial blobs, and the disk space they take. */
   readonly ingests: { readonly count: number; readonly bytes: number };
+  /** What is unpacked, of all drivers; and layers that are held apart from them. */
+  readonly snapshots: UnpackedUsage["snapshots"];
+  readonly layers: UnpackedUsage["layers"];
   readonly totalBytes: number;
 }
 
@@ -45,6 +49,7 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
     ingests.bytes += diskBytes;
   }
   const stored = sum(blobs.keys());
+  const { snapshots, layers } = await unpackedUsage(store);
   return {
     root: store.root,
     images: {
@@ -59,6 +64,8 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
     blobs: { count: blobs.size, bytes: stored },
     unreferenced: { count: unreferenced.length, bytes: sum(unreferenced) },
     ingests,
-    totalBytes: stored + ingests.bytes,
+    snapshots,
+    layers,
+    totalBytes: stored + ingests.bytes + snapshots.bytes + layers.bytes,
   };
 }

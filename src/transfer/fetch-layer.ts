@@ -35,6 +35,8 @@ export interface FetchOptions {
   readonly check: boolean;
   /** Where layers are unpacked to. Default: nowhere. */
   readonly unpacking?: ImageUnpacking;
+  /** Whether blobs are wanted for nothing but unpacking. Default false. */
+  readonly discards?: boolean;
   /** Whether other processes at the same blob are waited for. */
   readonly wait: boolean;
   readonly tally: Tally;
@@ -93,12 +95,12 @@ async function isDoubtful(
 }
 
 async function tryLayer(context: TransferContext, task: LayerTask, options: TryOptions): Promise<LayerOutcome> {
-  const { unpacking, wait } = options;
+  const { unpacking, wait, discards = false } = options;
   if (unpacking === undefined || task.diffId === undefined) return getLayer(context, task, options, undefined);
   const waiting = new AbortController();
   const onWait = (): void => void watchOther(context, task.blob, waiting.signal);
   await using work = await unpacking.begin(task.diffId, { wait, onWait }).finally(() => waiting.abort());
-  if (!work.needed && !(await isWanted(context, task))) return giveUpBlob(context, task);
+  if (!work.needed && !(await isWanted(context, task, discards))) return giveUpBlob(context, task);
   return await getLayer(context, task, options, work.needed ? work : undefined);
 }
 
@@ -257,6 +259,7 @@ interface PlanFacts {
   readonly concurrency: number;
   /** Whether the layer is held unpacked. */
   readonly isUnpacked: boolean;
+  readonly discards: boolean;
 }
 
 /** How this layer would come, without moving anything. */
@@ -266,7 +269,7 @@ export async function planLayer(context: TransferContext, task: LayerTask, facts
   if ((await store.content.stat(blob.digest))?.size === blob.size) {
     return resultOf(task, { how: "present", why: "the store has it" });
   }
-  if (facts.isUnpacked && !(await isWanted(context, task))) {
+  if (facts.isUnpacked && !(await isWanted(context, task, facts.discards))) {
     return resultOf(task, { how: "present", why: "the store has it unpacked" });
   }
   const done = await store.content.partial(blob.digest);

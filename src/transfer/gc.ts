@@ -1,6 +1,8 @@
 /** The use case "gc": removes from the store what no image, no lease and no running process needs. */
+import type { SweptSnapshots } from "../snapshot/sweep.ts";
 import type { Collection } from "../store/collect.ts";
 import type { TransferContext } from "./context.ts";
+import { sweepUnpacked } from "./unpacked.ts";
 
 export interface GcOptions {
   /**
@@ -12,7 +14,9 @@ export interface GcOptions {
   readonly dryRun?: boolean;
 }
 
-export interface GcResult extends Collection {
+export interface GcResult extends Collection, Pick<SweptSnapshots, "snapshots" | "layers" | "folders"> {
+  /** In all, what was unpacked included. */
+  readonly freedBytes: number;
   readonly dryRun: boolean;
   readonly durationMs: number;
 }
@@ -28,5 +32,18 @@ export async function collectGarbage(context: TransferContext, options: GcOption
       message: `no blobs were removed, because nobody can say which are needed: ${image}: ${reason}; varve fsck --repair mends it, varve rm takes it out`,
     });
   }
-  return { ...collection, dryRun: options.dryRun ?? false, durationMs: Math.round(performance.now() - startedAt) };
+  const { partialsOlderThanMs: unfinishedMs, dryRun = false } = options;
+  const { snapshots, layers, folders } = await sweepUnpacked(context, {
+    dryRun,
+    ...(unfinishedMs !== undefined && { unfinishedMs }),
+  });
+  return {
+    ...collection,
+    snapshots,
+    layers,
+    folders,
+    freedBytes: collection.freedBytes + snapshots.bytes + layers.bytes + folders.bytes,
+    dryRun,
+    durationMs: Math.round(performance.now() - startedAt),
+  };
 }

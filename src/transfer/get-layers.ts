@@ -49,7 +49,7 @@ export async function getLayers(
   tasks: readonly LayerTask[],
   options: GetLayersOptions,
 ): Promise<GotLayers> {
-  const { concurrency, check, wait, tally } = options;
+  const { concurrency, check, wait, tally, discardBlobs = false } = options;
   // The largest goes first: it is the longest way to the end, and the small ones fill the gaps.
   const queue = tasks.toSorted((a, b) => b.blob.size - a.blob.size);
   const failed = new AbortController();
@@ -64,7 +64,7 @@ export async function getLayers(
     signal,
   };
   await using unpacking = await openUnpacking(context, image, tasks, fetching, options);
-  const given = unpacking === undefined ? fetching : { ...fetching, unpacking };
+  const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs };
   await announce(context, tasks);
   // Whatever fails first is what is told; the others only stop because of it.
   const orStop = async (work: Promise<void> | undefined): Promise<void> => {

@@ -12,11 +12,23 @@ import type { TransferContext } from "./context.ts";
 import type { LayerOutcome } from "./fetch-layer.ts";
 import { presentResult, type LayerTask } from "./present-layer.ts";
 
-/** Whether the blob of a layer that need not be unpacked is to be looked at: it is here, or it was and nobody has given it up. */
-export async function isWanted({ store }: TransferContext, { blob: { digest } }: LayerTask): Promise<boolean> {
-  if ((await store.content.stat(digest)) !== undefined) return true;
-  const known = await store.layers.get(digest);
-  return known !== undefined && known.discardedAt === undefined;
+/**
+ * Whether the blob of a layer that need not be unpacked is to be got all the same: it is here, or nothing says that it may be missing, so
+ * that the store remains a layout that other tools can read.
+ * @param discards whether the pull is one that keeps no blobs
+ */
+export async function isWanted({ store }: TransferContext, task: LayerTask, discards: boolean): Promise<boolean> {
+  const { content, layers } = store;
+  const { digest } = task.blob;
+  if ((await content.stat(digest)) !== undefined) return true;
+  if (discards || task.diffId === undefined) return !discards;
+  const known = await layers.get(digest);
+  if (known !== undefined) return known.discardedAt === undefined;
+  // The same layer in another compression will do.
+  for (const other of await layers.findByDiffId(task.diffId)) {
+    if (other.discardedAt !== undefined || (await content.stat(other.digest)) !== undefined) return false;
+  }
+  return true;
 }
 
 /** Leaves a blob where it is, because its layer is held unpacked. */

@@ -12,6 +12,7 @@ import { openManifest, readConfigBytes, readImageConfig } from "./open-image.ts"
 import { openSource } from "./open-place.ts";
 import { platformOf } from "./resolve-image.ts";
 import { StoreSource } from "./transports/store.ts";
+import { sweepUnpacked } from "./unpacked.ts";
 
 export interface ImageRow {
   /** Canonical, with tag or digest. */
@@ -162,7 +163,11 @@ export async function tagImage({ store }: TransferContext, image: string, name: 
 
 export interface RemoveResult {
   readonly untagged: readonly string[];
+  /** Blobs. */
   readonly deleted: readonly Digest[];
+  /** Committed snapshots of layers that went with them. */
+  readonly snapshots: number;
+  /** In all, what was unpacked included. */
   readonly freedBytes: number;
 }
 
@@ -170,7 +175,8 @@ export interface RemoveResult {
  * Takes names out of the store, and what no other image needs. A digest takes out all names of its image. Nothing is removed
  * when one of the names is unknown.
  */
-export async function removeImages({ store }: TransferContext, images: readonly string[]): Promise<RemoveResult> {
+export async function removeImages(context: TransferContext, images: readonly string[]): Promise<RemoveResult> {
+  const { store } = context;
   const records = new Map<string, ImageRecord>();
   for (const image of images) for (const record of await findImages(store, image)) records.set(record.name, record);
   const roots = [...records.values()].flatMap(({ descriptor, manifest }) => [descriptor, manifest]);
@@ -178,5 +184,11 @@ export async function removeImages({ store }: TransferContext, images: readonly 
   await store.images.delete(...records.keys());
   await store.leases.finish(...records.keys());
   const { deleted, freedBytes } = await store.removeUnreferenced(candidates.keys());
-  return { untagged: [...records.keys()], deleted, freedBytes };
+  const { snapshots, layers, folders } = await sweepUnpacked(context);
+  return {
+    untagged: [...records.keys()],
+    deleted,
+    snapshots: snapshots.count,
+    freedBytes: freedBytes + snapshots.bytes + layers.bytes + folders.bytes,
+  };
 }

@@ -1,6 +1,7 @@
 /** The use case "prune": takes out images that were not used for long, or as many as make the store small enough; then collects. */
 import { matchesGlob } from "node:path";
-import type { Digest } from "../oci/digest.ts";
+import { chainIds } from "../oci/chain-id.ts";
+import { isDigest, type Digest } from "../oci/digest.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import type { ImageRecord } from "../store/images.ts";
@@ -11,6 +12,7 @@ import { collectGarbage, type GcOptions, type GcResult } from "./gc.ts";
 import { openManifest, readImageConfig } from "./open-image.ts";
 import { choosePrunable, type PrunableImage, type PruneChoice, type PruneFacts } from "./prune-rules.ts";
 import { StoreSource } from "./transports/store.ts";
+import { unpackedUsage } from "./unpacked.ts";
 
 export interface PruneOptions extends GcOptions {
   /** Only images that no pull has brought or found up to date for so long, in milliseconds. Default: of any age. */
@@ -88,7 +90,7 @@ async function choose(
   for (const record of records) images.push(await prunable(context, record));
   // Images' blobs are no garbage, so what is collected later is theirs or this.
   const age = partialsOlderThanMs === undefined ? {} : { partialsOlderThanMs };
-  const garbage = await store.collectGarbage({ ...age, dryRun: true });
+  const garbage = await collectGarbage({ ...context, onProgress: () => {} }, { ...age, dryRun: true });
   const freed = await freedSizes(store, images);
   const facts: PruneFacts = {
     images,
@@ -107,12 +109,18 @@ async function prunable(context: TransferContext, record: ImageRecord): Promise<
   const { name, descriptor, manifest, updatedAt } = record;
   const { host, name: path } = parseReference(name, { defaultTag: false });
   const needs = await reachable(context.store.content, [manifest, descriptor]);
+  const layers = await layersOf(context, record);
+  const diffIds = layers.filter((text): text is Digest => isDigest(text));
   return {
     name,
     repository: formatReference({ host, name: path }),
     usedAt: updatedAt.getTime(),
-    layers: await layersOf(context, record),
-    digests: [...needs.keys()],
+    layers,
+    digests: [
+      ...needs.keys(),
+      ...diffIds.map((diffId) => `layer ${diffId}`),
+      ...chainIds(diffIds).map((chainId) => `snapshot ${chainId}`),
+    ],
   };
 }
 
@@ -128,7 +136,7 @@ async function layersOf({ store, signal }: TransferContext, record: ImageRecord)
   }
 }
 
-/** Bytes of the images' blobs that nothing but images needs. */
+/** Bytes of the images' blobs, and of what is unpacked of them, that nothing but images needs. */
 async function freedSizes(store: Store, images: readonly PrunableImage[]): Promise<Map<string, number>> {
   const theirs = new Set(images.flatMap(({ digests }) => digests));
   const others = await reachable(store.content, await store.foreignRoots());
@@ -137,11 +145,18 @@ async function freedSizes(store: Store, images: readonly PrunableImage[]): Promi
     if (!theirs.has(digest) || others.has(digest) || (await store.leases.isLeased(digest))) continue;
     freed.set(digest, size);
   }
+  for (const [key, bytes] of (await unpackedUsage(store)).bytesOf) {
+    const digest = key.slice(key.indexOf(" ") + 1);
+    if (!theirs.has(key) || (isDigest(digest) && (await store.leases.isLeased(digest)))) continue;
+    freed.set(key, bytes);
+  }
   return freed;
 }
 
-async function storeBytes({ content }: Store): Promise<number> {
-  let bytes = 0;
+async function storeBytes(store: Store): Promise<number> {
+  const { content } = store;
+  const { snapshots, layers } = await unpackedUsage(store);
+  let bytes = snapshots.bytes + layers.bytes;
   for await (const { size } of content.list({ odd: "skip" })) bytes += size;
   for await (const { diskBytes } of content.ingests()) bytes += diskBytes;
   return bytes;

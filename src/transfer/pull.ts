@@ -90,7 +90,7 @@ async function planAll(
   context: TransferContext,
   image: ResolvedImage,
   tasks: readonly LayerTask[],
-  { unpack = true, concurrency = DEFAULT_CONCURRENCY }: PullOptions,
+  { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false }: PullOptions,
 ): Promise<Done> {
   const { store, snapshotter } = context;
   const distinct = distinctTasks(tasks);
@@ -103,7 +103,7 @@ async function planAll(
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
     const isUnpacked =
       unpack && snapshotter && chainId && (await isHeld(store, snapshotter.choice, { chainId, diffId }));
-    const facts = { layersLeft: distinct.length, concurrency, isUnpacked: isUnpacked === true };
+    const facts = { layersLeft: distinct.length, concurrency, isUnpacked: isUnpacked === true, discards };
     results.push(await planLayer(context, task, facts));
   }
   return { status: "planned", layers: inOrder(tasks, results), resumedBytes: 0 };

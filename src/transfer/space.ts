@@ -56,7 +56,7 @@ export async function roomFor(
     const { blob, diffId } = task;
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
     const held = unpacksInto && chainId && (await isHeld(store, unpacksInto, { chainId, diffId }));
-    if (held === true && !(await isWanted(context, task))) continue;
+    if (held === true && !(await isWanted(context, task, discardBlobs))) continue;
     blobs.push(blob);
     if (held !== false) continue;
     const known = await store.layers.get(blob.digest);

@@ -171,7 +171,7 @@ describe("a place that cannot be the store", () => {
   });
 
   it("because it is full; nothing that was there is harmed, and what fits is pulled", async (context) => {
-    await using machine = await newMachine();
+    await using machine = await newMachine({ VARVE_SNAPSHOTTER: "none" });
     using disk = mountTmpfs(machine.root, "4m");
     if (disk === undefined) return context.skip("this user may not mount");
     await pushImage(registry.host, "big", "1", await bulkImage(3, 6_000_000, 100_000));

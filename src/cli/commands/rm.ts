@@ -11,9 +11,10 @@ export const rmCommand: Command<RemoveResult> = {
 
   run: ({ args, services }) => services.removeImages(args),
 
-  render({ untagged, deleted, freedBytes }, { quiet }) {
+  render({ untagged, deleted, snapshots, freedBytes }, { quiet }) {
     if (quiet) return "";
     const names = untagged.map((name) => `untagged ${sanitize(name)}\n`).join("");
-    return `${names}deleted ${plural(deleted.length, "blob")}, ${formatBytes(freedBytes)} freed\n`;
+    const also = snapshots === 0 ? "" : ` and ${plural(snapshots, "snapshot")}`;
+    return `${names}deleted ${plural(deleted.length, "blob")}${also}, ${formatBytes(freedBytes)} freed\n`;
   },
 };

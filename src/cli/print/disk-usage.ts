@@ -27,12 +27,14 @@ const IMAGE_COLUMNS: readonly Column<ImageNeed>[] = [
 
 /** With `verbose` also what each image needs; with `quiet` only the sum, in bytes. */
 export function renderDiskUsage(usage: DiskUsage, { quiet, verbose }: View): string {
-  const { root, images, blobs, unreferenced, ingests, totalBytes } = usage;
+  const { root, images, blobs, unreferenced, ingests, snapshots, layers, totalBytes } = usage;
   if (quiet) return `${totalBytes}\n`;
   const kinds: readonly Kind[] = [
     { name: "blobs", ...blobs },
     { name: "  of no image", ...unreferenced },
     { name: "partial blobs", ...ingests },
+    { name: "unpacked layers", ...layers },
+    { name: "snapshots", ...snapshots },
   ];
   const shared = images.sharedBytes === 0 ? "" : `, ${formatBytes(images.sharedBytes)} shared among them`;
   const total = `images: ${images.count}${shared}\ntotal: ${formatBytes(totalBytes)} in ${sanitize(root)}\n`;

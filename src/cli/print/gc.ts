@@ -10,11 +10,17 @@ export function renderGc(result: GcResult, { quiet }: View): string {
 }
 
 /** One line for what went, one more where there were things that take no space worth mentioning. */
-export function gcLines({ blobs, partials, records, leases, locks, temporary, freedBytes, dryRun }: GcResult): string {
+export function gcLines(result: GcResult): string {
+  const { blobs, partials, snapshots, layers, folders, records, leases, locks, temporary, freedBytes, dryRun } = result;
   const verb = dryRun ? "would remove" : "removed";
+  const large = (what: string, { count, bytes }: GcResult["blobs"]): string =>
+    `${plural(count, what)} (${formatBytes(bytes)})`;
+  const unpacked = { count: snapshots.count + folders.count, bytes: snapshots.bytes + folders.bytes };
   const parts = [
-    `${plural(blobs.count, "blob")} (${formatBytes(blobs.bytes)})`,
-    `${plural(partials.count, "partial blob")} (${formatBytes(partials.bytes)})`,
+    large("blob", blobs),
+    large("partial blob", partials),
+    ...(unpacked.count > 0 ? [large("snapshot", unpacked)] : []),
+    ...(layers.count > 0 ? [large("unpacked layer", layers)] : []),
   ];
   const small = [
     [records, "layer record"],
@@ -24,5 +30,5 @@ export function gcLines({ blobs, partials, records, leases, locks, temporary, fr
   ] as const;
   const rest = small.filter(([count]) => count > 0).map(([count, what]) => plural(count, what));
   const also = rest.length === 0 ? "" : `${verb} ${rest.join(", ")}\n`;
-  return `${verb} ${parts.join(" and ")}\n${also}${formatBytes(freedBytes)} ${dryRun ? "would be freed" : "freed"}\n`;
+  return `${verb} ${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}\n${also}${formatBytes(freedBytes)} ${dryRun ? "would be freed" : "freed"}\n`;
 }
