@@ -96,7 +96,7 @@ export async function unmountImage(context: TransferContext, directory: string):
 }
 
 /** Whether a snapshot was only made for a mount that no restart has survived. */
-export function isAbandonedView({ kind, labels }: SnapshotEntry): boolean {
+export function isAbandonedView({ kind, labels }: Pick<SnapshotEntry, "kind" | "labels">): boolean {
   return kind === "view" && LABELS.isOwnKey(labels) && LABELS.isOfOlderBoot(labels);
 }
 

@@ -6,10 +6,9 @@ import { isDigest, type Digest } from "../oci/digest.ts";
 import type { SweptSnapshots } from "../snapshot/sweep.ts";
 import type { Driver } from "../snapshot/types.ts";
 import { ALGORITHMS, StoreLayout } from "../store/layout.ts";
-import type { SnapshotRecord } from "../store/snapshot-records.ts";
+import type { SnapshotRecord } from "../store/snapshot-record.ts";
 import type { Store } from "../store/store.ts";
 import type { TransferContext } from "./context.ts";
-import { isMountGone } from "./mount-labels.ts";
 import { DRIVER_NAMES } from "./snapshotter.ts";
 
 export interface UnpackedUsage {
@@ -51,8 +50,12 @@ export async function sweepUnpacked(
   options: SweepUnpackedOptions = {},
 ): Promise<SweptSnapshots> {
   if (!(await isAnything(store))) return NOTHING;
-  const { sweepSnapshots } = await import("../snapshot/sweep.ts");
-  return sweepSnapshots({ store, drivers: await workingDrivers(store), signal, isAbandoned: isMountGone, ...options });
+  const [{ sweepSnapshots }, { isAbandonedView }] = await Promise.all([
+    import("../snapshot/sweep.ts"),
+    import("./mount-image.ts"),
+  ]);
+  const drivers = await workingDrivers(store);
+  return sweepSnapshots({ store, drivers, signal, isAbandoned: isAbandonedView, ...options });
 }
 
 /** Those whose folders can be removed by this process; the others' stay. */
