@@ -29,7 +29,6 @@ export interface Presence {
 }
 
 export type Change = Removal | Presence;
-export type ChangeKind = Change["kind"];
 
 /** What stands at a path now. */
 export interface ChangedNode {

@@ -5,7 +5,7 @@ import { OpenDirectory } from "./open-directory.ts";
 import type { TreeDirectory } from "./tree-directory.ts";
 import { Walk } from "./walk.ts";
 
-export type { Change, ChangedNode, ChangeKind, Changes, NodeType, Presence, Removal } from "./change.ts";
+export type { Change, Changes, NodeType } from "./change.ts";
 
 /** A directory's path, or what gives the root of a tree that lies elsewhere, anew each time. */
 export type Tree = { readonly path: string } | { readonly open: () => TreeDirectory };

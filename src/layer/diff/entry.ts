@@ -60,10 +60,11 @@ async function sameContent(one: Entry, other: Entry): Promise<boolean> {
   if (holderOf(one) === holderOf(other)) return true;
   using first = openEntry(one);
   using second = openEntry(other);
-  const [a, b] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
   const { size } = one.status;
+  const piece = Math.min(PIECE, size);
+  const [a, b] = [Buffer.allocUnsafe(piece), Buffer.allocUnsafe(piece)];
   for (let at = 0; at < size;) {
-    const length = Math.min(PIECE, size - at);
+    const length = Math.min(piece, size - at);
     if ((await first.read(a, at, length)) < length) throw changedMeanwhile(one.path);
     if ((await second.read(b, at, length)) < length) throw changedMeanwhile(other.path);
     if (a.compare(b, 0, length, 0, length) !== 0) return false;

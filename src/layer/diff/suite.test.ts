@@ -13,6 +13,7 @@ import * as edit from "../../../test/kit/trees/edit-tree.ts";
 import { readTree } from "../../../test/kit/trees/read-tree.ts";
 import { mountAll, unmount } from "../../snapshot/mount-all.ts";
 import { AT_FDCWD, atCalls } from "../../sys/at.ts";
+import { must } from "../../sys/errno.ts";
 import { xattrCalls } from "../../sys/xattr.ts";
 import { applyLayer } from "../apply-layer.ts";
 import { LayerApplier } from "../apply.ts";
@@ -101,6 +102,30 @@ function conforms(through: (steps: readonly edit.Edit[]) => Promise<string[]>): 
       return (root) => void xattrCalls().set(join(root, "etc/hosts"), name, value);
     };
     const steps = [base, set("user.kit", Buffer.from("a\0b\0")), set("user.empty", Buffer.alloc(0)), unset];
+    expect(await through(steps)).toEqual([]);
+  });
+
+  it.skipIf(!isRoot)("access lists, and what a directory gives to its new members (needs root)", async () => {
+    const list = (...entries: readonly (readonly [tag: number, permissions: number, id: number])[]): Buffer => {
+      const bytes = Buffer.alloc(4 + 8 * entries.length);
+      bytes.writeUInt32LE(2);
+      for (const [index, [tag, permissions, id]] of entries.entries()) {
+        bytes.writeUInt16LE(tag, 4 + 8 * index);
+        bytes.writeUInt16LE(permissions, 6 + 8 * index);
+        bytes.writeUInt32LE(id, 8 + 8 * index);
+      }
+      return bytes;
+    };
+    const [OWNER, USER, GROUP, MASK, OTHER, NOBODY] = [1, 2, 4, 0x10, 0x20, 0xffffffff];
+    const acl = list([OWNER, 7, NOBODY], [USER, 6, 1000], [GROUP, 5, NOBODY], [MASK, 7, NOBODY], [OTHER, 0, NOBODY]);
+    const give =
+      (path: string, kind: "access" | "default"): edit.Edit =>
+      (root) =>
+        void must(xattrCalls().set(join(root, path), `system.posix_acl_${kind}`, acl), "lsetxattr");
+    const steps = [
+      edits(base, give("home/derek", "default"), give("etc/hosts", "access")),
+      edits(edit.createDir("home/derek/d", 0o750), edit.createFile("home/derek/f", "f", 0o640), give("etc", "default")),
+    ];
     expect(await through(steps)).toEqual([]);
   });
 
