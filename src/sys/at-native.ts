@@ -2,7 +2,7 @@
 import { endianness } from "node:os";
 import type { AtCalls, FileStatus, FileTime } from "./at.ts";
 import { chmodOpen } from "./at-proc.ts";
-import { bind, cString, lastErrno } from "./libc.ts";
+import { bind, bindCall, cString, lastErrno } from "./libc.ts";
 import { decodeName } from "./path-bytes.ts";
 
 const O_CLOEXEC = 0o2000000;
@@ -20,56 +20,48 @@ const LITTLE = endianness() === "LE";
 
 /** @throws FFI_UNAVAILABLE when the C library lacks one of them */
 export function nativeAtCalls(): AtCalls {
-  const openat = bind("int openat(int, const char *, int, unsigned int)");
+  const openat = bindCall("int openat(int, const char *, int, unsigned int)");
   const close = bind("int close(int)");
-  const write = bind("int64_t write(int, const void *, size_t)");
-  const pwrite = bind("int64_t pwrite(int, const void *, size_t, int64_t)");
-  const ftruncate = bind("int ftruncate(int, int64_t)");
-  const mkdirat = bind("int mkdirat(int, const char *, unsigned int)");
-  const unlinkat = bind("int unlinkat(int, const char *, int)");
-  const renameat = bind("int renameat(int, const char *, int, const char *)");
-  const symlinkat = bind("int symlinkat(const char *, int, const char *)");
-  const linkat = bind("int linkat(int, const char *, int, const char *, int)");
-  const mknodat = bind("int mknodat(int, const char *, unsigned int, uint64_t)");
-  const fchownat = bind("int fchownat(int, const char *, uint32_t, uint32_t, int)");
-  const utimensat = bind("int utimensat(int, const char *, const void *, int)");
-  const futimens = bind("int futimens(int, const void *)");
-  const fchown = bind("int fchown(int, uint32_t, uint32_t)");
-  const fchmod = bind("int fchmod(int, unsigned int)");
+  const write = bindCall("int64_t write(int, const void *, size_t)");
+  const pwrite = bindCall("int64_t pwrite(int, const void *, size_t, int64_t)");
+  const ftruncate = bindCall("int ftruncate(int, int64_t)");
+  const mkdirat = bindCall("int mkdirat(int, const char *, unsigned int)");
+  const unlinkat = bindCall("int unlinkat(int, const char *, int)");
+  const renameat = bindCall("int renameat(int, const char *, int, const char *)");
+  const symlinkat = bindCall("int symlinkat(const char *, int, const char *)");
+  const linkat = bindCall("int linkat(int, const char *, int, const char *, int)");
+  const mknodat = bindCall("int mknodat(int, const char *, unsigned int, uint64_t)");
+  const fchownat = bindCall("int fchownat(int, const char *, uint32_t, uint32_t, int)");
+  const utimensat = bindCall("int utimensat(int, const char *, const void *, int)");
+  const futimens = bindCall("int futimens(int, const void *)");
+  const fchown = bindCall("int fchown(int, uint32_t, uint32_t)");
+  const fchmod = bindCall("int fchmod(int, unsigned int)");
   return {
     exactTimes: true,
     native: true,
-    open: (directory, name, flags, mode) => result(openat(directory, cString(name), flags | O_CLOEXEC, mode)),
-    close: (file) => result(close(file)),
+    open: (directory, name, flags, mode) => openat(directory, cString(name), flags | O_CLOEXEC, mode),
+    // Never twice: even one that failed has given the number back, and another thread may have it by now.
+    close: (file) => (close(file) < 0 ? -lastErrno() : 0),
     write: (file, bytes, position) =>
-      result(
-        position === undefined ? write(file, bytes, bytes.byteLength) : pwrite(file, bytes, bytes.byteLength, position),
-      ),
-    truncate: (file, size) => result(ftruncate(file, size)),
-    mkdir: (directory, name, mode) => result(mkdirat(directory, cString(name), mode)),
-    unlink: (directory, name) => result(unlinkat(directory, cString(name), 0)),
-    rmdir: (directory, name) => result(unlinkat(directory, cString(name), AT_REMOVEDIR)),
-    rename: (fromDirectory, from, toDirectory, to) =>
-      result(renameat(fromDirectory, cString(from), toDirectory, cString(to))),
-    symlink: (target, directory, name) => result(symlinkat(cString(target), directory, cString(name))),
-    link: (fromDirectory, from, toDirectory, to) =>
-      result(linkat(fromDirectory, cString(from), toDirectory, cString(to), 0)),
-    mknod: (directory, name, mode, major, minor) =>
-      result(mknodat(directory, cString(name), mode, makeDevice(major, minor))),
+      position === undefined ? write(file, bytes, bytes.byteLength) : pwrite(file, bytes, bytes.byteLength, position),
+    truncate: (file, size) => ftruncate(file, size),
+    mkdir: (directory, name, mode) => mkdirat(directory, cString(name), mode),
+    unlink: (directory, name) => unlinkat(directory, cString(name), 0),
+    rmdir: (directory, name) => unlinkat(directory, cString(name), AT_REMOVEDIR),
+    rename: (fromDirectory, from, toDirectory, to) => renameat(fromDirectory, cString(from), toDirectory, cString(to)),
+    symlink: (target, directory, name) => symlinkat(cString(target), directory, cString(name)),
+    link: (fromDirectory, from, toDirectory, to) => linkat(fromDirectory, cString(from), toDirectory, cString(to), 0),
+    mknod: (directory, name, mode, major, minor) => mknodat(directory, cString(name), mode, makeDevice(major, minor)),
     stat: bindStat(),
     readlink: bindReadlink(),
-    chown: (directory, name, uid, gid) => result(fchownat(directory, cString(name), uid, gid, AT_SYMLINK_NOFOLLOW)),
+    chown: (directory, name, uid, gid) => fchownat(directory, cString(name), uid, gid, AT_SYMLINK_NOFOLLOW),
     chmod: bindChmod(),
     setTimes: (directory, name, accessedAt, modifiedAt) =>
-      result(utimensat(directory, cString(name), times(accessedAt, modifiedAt), AT_SYMLINK_NOFOLLOW)),
-    fileChown: (file, uid, gid) => result(fchown(file, uid, gid)),
-    fileChmod: (file, mode) => result(fchmod(file, mode)),
-    fileSetTimes: (file, accessedAt, modifiedAt) => result(futimens(file, times(accessedAt, modifiedAt))),
+      utimensat(directory, cString(name), times(accessedAt, modifiedAt), AT_SYMLINK_NOFOLLOW),
+    fileChown: (file, uid, gid) => fchown(file, uid, gid),
+    fileChmod: (file, mode) => fchmod(file, mode),
+    fileSetTimes: (file, accessedAt, modifiedAt) => futimens(file, times(accessedAt, modifiedAt)),
   };
-}
-
-function result(value: number): number {
-  return value < 0 ? -lastErrno() : value;
 }
 
 /** glibc's encoding of a device number; Linux keeps 12 bits of the major and 20 of the minor number. */
@@ -89,13 +81,13 @@ function times(accessedAt: FileTime, modifiedAt: FileTime): BigInt64Array {
 }
 
 function bindStat(): AtCalls["stat"] {
-  const statx = bind("int statx(int, const char *, int, unsigned int, void *)");
+  const statx = bindCall("int statx(int, const char *, int, unsigned int, void *)");
   const buffer = new DataView(new ArrayBuffer(256));
   const bytes = new Uint8Array(buffer.buffer);
   return (directory, name) => {
     const flags = name === "" ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
     const value = statx(directory, cString(name), flags, STATX_BASIC_STATS, bytes);
-    return value < 0 ? -lastErrno() : readStatx(buffer);
+    return value < 0 ? value : readStatx(buffer);
   };
 }
 
@@ -120,27 +112,27 @@ function readStatx(from: DataView): FileStatus {
 }
 
 function bindReadlink(): AtCalls["readlink"] {
-  const readlinkat = bind("int64_t readlinkat(int, const char *, void *, size_t)");
+  const readlinkat = bindCall("int64_t readlinkat(int, const char *, void *, size_t)");
   const buffer = Buffer.alloc(PATH_MAX);
   return (directory, name) => {
     const length = readlinkat(directory, cString(name), buffer, PATH_MAX);
-    if (length < 0) return -lastErrno();
+    if (length < 0) return length;
     return length === PATH_MAX ? -ENAMETOOLONG : decodeName(buffer.subarray(0, length));
   };
 }
 
 function bindChmod(): AtCalls["chmod"] {
-  const syscall = bind("int64_t syscall(int64_t, int64_t, const char *, int64_t, int64_t)");
-  const fchmodat = bind("int fchmodat(int, const char *, unsigned int, int)");
+  const syscall = bindCall("int64_t syscall(int64_t, int64_t, const char *, int64_t, int64_t)");
+  const fchmodat = bindCall("int fchmodat(int, const char *, unsigned int, int)");
   let modern = true;
   return (directory, name, mode) => {
     if (name === "") return chmodOpen(directory, mode);
     if (modern) {
-      const value = result(syscall(SYS_FCHMODAT2, directory, cString(name), mode, AT_SYMLINK_NOFOLLOW));
+      const value = syscall(SYS_FCHMODAT2, directory, cString(name), mode, AT_SYMLINK_NOFOLLOW);
       // EPERM is also what seccomp profiles older than the call say.
       if (value !== -ENOSYS && value !== -EPERM) return value;
       modern = value === -EPERM;
     }
-    return result(fchmodat(directory, cString(name), mode, AT_SYMLINK_NOFOLLOW));
+    return fchmodat(directory, cString(name), mode, AT_SYMLINK_NOFOLLOW);
   };
 }

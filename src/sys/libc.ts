@@ -4,6 +4,7 @@
  * The symbols come from the running program itself, so glibc, musl and macOS need no library name.
  */
 import { createRequire } from "node:module";
+import { constants as system } from "node:os";
 import type * as KoffiModule from "koffi";
 import { VarveError } from "../errors/varve-error.ts";
 import { systemName } from "./path-bytes.ts";
@@ -62,6 +63,31 @@ export function bind(prototype: string): Foreign {
   } catch (cause) {
     throw new VarveError("FFI_UNAVAILABLE", `the C library has no ${prototype}`, { cause });
   }
+}
+
+/** What the runtime's own locks leave in errno, and what no call on files that we make ends with. */
+const NOT_OURS: ReadonlySet<number> = new Set([0, system.errno.EINTR, system.errno.EAGAIN, system.errno.ETIMEDOUT]);
+const MAX_ASKS = 8;
+
+/**
+ * As `bind`, for calls that tell of failure by a negative number: what comes back is 0 or more, or a negated errno, as from the kernel.
+ * Between a call and the reading of its errno the garbage collector may run and leave its own there (seen: EAGAIN, once in a
+ * million failures). A call that failed changed nothing, so it is made again when that seems to have happened. Not for calls that
+ * are to say EAGAIN.
+ */
+export function bindCall(prototype: string): Foreign {
+  const call = bind(prototype);
+  return (...args) => {
+    const value = call(...args);
+    if (value >= 0) return value;
+    let errno = lastErrno();
+    for (let asked = 1; NOT_OURS.has(errno) && asked < MAX_ASKS; asked++) {
+      const again = call(...args);
+      if (again >= 0) return again;
+      errno = lastErrno();
+    }
+    return -errno;
+  };
 }
 
 /** As `bind`, for calls that take long: they run on a thread of the pool. Their errno cannot be read. */

@@ -3,7 +3,7 @@
  * (`user.x`); values are bytes and may hold NULs.
  */
 import { errnoName, must } from "./errno.ts";
-import { bind, cString, lastErrno } from "./libc.ts";
+import { bindCall, cString } from "./libc.ts";
 import { decodeName } from "./path-bytes.ts";
 
 const MAX_BYTES = 65_536;
@@ -28,31 +28,27 @@ export function xattrCalls(): XattrCalls {
 }
 
 function bindXattr(): XattrCalls {
-  const lsetxattr = bind("int lsetxattr(const char *, const char *, const void *, size_t, int)");
-  const fsetxattr = bind("int fsetxattr(int, const char *, const void *, size_t, int)");
-  const lgetxattr = bind("int64_t lgetxattr(const char *, const char *, void *, size_t)");
-  const llistxattr = bind("int64_t llistxattr(const char *, void *, size_t)");
-  const lremovexattr = bind("int lremovexattr(const char *, const char *)");
+  const lsetxattr = bindCall("int lsetxattr(const char *, const char *, const void *, size_t, int)");
+  const fsetxattr = bindCall("int fsetxattr(int, const char *, const void *, size_t, int)");
+  const lgetxattr = bindCall("int64_t lgetxattr(const char *, const char *, void *, size_t)");
+  const llistxattr = bindCall("int64_t llistxattr(const char *, void *, size_t)");
+  const lremovexattr = bindCall("int lremovexattr(const char *, const char *)");
   const buffer = Buffer.alloc(MAX_BYTES);
   return {
-    set: (path, name, value) => result(lsetxattr(cString(path), cString(name), solid(value), value.byteLength, 0)),
-    fileSet: (file, name, value) => result(fsetxattr(file, cString(name), solid(value), value.byteLength, 0)),
+    set: (path, name, value) => lsetxattr(cString(path), cString(name), solid(value), value.byteLength, 0),
+    fileSet: (file, name, value) => fsetxattr(file, cString(name), solid(value), value.byteLength, 0),
     get: (path, name) => {
-      const length = result(lgetxattr(cString(path), cString(name), buffer, MAX_BYTES));
+      const length = lgetxattr(cString(path), cString(name), buffer, MAX_BYTES);
       if (length < 0 && isAbsent(length)) return undefined;
       return Uint8Array.from(buffer.subarray(0, must(length, "lgetxattr", path)));
     },
     list: (path) => {
-      const length = result(llistxattr(cString(path), buffer, MAX_BYTES));
+      const length = llistxattr(cString(path), buffer, MAX_BYTES);
       if (length < 0 && isAbsent(length)) return [];
       return splitNames(buffer.subarray(0, must(length, "llistxattr", path)));
     },
-    remove: (path, name) => result(lremovexattr(cString(path), cString(name))),
+    remove: (path, name) => lremovexattr(cString(path), cString(name)),
   };
-}
-
-function result(value: number): number {
-  return value < 0 ? -lastErrno() : value;
 }
 
 /** An empty array has no address to pass. */
