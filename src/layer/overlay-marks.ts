@@ -10,7 +10,7 @@ import { constants } from "node:fs";
 import type { AtCalls, FileStatus } from "../sys/at.ts";
 import { must } from "../sys/errno.ts";
 import { xattrCalls } from "../sys/xattr.ts";
-import { listOf, nextName } from "./remover.ts";
+import { namesIn } from "./remover.ts";
 
 const YES = Buffer.from("y");
 
@@ -47,7 +47,8 @@ export class OverlayMarks {
 
   /** @throws NodeJS.ErrnoException */
   removeWhiteouts(directory: number): void {
-    for (const name of this.#whiteouts(directory)) must(this.#at.unlink(directory, name), "unlinkat", name);
+    const names = namesIn(directory).filter((name) => this.isWhiteout(directory, name));
+    for (const name of names) must(this.#at.unlink(directory, name), "unlinkat", name);
   }
 
   /** @throws NodeJS.ErrnoException, ENOTSUP on a file system that cannot keep the mark */
@@ -62,20 +63,6 @@ export class OverlayMarks {
 
   unmakeOpaque(directory: number): void {
     xattrCalls().remove(self(directory), this.#opaque);
-  }
-
-  /** All of them before the first is removed, because a listing may pass over names while others go. */
-  #whiteouts(directory: number): string[] {
-    const found: string[] = [];
-    const list = listOf(directory);
-    try {
-      for (let name = nextName(list); name !== undefined; name = nextName(list)) {
-        if (this.isWhiteout(directory, name)) found.push(name);
-      }
-    } finally {
-      list.closeSync();
-    }
-    return found;
   }
 }
 

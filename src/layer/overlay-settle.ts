@@ -10,9 +10,9 @@ import { copyAttributes, resetAttributes } from "./directory-attributes.ts";
 import { applyFault } from "./fault.ts";
 import type { OpenEnds } from "./layer-target.ts";
 import { quoteName } from "./names.ts";
-import { isWhiteout, OverlayMarks } from "./overlay-marks.ts";
+import { OverlayMarks } from "./overlay-marks.ts";
 import { OverlayStack } from "./overlay-stack.ts";
-import { listOf, nextName } from "./remover.ts";
+import { namesIn } from "./remover.ts";
 
 const { EEXIST, ENOTEMPTY } = system.errno;
 
@@ -95,16 +95,10 @@ class Settlement {
 
   /** The kernel minds no mark on a root, so that each name below it is hidden instead. */
   #hideContent(lower: number, root: number): void {
-    const list = listOf(lower);
-    try {
-      for (let name = nextName(list); name !== undefined; name = nextName(list)) {
-        const status = this.#at.stat(lower, name);
-        if (typeof status === "number" || isWhiteout(status)) continue;
-        const result = this.#marks.makeWhiteout(root, name);
-        if (result !== -EEXIST) must(result, "mknodat", name);
-      }
-    } finally {
-      list.closeSync();
+    for (const name of namesIn(lower)) {
+      if (this.#marks.isWhiteout(lower, name)) continue;
+      const result = this.#marks.makeWhiteout(root, name);
+      if (result !== -EEXIST) must(result, "mknodat", name);
     }
   }
 

@@ -173,3 +173,15 @@ export function isEmptyDirectory(fd: number): boolean {
     list.closeSync();
   }
 }
+
+/** All names in an open directory, before anything is done to it. */
+export function namesIn(fd: number): string[] {
+  const names: string[] = [];
+  const list = listOf(fd);
+  try {
+    for (let name = nextName(list); name !== undefined; name = nextName(list)) names.push(name);
+  } finally {
+    list.closeSync();
+  }
+  return names;
+}

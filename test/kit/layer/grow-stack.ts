@@ -1,16 +1,18 @@
 /**
  * Grows a stack of hostile layers, and holds it at each step to what must be true of layers in overlay form: merged, they are the tree
- * that applying them in turn gives; and what is refused when it is applied is refused, with the same code, when it is unpacked or bound.
+ * that applying them in turn gives; each passes its check against its tar; and what is refused when it is applied is refused, with the same code, when it is unpacked or bound.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { isVarveError } from "../../../src/errors/varve-error.ts";
+import { checkTree } from "../../../src/layer/check-tree.ts";
+import { packTree } from "../images/pack-tree.ts";
 import { createRng } from "../images/rng.ts";
 import { diffTrees } from "../trees/diff-trees.ts";
 import { hostileLayer } from "../trees/hostile-layers.ts";
 import { readTree, type TreeEntry } from "../trees/read-tree.ts";
 import type { TreeNode } from "../trees/tree-node.ts";
-import { applyAll } from "./apply-all.ts";
+import { applyAll, piecesOf } from "./apply-all.ts";
 import { bindLayer, readMerged, type BoundLayer, type OverlayLayersOptions } from "./overlay-layers.ts";
 
 const MAX_LAYERS = 8;
@@ -44,6 +46,7 @@ export async function growStack(
     if (typeof wanted !== "string" && typeof seen !== "string") {
       bound.unshift(seen);
       faults.push(...diffTrees(await readMerged(bound, options), wanted));
+      if (seen.replayed === undefined) faults.push(...(await checked(bound, layer, options)));
     }
     if (faults.length > 0)
       throw new Error([`seed ${seed}`, ...faults, show(seen), ...[...stack, layer].map(describe)].join("\n"));
@@ -67,6 +70,22 @@ async function applied(root: string, layers: readonly TreeNode[][]): Promise<rea
   mkdirSync(root);
   await applyAll(root, layers);
   return readTree(root);
+}
+
+/** Of the nearest layer: in what it differs from its tar. */
+async function checked(
+  [nearest, ...parents]: readonly BoundLayer[],
+  layer: readonly TreeNode[],
+  { userXattr = false }: OverlayLayersOptions,
+): Promise<string[]> {
+  const below = parents.map(({ directory }) => directory);
+  const check = await checkTree(piecesOf(packTree(layer)), nearest?.directory ?? "", { parents: below, userXattr });
+  const { missing, changed, extra } = check;
+  return [
+    ...missing.map((path) => `check: ${path} is missing`),
+    ...changed,
+    ...extra.map((path) => `check: ${path} is too much`),
+  ];
 }
 
 function differ(wanted: unknown, seen: unknown): string[] {
