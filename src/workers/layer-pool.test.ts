@@ -1,10 +1,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Worker } from "node:worker_threads";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { packTree } from "../../test/kit/images/pack-tree.ts";
 import { file } from "../../test/kit/trees/tree-node.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
+import type { LayerTarget } from "../layer/layer-target.ts";
 import { describeLayerThreads } from "../layer/threads.suite.ts";
 import { LayerPool } from "./layer-pool.ts";
 import { Rising } from "./rising.ts";
@@ -51,6 +53,27 @@ describe("LayerPool", () => {
     );
     await pool[Symbol.asyncDispose]();
     expect(await failure).toMatchObject({ code: "INTERNAL", message: expect.stringMatching(/ended/) });
+  });
+
+  it("ends threads that have no more layers to unpack, and starts others for those that come later", async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, "blob");
+    const bytes = gzipSync(packTree([file("one", Buffer.from("one"))]));
+    await writeFile(path, bytes);
+    const blob = { path, size: bytes.length, front: bytes.length, waitFront: () => Promise.resolve() };
+    const counts = { started: 0, ended: 0 };
+    const count = (thread: Worker): void => {
+      counts.started++;
+      thread.once("exit", () => counts.ended++);
+    };
+    process.on("worker", count);
+    using _counting = { [Symbol.dispose]: () => void process.off("worker", count) };
+    await using pool = new LayerPool({ unpackJobs: 2 });
+    const target = (name: string): LayerTarget => ({ form: "erofs", directory: join(dir.path, name) });
+    await Promise.all(["a", "b"].map((name) => pool.unpack(blob, target(name), NEVER)));
+    await expect.poll(() => counts).toEqual({ started: 2, ended: 2 });
+    await pool.unpack(blob, target("c"), NEVER);
+    await expect.poll(() => counts).toEqual({ started: 3, ended: 3 });
   });
 
   it("may be closed without having been used, and twice", async () => {

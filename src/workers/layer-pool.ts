@@ -3,10 +3,7 @@
  * thread that has the fewest. Unpacking keeps its thread busy, so those jobs take turns, one per thread at a time (turns.ts).
  * Memory: each open stream is at most `AHEAD` bytes ahead of its consumer, and unpacking holds a few chunks.
  */
-import { getCompileCacheDir } from "node:module";
 import { availableParallelism } from "node:os";
-import { dirname } from "node:path";
-import { Worker } from "node:worker_threads";
 import type { Decompressor } from "../codec/decompressors.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
@@ -14,82 +11,18 @@ import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 import { TarStream, type TarStreamOptions } from "../layer/tar-stream.ts";
 import type { FrontFile, LayerThreads, UnpackLayerOptions } from "../layer/threads.ts";
 import { inTurns, Turns } from "../layer/turns.ts";
-import { shareMallocArena } from "../sys/malloc-arenas.ts";
+import { shareMallocArena, trimMalloc } from "../sys/malloc-arenas.ts";
 import { releaseBuffer } from "../sys/release-buffer.ts";
-import { stopYoungGrowth, YOUNG_LIMIT } from "../sys/young-generation.ts";
-import type { FromThread, Job, ToThread } from "./messages.ts";
+import { stopYoungGrowth } from "../sys/young-generation.ts";
+import type { Job } from "./messages.ts";
 import { fromPlainError } from "./plain-error.ts";
+import { Thread, type ThreadEvent } from "./thread.ts";
 
 /** Bytes of tar that a stream may be ahead of who reads it: enough to ride out a burst of small files. */
 const AHEAD = 8 << 20;
 
 /** Front messages are worth their cost only in steps like this. */
 const FRONT_STEP = 256 << 10;
-
-const THREAD_FILE = new URL(
-  import.meta.url.endsWith(".ts") ? "./layer-thread.ts" : "./layer-thread.js",
-  import.meta.url,
-);
-
-type Listener = (message: FromThread | { readonly type: "died"; readonly error: Error }) => void;
-
-/** One thread and the jobs it has. */
-class Thread {
-  readonly #worker: Worker;
-  readonly #listeners = new Map<number, Listener>();
-  #died = false;
-
-  constructor() {
-    this.#worker = new Worker(THREAD_FILE, { env: threadEnvironment(), resourceLimits: YOUNG_LIMIT });
-    this.#worker.on("message", (message: FromThread) => this.#listeners.get(message.id)?.(message));
-    this.#worker.on("error", (error: Error) => this.#die(error));
-    this.#worker.on("exit", () => this.#die(new VarveError("INTERNAL", "a layer thread ended early")));
-    this.#worker.unref();
-  }
-
-  get load(): number {
-    return this.#listeners.size;
-  }
-
-  /** It takes no more jobs: messages to it would go nowhere. */
-  get died(): boolean {
-    return this.#died;
-  }
-
-  start(id: number, job: Job, listener: Listener): void {
-    this.#listeners.set(id, listener);
-    this.#worker.ref();
-    this.send({ type: "start", id, job });
-  }
-
-  end(id: number): void {
-    this.#listeners.delete(id);
-    if (this.#listeners.size === 0) this.#worker.unref();
-  }
-
-  send(message: ToThread): void {
-    this.#worker.postMessage(message);
-  }
-
-  async stop(): Promise<void> {
-    this.#died = true;
-    await this.#worker.terminate();
-  }
-
-  #die(error: Error): void {
-    this.#died = true;
-    for (const listener of this.#listeners.values()) listener({ type: "died", error });
-  }
-}
-
-/**
- * A thread shares the process's compile cache only when its environment says so. Without it, each one compiles all modules again,
- * in a checkout from TypeScript: 60 ms and 25 MB.
- */
-function threadEnvironment(): NodeJS.ProcessEnv {
-  const cache = getCompileCacheDir();
-  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
-}
 
 export interface LayerPoolOptions {
   /** Threads at most. Default: one per core, four at most; inflating is what they share out. As many as `unpackJobs` at least. */
@@ -156,10 +89,8 @@ export class LayerPool implements LayerThreads {
   async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
     const { algorithm = "sha256", decompressor = this.#decompressor, signal, onProgress } = options;
     signal.throwIfAborted();
-    using unpacking = new DisposableStack();
-    const member = unpacking.use(this.#turns.join());
-    this.#unpacking++;
-    unpacking.defer(() => void this.#unpacking--);
+    using member = this.#turns.join();
+    using _counted = this.#count();
     const ended = new AbortController();
     const own = inTurns(file, member, AbortSignal.any([signal, ended.signal, this.#closed.signal]));
     // No thread is taken up before there is something to do for it.
@@ -196,7 +127,6 @@ export class LayerPool implements LayerThreads {
       ended.abort();
       signal.removeEventListener("abort", cancel);
       thread.end(id);
-      this.#endIdle(thread);
     }
   }
 
@@ -243,15 +173,31 @@ export class LayerPool implements LayerThreads {
   }
 
   /**
-   * Ends a thread that has unpacked a layer when there are more threads than such jobs to come: what it would collect of its heap only with
-   * its next job is then there for those who bind the layers.
+   * Ends threads that have nothing to do when there are more of them than layers to be unpacked: what they would collect of their heaps only
+   * with their next job is then there for those who bind the layers.
    */
-  #endIdle(thread: Thread): void {
-    const alive = this.#threads.filter((other) => other?.died === false).length;
-    // The job that has just ended is still counted.
-    if (thread.load > 0 || thread.died || this.#unpacking > alive) return;
-    const ending = thread.stop().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
+  #endIdle(): void {
+    const alive = this.#threads.filter((thread) => thread?.died === false);
+    const idle = alive.filter((thread) => thread?.load === 0);
+    for (const thread of idle.slice(0, Math.max(0, alive.length - this.#unpacking))) {
+      const ending = thread!
+        .stop()
+        .then(trimMalloc)
+        .finally(() => this.#ending.delete(ending));
+      this.#ending.add(ending);
+    }
+  }
+
+  /** A layer that is to be unpacked, until it is. */
+  #count(): Disposable {
+    this.#unpacking++;
+    return {
+      [Symbol.dispose]: () => {
+        this.#unpacking--;
+        trimMalloc();
+        this.#endIdle();
+      },
+    };
   }
 
   #pick(): Thread {
@@ -289,15 +235,15 @@ async function forwardFront(file: FrontFile, signal: AbortSignal, tell: (front: 
 
 /** Messages in the order they came; one taker. */
 class ChunkQueue {
-  readonly #messages: Parameters<Listener>[0][] = [];
+  readonly #messages: ThreadEvent[] = [];
   #wake: (() => void) | undefined;
 
-  put(message: Parameters<Listener>[0]): void {
+  put(message: ThreadEvent): void {
     this.#messages.push(message);
     this.#wake?.();
   }
 
-  async take(): Promise<Parameters<Listener>[0]> {
+  async take(): Promise<ThreadEvent> {
     for (;;) {
       const message = this.#messages.shift();
       if (message !== undefined) return message;
