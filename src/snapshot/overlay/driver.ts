@@ -64,7 +64,7 @@ export class OverlayDriver implements Driver {
       // Trees hold set-uid programs; who mounts them decides who gets at them.
       await makeDirectory(folder, { mode: 0o700 });
       await mkdir(fs, { recursive: true });
-      const lower = parents.map((parent) => this.#treeOf(parent));
+      const lower = this.#treesOf(parents);
       settleImplied({ directory: fs, open: NEW_UPPER, parents: lower, userXattr: this.#kind.userXattr });
       if (snapshot.kind === "active" && lower.length > 0) await mkdir(work, { recursive: true });
     });
@@ -72,7 +72,7 @@ export class OverlayDriver implements Driver {
 
   async mounts(snapshot: SnapshotRecord, parents: readonly SnapshotRecord[]): Promise<readonly Mount[]> {
     const { fs, work } = this.#paths(snapshot.id);
-    const lower = parents.map((parent) => this.#treeOf(parent));
+    const lower = this.#treesOf(parents);
     const [nearest, ...others] = lower;
     if (snapshot.kind === "active") {
       return nearest === undefined ? [bind(fs, "rw")] : [this.#overlay({ lower, upper: fs, work })];
@@ -119,7 +119,7 @@ export class OverlayDriver implements Driver {
       await makeDirectory(folder, { mode: 0o700 });
       const directory = this.#paths(held.owner).fs;
       const trial = join(folder, "trial");
-      const trees = parents.map((parent) => this.#treeOf(parent));
+      const trees = this.#treesOf(parents);
       const { userXattr } = this.#kind;
       if (await isSameSettlement({ directory, implied, parents: trees, userXattr, trial })) {
         await removeTree(fs);
@@ -146,7 +146,7 @@ export class OverlayDriver implements Driver {
   ): Promise<void> {
     const { folder, fs } = this.#paths(snapshot.id);
     const { diffId, open } = layer;
-    const trees = parents.map((parent) => this.#treeOf(parent));
+    const trees = this.#treesOf(parents);
     const { replay: why } = settleImplied({ directory: fs, open, parents: trees, userXattr: this.#kind.userXattr });
     if (why !== undefined) {
       const { tar, signal } = options;
@@ -182,8 +182,12 @@ export class OverlayDriver implements Driver {
     return { type: "overlay", source: "overlay", options };
   }
 
-  #treeOf({ id, tree }: SnapshotRecord): string {
-    return this.#paths(tree ?? id).fs;
+  /**
+   * Where the parents' trees are, the nearest first. An image may have a layer several times, and the kernel takes no directory twice: what
+   * lies lower is hidden entry by entry, and marks anew nothing that is not marked above.
+   */
+  #treesOf(parents: readonly SnapshotRecord[]): string[] {
+    return [...new Set(parents.map(({ id, tree }) => this.#paths(tree ?? id).fs))];
   }
 
   #paths(id: number): { readonly folder: string; readonly fs: string; readonly work: string } {

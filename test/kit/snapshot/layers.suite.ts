@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { isVarveError } from "../../../src/errors/varve-error.ts";
+import { chainIds } from "../../../src/oci/chain-id.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { hostileTars } from "../hostile-tars.ts";
 import { packTree } from "../images/pack-tree.ts";
@@ -108,6 +109,21 @@ export function layersSuite(name: string, makeDriver: MakeDriver, capabilities: 
       }
       await expectShows(bench, parent!, await sequential(bench, [other, plain, implying]));
       expect(await bench.snapshots.adopt("none", base, digestOf(Buffer.from("never unpacked")))).toBeUndefined();
+    });
+
+    it("may be in one image several times", async () => {
+      await using bench = await SnapshotBench.open(makeDriver);
+      const base = packTree([directory("d"), file("d/f", "from the lowest"), file("d/g", "of the lowest")]);
+      const again = packTree([directory("d", { mode: 0o700 }), file("d/f", "comes twice"), file("h", "comes twice")]);
+      const between = packTree([file("d/f", "between"), file("h", "between"), file("d/h", "stays")]);
+      if (!bench.snapshots.driver.parallel) return;
+      await bindTars(bench.snapshots, [base, again, between]);
+      const names = chainIds([base, again, between, again, between, again].map((tar) => digestOf(tar)));
+      for (const [index, tar] of [again, between, again].entries()) {
+        await bench.snapshots.adopt(names[index + 3]!, names[index + 2], digestOf(tar));
+      }
+      await expectShows(bench, names[5]!, await sequential(bench, [base, again, between, again, between, again]));
+      await bench.write("active", names[5]!, (root) => writeFileSync(join(root, "written"), ""));
     });
 
     it("that others have are there as long as one of them has them", async () => {
