@@ -5,12 +5,13 @@ import { runFullDisks } from "./disk/disk.ts";
 import { runKills } from "./kill/kill.ts";
 import { runNetwork } from "./network/network.ts";
 import { runPowerCuts } from "./power/power.ts";
+import { describeUnpacking, usableUnpackings } from "./lib/unpacking.ts";
 import { makeScenes } from "./steps/scenes.ts";
 
 export const PARTS = ["network", "kill", "power", "disk"] as const;
 
 /** Of the images that operations are cut off with, compressed. */
-const SCENE_BYTES = 3_000_000;
+const SCENE_BYTES = { full: 3_000_000, quick: 600_000 };
 
 export interface PartsOptions {
   readonly parts: readonly string[];
@@ -27,29 +28,33 @@ export interface PartsOptions {
 export async function runParts(options: PartsOptions): Promise<readonly string[]> {
   const { parts, quick, log = () => {} } = options;
   const failures: string[] = [];
+  const unpackings = await usableUnpackings(join(options.dir, "probe"));
+  log(`unpacked by ${unpackings.map(describeUnpacking).join("; ")}`);
+  // On small disks there is no room for a copy of everything for each layer.
+  const small = unpackings.filter(({ snapshotter }) => snapshotter !== "copy");
   if (parts.includes("network")) {
     const amount = quick
-      ? { every: 70, random: { small: 4, ranges: 0, large: 0 } }
+      ? { every: 130, random: { small: 3, ranges: 0, large: 0 } }
       : { random: { small: 440, ranges: 50, large: 12 } };
-    const result = await runNetwork({ ...options, ...amount, name: "network" });
+    const result = await runNetwork({ ...options, ...amount, unpackings, name: "network" });
     log(`\nnetwork (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
   if (parts.every((part) => part === "network")) return failures;
   await using registry = await startRegistry({ dir: join(options.dir, "scenes-registry") });
-  const scenes = await makeScenes(options.dir, registry.host, SCENE_BYTES, options.seed);
+  const scenes = await makeScenes(options.dir, registry.host, SCENE_BYTES[quick ? "quick" : "full"], options.seed);
   if (parts.includes("kill")) {
-    const result = await runKills({ ...options, scenes, cases: quick ? 2 : 210, name: "kill" });
+    const result = await runKills({ ...options, scenes, unpackings, cases: quick ? 2 : 432, name: "kill" });
     log(`\nkill -9 (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
   if (parts.includes("power")) {
-    const result = await runPowerCuts({ ...options, scenes, cases: quick ? 2 : 240, name: "power" });
+    const result = await runPowerCuts({ ...options, scenes, unpackings: small, cases: quick ? 1 : 384, name: "power" });
     log(`\npower cuts (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
   if (parts.includes("disk")) {
-    const result = await runFullDisks({ ...options, scenes, cases: quick ? 2 : 140, name: "disk" });
+    const result = await runFullDisks({ ...options, scenes, unpackings: small, cases: quick ? 1 : 270, name: "disk" });
     log(`\nfull disks (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }

@@ -6,6 +6,7 @@ import { pushTag } from "./push-tag.ts";
 import type { Rng } from "../kit/images/rng.ts";
 import { startVarve } from "../kit/peers/varve.ts";
 import type { PublishedImage } from "../faults/lib/published-image.ts";
+import { flagsOf, type Unpacking } from "../faults/lib/unpacking.ts";
 import { Model } from "./model.ts";
 
 export interface WorkerOptions {
@@ -15,6 +16,8 @@ export interface WorkerOptions {
   readonly root: string;
   readonly home: string;
   readonly images: readonly PublishedImage[];
+  /** How its pulls unpack. */
+  readonly unpacking: Unpacking;
   readonly rng: Rng;
   /** Part of the commands that are killed. */
   readonly killing: number;
@@ -68,6 +71,15 @@ export class Worker {
     return this.#look();
   }
 
+  get unpacking(): Unpacking {
+    return this.#options.unpacking;
+  }
+
+  /** The images that have one of its names, as far as it knows. */
+  held(): PublishedImage[] {
+    return this.model.names().flatMap((name) => this.model.of(name)[0] ?? []);
+  }
+
   #own(rows: readonly { readonly name: string; readonly digest: string }[]): Map<string, string> {
     const { host, owner } = this.#options;
     const own = rows.filter(({ name }) => name.startsWith(`${host}/${owner}/`));
@@ -76,7 +88,7 @@ export class Worker {
 
   async #pull(): Promise<void> {
     const image = this.#options.rng.pick(this.#options.images);
-    await this.#changing(["pull", this.#nameOf(image)], this.#nameOf(image), image);
+    await this.#changing(this.#pullOf(this.#nameOf(image)), this.#nameOf(image), image);
   }
 
   /** A tag that is moved before it is pulled. */
@@ -85,7 +97,11 @@ export class Worker {
     const image = rng.pick(images);
     const name = `${host}/${owner}/app0:${ROLLING}`;
     await pushTag(host, `${owner}/app0`, ROLLING, image);
-    await this.#changing(["pull", name], name, image);
+    await this.#changing(this.#pullOf(name), name, image);
+  }
+
+  #pullOf(name: string): string[] {
+    return ["pull", name, ...flagsOf(this.#options.unpacking)];
   }
 
   async #remove(): Promise<void> {

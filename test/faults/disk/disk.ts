@@ -10,22 +10,28 @@ import { tempDir } from "../../kit/temp-dir.ts";
 import type { Case, CampaignOptions, CampaignResult } from "../lib/campaign.ts";
 import { runCampaign } from "../lib/campaign.ts";
 import { counts, megabytes, table } from "../lib/table.ts";
+import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
 import { checkAftermath, type Aftermath } from "../steps/aftermath.ts";
-import { OPERATIONS, type Operation } from "../steps/operations.ts";
+import { OPERATIONS, takeTurns, type Operation } from "../steps/operations.ts";
+import { drawMoment, type StepCounts } from "../steps/plan.ts";
 import { runOperation, type Place } from "../steps/run-operation.ts";
 import type { Scenes } from "../steps/scenes.ts";
 
 export interface DiskOptions extends CampaignOptions {
   readonly scenes: Scenes;
+  readonly unpackings: readonly Unpacking[];
   readonly cases: number;
 }
 
 interface Row extends Aftermath {
   readonly operation: Operation;
+  readonly unpacking: Unpacking;
   readonly error: string;
 }
 
-const SIZE = "48m";
+const SIZE = "64m";
+/** Part of the cases in which snapshots are mounted and compared. */
+const MOUNTING = 0.4;
 
 export async function runFullDisks(options: DiskOptions): Promise<CampaignResult<Row> & { readonly report: string }> {
   const { scenes, seed, log = () => {} } = options;
@@ -34,39 +40,55 @@ export async function runFullDisks(options: DiskOptions): Promise<CampaignResult
     return { outcomes: [], failures: [], seconds: 0, report: "" };
   }
   const rng = createRng(seed);
-  const steps = new Map<Operation, number>();
-  const cases: Case<Row>[] = [];
-  for (let id = 0; id < options.cases; id++) {
-    const operation = OPERATIONS[id % OPERATIONS.length]!;
+  const steps = new Map<string, StepCounts>();
+  const turns = takeTurns(OPERATIONS, options.unpackings, seed, options.cases);
+  const cases: Case<Row>[] = turns.map(({ operation, unpacking }, id) => {
     const own = rng.fork();
-    cases.push({ id, title: operation.title, run: () => fillOnce(scenes, operation, steps, own) });
-  }
+    const title = `${operation.title}, ${describeUnpacking(unpacking)}`;
+    const run = async (): Promise<Row> => {
+      const count = steps.get(title) ?? (await countSteps(scenes, operation, unpacking));
+      steps.set(title, count);
+      return fillOnce(scenes, operation, unpacking, count, own);
+    };
+    return { id, title, run };
+  });
   const result = await runCampaign(cases, options);
   return { ...result, report: reportOf(result.outcomes) };
 }
 
-async function fillOnce(scenes: Scenes, operation: Operation, steps: Map<Operation, number>, rng: Rng): Promise<Row> {
-  const count = steps.get(operation) ?? (await countSteps(scenes, operation));
-  steps.set(operation, count);
+async function fillOnce(
+  scenes: Scenes,
+  operation: Operation,
+  unpacking: Unpacking,
+  count: StepCounts,
+  rng: Rng,
+): Promise<Row> {
   await using dir = await tempDir("varve-full-");
   using _mounted = mount(dir.path);
-  const place = await prepare(scenes, operation, dir.path);
+  const place = await prepare(scenes, operation, unpacking, dir.path);
   const ballast = join(dir.path, "disk", "ballast");
   const slack = rng.pick([0, 0, 4096, 50_000, 500_000]);
-  const moment = { at: rng.between(1, count), act: { kind: "fill", ballast, slack } } as const;
-  const { code, error, said } = await runOperation(scenes, operation, place, moment);
-  if (code !== 0 && (code !== 1 || error !== "NO_SPACE")) {
-    throw new Error(`${operation.title} ended with ${code} ${error ?? ""} at step ${moment.at} of ${count}: ${said}`);
+  const moment = drawMoment(count, rng, { kind: "fill", ballast, slack });
+  const mounting = rng.chance(MOUNTING);
+  const { code, error, said } = await runOperation(scenes, operation, unpacking, place, moment);
+  const where = `${moment.of} ${moment.at} of ${count[moment.of]}`;
+  if (code !== 0 && (code !== 1 || (error !== "NO_SPACE" && !said.includes("NO_SPACE")))) {
+    throw new Error(`${operation.title} ended with ${code} ${error ?? ""} at ${where}: ${said}`);
   }
   await rm(ballast, { force: true });
   await rm(join(place.dir, "tree"), { recursive: true, force: true });
-  return { ...(await checkAftermath(scenes, operation, place.root)), operation, error: error ?? "-" };
+  const scene = { scenes, operation, unpacking, mounting };
+  const aftermath = await checkAftermath(scene, place.root).catch((thrown: unknown) => {
+    throw new Error(`full at ${where}: ${(thrown as Error).message}`, { cause: thrown });
+  });
+  return { ...aftermath, operation, unpacking, error: error ?? "-" };
 }
 
-async function countSteps(scenes: Scenes, operation: Operation): Promise<number> {
+async function countSteps(scenes: Scenes, operation: Operation, unpacking: Unpacking): Promise<StepCounts> {
   await using dir = await tempDir("varve-full-");
   using _mounted = mount(dir.path);
-  const { steps, said } = await runOperation(scenes, operation, await prepare(scenes, operation, dir.path));
+  const place = await prepare(scenes, operation, unpacking, dir.path);
+  const { steps, said } = await runOperation(scenes, operation, unpacking, place);
   if (steps === undefined) throw new Error(`${operation.title} fails undisturbed: ${said}`);
   return steps;
 }
@@ -77,10 +99,10 @@ function mount(dir: string): Disposable {
   return mounted;
 }
 
-async function prepare(scenes: Scenes, operation: Operation, dir: string): Promise<Place> {
+async function prepare(scenes: Scenes, operation: Operation, { snapshotter }: Unpacking, dir: string): Promise<Place> {
   const disk = join(dir, "disk");
   await mkdir(disk, { recursive: true });
-  await scenes.copy(operation.store, join(disk, "store"));
+  await scenes.copy(operation.store, snapshotter, join(disk, "store"));
   return { dir: disk, root: join(disk, "store"), outside: scenes.home };
 }
 
@@ -88,6 +110,7 @@ function reportOf(rows: readonly Row[]): string {
   const head = [
     "full disk",
     "runs",
+    "unpacked by",
     "ended in",
     "effect there",
     "fetched MB after",
@@ -100,6 +123,7 @@ function reportOf(rows: readonly Row[]): string {
     return [
       operation.title,
       own.length,
+      counts(own.map(({ unpacking }) => unpacking.snapshotter)),
       counts(own.map(({ error }) => (error === "-" ? "success" : error))),
       own.filter(({ done }) => done).length,
       megabytes(sum(({ fetched }) => fetched)),

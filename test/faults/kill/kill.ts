@@ -1,8 +1,7 @@
 /**
- * Part two: `kill -9` at random moments of pulls, unpacks, collections, removals and tags. A moment is a step of the work, drawn from as
- * many as an undisturbed run takes; of unpacks, whose work is native calls, a number of files, drawn from as many as one makes.
+ * Part two: `kill -9` at random moments of pulls, unpacks, collections, removals, tags and commits. A moment is a step of the work, drawn
+ * from as many as an undisturbed run takes.
  */
-import { existsSync, readdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createRng, type Rng } from "../../kit/images/rng.ts";
@@ -10,77 +9,80 @@ import { runVarve } from "../../kit/peers/varve.ts";
 import type { Case, CampaignOptions, CampaignResult } from "../lib/campaign.ts";
 import { runCampaign } from "../lib/campaign.ts";
 import { counts, megabytes, table } from "../lib/table.ts";
+import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
 import { checkAftermath, type Aftermath } from "../steps/aftermath.ts";
-import { OPERATIONS, type Operation } from "../steps/operations.ts";
-import { killOperation, runOperation, type Place } from "../steps/run-operation.ts";
+import { OPERATIONS, takeTurns, type Operation } from "../steps/operations.ts";
+import { drawMoment, type StepCounts } from "../steps/plan.ts";
+import { runOperation, type Place } from "../steps/run-operation.ts";
 import { referenceOf } from "../steps/scenes.ts";
 import type { Scenes } from "../steps/scenes.ts";
 import { tempDir } from "../../kit/temp-dir.ts";
 
 export interface KillOptions extends CampaignOptions {
   readonly scenes: Scenes;
+  readonly unpackings: readonly Unpacking[];
   readonly cases: number;
 }
 
 interface Row extends Aftermath {
   readonly operation: Operation;
+  readonly unpacking: Unpacking;
   readonly killed: boolean;
 }
 
+/** Part of the cases in which snapshots are mounted and compared. */
+const MOUNTING = 0.4;
+
 export async function runKills(options: KillOptions): Promise<CampaignResult<Row> & { readonly report: string }> {
-  const { scenes, seed } = options;
+  const { scenes, seed, unpackings } = options;
   const rng = createRng(seed);
-  const undisturbed = new Map<Operation, Measure>();
-  const cases: Case<Row>[] = [];
-  for (let id = 0; id < options.cases; id++) {
-    const operation = OPERATIONS[id % OPERATIONS.length]!;
+  const undisturbed = new Map<string, StepCounts>();
+  const turns = takeTurns(OPERATIONS, unpackings, seed, options.cases);
+  const cases: Case<Row>[] = turns.map(({ operation, unpacking }, id) => {
     const own = rng.fork();
+    const title = `${operation.title}, ${describeUnpacking(unpacking)}`;
     const run = async (): Promise<Row> => {
-      const measured = undisturbed.get(operation) ?? (await measure(scenes, operation));
-      undisturbed.set(operation, measured);
-      return killOnce(scenes, operation, measured, own);
+      const steps = undisturbed.get(title) ?? (await measure(scenes, operation, unpacking));
+      undisturbed.set(title, steps);
+      return killOnce(scenes, operation, unpacking, steps, own);
     };
-    cases.push({ id, title: operation.title, run });
-  }
+    return { id, title, run };
+  });
   const result = await runCampaign(cases, options);
   return { ...result, report: reportOf(result.outcomes) };
 }
 
-interface Measure {
-  readonly steps: number;
-  /** Members of the unpacked tree. */
-  readonly files: number;
-}
-
 /** How long the operation is when nothing happens to it. */
-async function measure(scenes: Scenes, operation: Operation): Promise<Measure> {
+async function measure(scenes: Scenes, operation: Operation, unpacking: Unpacking): Promise<StepCounts> {
   await using dir = await tempDir("varve-kill-");
-  const place = await prepare(scenes, operation, dir.path);
-  const { code, steps, said } = await runOperation(scenes, operation, place);
+  const place = await prepare(scenes, operation, unpacking, dir.path);
+  const { code, steps, said } = await runOperation(scenes, operation, unpacking, place);
   if (code !== 0 || steps === undefined) throw new Error(`${operation.title} fails undisturbed: ${said}`);
-  return { steps, files: countFiles(join(dir.path, "tree")) };
+  return steps;
 }
 
-function countFiles(tree: string): number {
-  return existsSync(tree) ? readdirSync(tree, { recursive: true }).length : 0;
-}
-
-async function killOnce(scenes: Scenes, operation: Operation, { steps, files }: Measure, rng: Rng): Promise<Row> {
+async function killOnce(
+  scenes: Scenes,
+  operation: Operation,
+  unpacking: Unpacking,
+  steps: StepCounts,
+  rng: Rng,
+): Promise<Row> {
   await using dir = await tempDir("varve-kill-");
-  const place = await prepare(scenes, operation, dir.path);
-  let killed: boolean;
-  if (operation.command === "unpack") {
-    const enough = rng.between(0, files - 1);
-    const isFarEnough = (): boolean => countFiles(join(place.dir, "tree")) > enough;
-    ({ killed } = await killOperation(scenes, operation, place, isFarEnough));
-    await mustUnpack(scenes, place);
-  } else {
-    const act = { kind: "kill", tear: rng.int(1000) / 1000 } as const;
-    const { code, said } = await runOperation(scenes, operation, place, { at: rng.between(1, steps), act });
-    killed = code === 137;
-    if (!killed && code !== 0) throw new Error(`${operation.title} ended with ${code}: ${said}`);
-  }
-  return { ...(await checkAftermath(scenes, operation, place.root)), operation, killed };
+  const place = await prepare(scenes, operation, unpacking, dir.path);
+  const moment = drawMoment(steps, rng, { kind: "kill", tear: rng.int(1000) / 1000 });
+  const mounting = rng.chance(MOUNTING);
+  const { code, said } = await runOperation(scenes, operation, unpacking, place, moment);
+  const killed = code === 137;
+  const where = `${moment.of} ${moment.at} of ${steps[moment.of]}`;
+  if (!killed && code !== 0) throw new Error(`${operation.title} ended with ${code} at ${where}: ${said}`);
+  if (operation.command === "unpack") await mustUnpack(scenes, place);
+  const aftermath = await checkAftermath({ scenes, operation, unpacking, mounting }, place.root).catch(
+    (error: unknown) => {
+      throw new Error(`killed at ${where}: ${(error as Error).message}`, { cause: error });
+    },
+  );
+  return { ...aftermath, operation, unpacking, killed };
 }
 
 /** What a killed unpack left is for the user to remove; then the same command does it. */
@@ -91,20 +93,30 @@ async function mustUnpack(scenes: Scenes, { dir, root }: Place): Promise<void> {
   if (code !== 0) throw new Error(`the unpack after it ended with ${code}: ${stderr}`);
 }
 
-async function prepare(scenes: Scenes, operation: Operation, dir: string): Promise<Place> {
+async function prepare(scenes: Scenes, operation: Operation, { snapshotter }: Unpacking, dir: string): Promise<Place> {
   const root = join(dir, "store");
-  await scenes.copy(operation.store, root);
+  await scenes.copy(operation.store, snapshotter, root);
   return { dir, root, outside: scenes.home };
 }
 
 function reportOf(rows: readonly Row[]): string {
-  const head = ["killed", "runs", "died", "effect there", "fetched MB after", "resumed MB", "fsck before mending"];
+  const head = [
+    "killed",
+    "runs",
+    "unpacked by",
+    "died",
+    "effect there",
+    "fetched MB after",
+    "resumed MB",
+    "fsck before",
+  ];
   const lines = OPERATIONS.map((operation) => {
     const own = rows.filter((row) => row.operation === operation);
     const sum = (value: (row: Row) => number): number => own.reduce((total, row) => total + value(row), 0);
     return [
       operation.title,
       own.length,
+      counts(own.map(({ unpacking }) => unpacking.snapshotter)),
       own.filter(({ killed }) => killed).length,
       own.filter(({ done }) => done).length,
       megabytes(sum(({ fetched }) => fetched)),

@@ -4,13 +4,21 @@ import type { TransferContext } from "../../../src/transfer/context.ts";
 import type { PullResult } from "../../../src/transfer/pull-result.ts";
 import { storeFaults } from "../../e2e/store-health.ts";
 import type { PublishedImage } from "./published-image.ts";
+import { committedNames, snapshotFaults, type ExpectedTrees } from "./snapshot-faults.ts";
+
+export interface ImageJudging {
+  /** Whether what it is unpacked into is mounted and compared entry by entry. Default false. */
+  readonly mounting?: boolean;
+}
 
 /** What is wrong, in words; empty when all is right. */
 export async function imageFaults(
   context: TransferContext,
   image: PublishedImage,
   result: PullResult,
+  { mounting = false }: ImageJudging = {},
 ): Promise<string[]> {
+  const { store, snapshotter } = context;
   const faults: string[] = [];
   const differs = (what: string, is: unknown, should: unknown): void => {
     if (is !== should) faults.push(`${what} is ${String(is)}, not ${String(should)}`);
@@ -20,15 +28,21 @@ export async function imageFaults(
   differs("layers", result.layers.length, image.layers.length);
   for (const [index, { digest, diffId }] of image.layers.entries()) {
     differs(`layer ${index}`, result.layers[index]?.digest, digest);
-    differs(`DiffID ${index}`, (await context.store.layers.get(digest))?.diffId, diffId);
+    differs(`DiffID ${index}`, (await store.layers.get(digest))?.diffId, diffId);
   }
-  return [...faults, ...(await soundnessFaults(context))];
+  if (snapshotter !== undefined && snapshotter.choice !== "none") {
+    const names = new Set(await committedNames(store, result.snapshotter ?? ""));
+    for (const [index, name] of image.chain.entries())
+      if (!names.has(name)) faults.push(`layer ${index} is not unpacked`);
+  }
+  return [...faults, ...(await soundnessFaults(context, mounting ? image.trees : undefined))];
 }
 
-/** What is wrong with the store whatever it should hold. */
-export async function soundnessFaults(context: TransferContext): Promise<string[]> {
+/** What is wrong with the store whatever it should hold. @param trees of snapshots that are compared where they are there */
+export async function soundnessFaults(context: TransferContext, trees?: ExpectedTrees): Promise<string[]> {
   const findings = (await errorsOf(context)).map(({ kind, message }) => `fsck: ${kind}: ${message}`);
-  return [...findings, ...(await storeFaults(context.store.root))];
+  const { store } = context;
+  return [...findings, ...(await storeFaults(store.root)), ...(await snapshotFaults(store, trees))];
 }
 
 /** What `fsck` finds besides leftovers. */

@@ -1,8 +1,12 @@
 /** An image in a registry, without the bytes that it was made of: what a pull has to end in. */
+import { chainIds } from "../../../src/oci/chain-id.ts";
 import type { Descriptor } from "../../../src/oci/descriptor.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
 import type { KitImage } from "../../kit/images/build-image.ts";
 import { pushImage } from "../../kit/images/push-image.ts";
+import { expectedTree } from "../../kit/trees/expected-tree.ts";
+import type { TreeEntry } from "../../kit/trees/read-tree.ts";
+import type { TreeNode } from "../../kit/trees/tree-node.ts";
 
 export interface PublishedImage {
   /** Repository and tag. */
@@ -13,12 +17,25 @@ export interface PublishedImage {
   readonly layers: readonly (Descriptor & { readonly diffId: Digest })[];
   /** Bytes of everything that a first pull has to fetch. */
   readonly bytes: number;
+  /** Names of its layers as snapshots, from the lowest. */
+  readonly chain: readonly Digest[];
+  /** What each of them has to show, where its members are known. */
+  readonly trees: ReadonlyMap<Digest, readonly TreeEntry[]>;
 }
 
-export async function publish(host: string, name: string, tag: string, image: KitImage): Promise<PublishedImage> {
+/** @param members of the layers, each of which says all directories that no lower one has. Default: nobody looks into its trees */
+export async function publish(
+  host: string,
+  name: string,
+  tag: string,
+  image: KitImage,
+  members: readonly (readonly TreeNode[])[] = [],
+): Promise<PublishedImage> {
   await pushImage(host, name, tag, image);
   const layers = image.layers.map(({ descriptor, diffId }) => ({ ...descriptor, diffId }));
   const layerBytes = layers.reduce((sum, { size }) => sum + size, 0);
   const bytes = layerBytes + image.config.bytes.length + image.bytes.length;
-  return { name, tag, digest: image.digest, config: image.config.digest, layers, bytes };
+  const chain = chainIds(layers.map(({ diffId }) => diffId));
+  const trees = new Map(members.map((_, index) => [chain[index]!, expectedTree(members.slice(0, index + 1))]));
+  return { name, tag, digest: image.digest, config: image.config.digest, layers, bytes, chain, trees };
 }

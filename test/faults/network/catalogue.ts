@@ -11,7 +11,7 @@ export interface FaultKind {
   readonly make: (size: number, at: number) => readonly Fault[];
   /** So many may strike the same body, one after the other, and the image arrives all the same. Infinity when each lets bytes through. */
   readonly survives: number;
-  /** The same for a document, which is never gone on with, and is asked for no more when it is not what it should be. */
+  /** The same for a document, which is never gone on with, and is asked for once more when it is not what it should be. */
   readonly ofDocument: number;
   /** Whether bytes get through each time is up to the kernel. */
   readonly byLuck?: true;
@@ -30,7 +30,7 @@ const body = (
   make: FaultKind["make"],
   survives: number,
   codes: readonly ErrorCode[] = NETWORK,
-  ofDocument = codes === NETWORK ? RETRIES : 0,
+  ofDocument = codes === NETWORK ? RETRIES : 1,
 ): FaultKind => ({ name, ofBody: true, make, survives, codes, ofDocument });
 
 const answer = (name: string, fault: Fault, survives: number, codes: readonly ErrorCode[]): FaultKind => ({
@@ -71,7 +71,7 @@ export const FAULT_KINDS: readonly FaultKind[] = [
     () => [{ kind: "append", bytes: 1000 }, { kind: "chunked" }],
     Infinity,
     WRONG,
-    0,
+    1,
   ),
   body("is slow", () => [{ kind: "slow", bytesPerSecond: 50_000_000 }], Infinity, [], Infinity),
   answer("comes late", { kind: "latency", ms: 30 }, Infinity, []),

@@ -7,6 +7,7 @@ import { runCampaign } from "../lib/campaign.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage } from "../lib/real-image.ts";
 import { counts, megabytes, table } from "../lib/table.ts";
+import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
 import { randomSchedule } from "./random.ts";
 import { runSchedule, type ScheduleOutcome } from "./run-schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -19,6 +20,7 @@ export interface NetworkOptions extends CampaignOptions {
   readonly largeBytes: number;
   /** Every so many of the scripted schedules only. Default 1: all. */
   readonly every?: number;
+  readonly unpackings: readonly Unpacking[];
   readonly random: { readonly small: number; readonly ranges: number; readonly large: number };
 }
 
@@ -27,13 +29,16 @@ const SMALL_BYTES = 5_000_000;
 const RANGED_BYTES = 100_000_000;
 /** Every so many of the schedules for ranges are run on the large image as well. */
 const LARGE_EVERY = 3;
+/** Every so many of the pulls are mounted and compared entry by entry. */
+const MOUNTING_EVERY = 3;
 
 interface Row extends ScheduleOutcome {
   readonly kind: string;
+  readonly unpacking: Unpacking;
 }
 
 export async function runNetwork(options: NetworkOptions): Promise<CampaignResult<Row> & { readonly report: string }> {
-  const { dir, largeBytes, seed, random, every = 1, log = () => {} } = options;
+  const { dir, largeBytes, seed, random, unpackings, every = 1, log = () => {} } = options;
   await using registry = await startRegistry({ dir: join(dir, "registry") });
   const small = await make("small", { seed: seed + 1, bytes: SMALL_BYTES });
   const ranged =
@@ -41,15 +46,21 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
   const large = random.large > 0 ? await make("large", { seed: seed + 3, bytes: largeBytes }) : small;
 
   async function make(name: string, shape: Parameters<typeof buildRealImage>[0]): Promise<PublishedImage> {
-    const image = await publish(registry.host, `real/${name}`, "1", await buildRealImage(shape));
+    const built = await buildRealImage(shape);
+    const image = await publish(registry.host, `real/${name}`, "1", built, built.members);
     log(`${name} image: ${image.layers.length} layers, ${megabytes(image.bytes)} MB`);
     return image;
   }
 
   const cases: Case<Row>[] = [];
   const add = (kind: string, schedule: Schedule): void => {
-    const run = async (): Promise<Row> => ({ ...(await runSchedule(schedule, registry.host)), kind });
-    cases.push({ id: cases.length, title: `${kind}: ${schedule.title}`, run });
+    const id = cases.length;
+    const unpacking = unpackings[(id + seed) % unpackings.length]!;
+    const mounting = id % MOUNTING_EVERY === 0;
+    const run = async (): Promise<Row> => {
+      return { ...(await runSchedule(schedule, registry.host, { unpacking, mounting })), kind, unpacking };
+    };
+    cases.push({ id, title: `${kind}: ${schedule.title}; ${describeUnpacking(unpacking)}`, run });
   };
   const addRandom = (kind: string, image: PublishedImage, count: number, rng = createRng(seed)): void => {
     for (let number = 0; number < count; number++) add(kind, randomSchedule(image, rng.int(2 ** 31)));
@@ -81,7 +92,8 @@ function reportOf(outcomes: readonly Row[]): string {
   );
   const errors = counts(outcomes.flatMap(({ code }) => code ?? []));
   const faults = counts(outcomes.flatMap(({ strikes }) => strikes));
-  return `${table(head, rows)}\nerrors: ${errors}\nfaults: ${faults}`;
+  const by = counts(outcomes.map(({ unpacking }) => describeUnpacking(unpacking)));
+  return `${table(head, rows)}\nerrors: ${errors}\nfaults: ${faults}\nunpacked by: ${by}`;
 }
 
 function rowOf(name: string, rows: readonly Row[]): (string | number)[] {

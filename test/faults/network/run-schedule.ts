@@ -19,6 +19,7 @@ import { fakeClock } from "../../kit/http/fake-clock.ts";
 import { NO_HOME } from "../../kit/http/test-client.ts";
 import { tempDir } from "../../kit/temp-dir.ts";
 import { imageFaults, soundnessFaults } from "../lib/judge.ts";
+import type { Unpacking } from "../lib/unpacking.ts";
 import { mayCost, type Schedule } from "./schedule.ts";
 
 /** The store's: bytes between two checkpoints. */
@@ -37,11 +38,21 @@ export interface ScheduleOutcome {
   readonly imageBytes: number;
 }
 
-export async function runSchedule(schedule: Schedule, registryHost: string): Promise<ScheduleOutcome> {
+export interface ScheduleOptions {
+  readonly unpacking: Unpacking;
+  /** Whether what it was unpacked into is mounted and compared entry by entry. */
+  readonly mounting: boolean;
+}
+
+export async function runSchedule(
+  schedule: Schedule,
+  registryHost: string,
+  options: ScheduleOptions,
+): Promise<ScheduleOutcome> {
   await using dir = await tempDir("varve-schedule-");
   const { rules, seed, image } = schedule;
   await using proxy = await startFaultProxy({ target: registryHost, rules, seed });
-  const trial = new Trial(schedule, proxy, join(dir.path, "store"));
+  const trial = new Trial(schedule, options, proxy, join(dir.path, "store"));
   try {
     return await trial.run();
   } catch (error) {
@@ -52,13 +63,15 @@ export async function runSchedule(schedule: Schedule, registryHost: string): Pro
 
 class Trial {
   readonly #schedule: Schedule;
+  readonly #options: ScheduleOptions;
   readonly #proxy: FaultProxy;
   readonly #root: string;
   readonly #reported = new Map<string, number>();
   result: PullResult | undefined;
 
-  constructor(schedule: Schedule, proxy: FaultProxy, root: string) {
+  constructor(schedule: Schedule, options: ScheduleOptions, proxy: FaultProxy, root: string) {
     this.#schedule = schedule;
+    this.#options = options;
     this.#proxy = proxy;
     this.#root = root;
   }
@@ -87,11 +100,11 @@ class Trial {
     try {
       const result = await pull(varve, `${this.#proxy.host}/${image.name}:${image.tag}`, { concurrency });
       this.result = result;
-      mustBeNothing(await imageFaults(varve, image, result));
+      mustBeNothing(await imageFaults(varve, image, result, this.#options));
       return undefined;
     } catch (error) {
       if (!isVarveError(error)) throw error;
-      mustBeNothing(await soundnessFaults(varve));
+      mustBeNothing(await soundnessFaults(varve, this.#options.mounting ? image.trees : undefined));
       return error.code;
     }
   }
@@ -139,6 +152,8 @@ class Trial {
     return openVarve({
       root: this.#root,
       threads: this.#schedule.threads,
+      snapshotter: this.#options.unpacking.snapshotter,
+      unpackJobs: this.#options.unpacking.jobs,
       store: { sync: this.#schedule.threads > 0 },
       registry: {
         registriesConf: false,

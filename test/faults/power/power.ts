@@ -9,8 +9,10 @@ import { runOk } from "../../kit/peers/run.ts";
 import type { Case, CampaignOptions, CampaignResult } from "../lib/campaign.ts";
 import { runCampaign } from "../lib/campaign.ts";
 import { counts, megabytes, table } from "../lib/table.ts";
+import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
 import { checkAftermath, type Aftermath } from "../steps/aftermath.ts";
-import { OPERATIONS, type Operation } from "../steps/operations.ts";
+import { OPERATIONS, takeTurns, type Operation } from "../steps/operations.ts";
+import { drawMoment, type StepCounts } from "../steps/plan.ts";
 import { powerCut } from "../steps/power-cut.ts";
 import { runOperation, type Place } from "../steps/run-operation.ts";
 import type { Scenes } from "../steps/scenes.ts";
@@ -19,11 +21,13 @@ import { FILE_SYSTEMS, makeFileSystem, missingFor, mountImage, type FileSystemKi
 export interface PowerOptions extends CampaignOptions {
   readonly dir: string;
   readonly scenes: Scenes;
+  readonly unpackings: readonly Unpacking[];
   readonly cases: number;
 }
 
 interface Row extends Aftermath {
   readonly operation: Operation;
+  readonly unpacking: Unpacking;
   readonly kind: FileSystemKind;
   readonly cut: "during" | "after";
 }
@@ -31,6 +35,8 @@ interface Row extends Aftermath {
 /** Unpacks write no store; their trees are synced as a whole or not at all. */
 const CUT = OPERATIONS.filter(({ command }) => command !== "unpack");
 const AFTER_EVERY = 7;
+/** Part of the cases in which snapshots are mounted and compared. */
+const MOUNTING = 0.4;
 
 export async function runPowerCuts(options: PowerOptions): Promise<CampaignResult<Row> & { readonly report: string }> {
   const { seed, log = () => {} } = options;
@@ -41,75 +47,79 @@ export async function runPowerCuts(options: PowerOptions): Promise<CampaignResul
   });
   const rng = createRng(seed);
   const lab = new Lab(options);
-  const cases: Case<Row>[] = [];
-  for (let id = 0; id < options.cases && kinds.length > 0; id++) {
-    const operation = CUT[id % CUT.length]!;
+  const turns = takeTurns(CUT, options.unpackings, seed, kinds.length === 0 ? 0 : options.cases);
+  const cases: Case<Row>[] = turns.map(({ operation, unpacking }, id) => {
     const kind = kinds[Math.floor(id / CUT.length) % kinds.length]!;
     const own = rng.fork();
     const cut = id % AFTER_EVERY === AFTER_EVERY - 1 ? "after" : "during";
-    cases.push({
-      id,
-      title: `${operation.title} on ${kind.name}, ${cut}`,
-      run: () => lab.cut(operation, kind, cut, own),
-    });
-  }
+    const title = `${operation.title}, ${describeUnpacking(unpacking)}, on ${kind.name}, ${cut}`;
+    return { id, title, run: () => lab.cut({ operation, unpacking, kind, cut }, own) };
+  });
   const result = await runCampaign(cases, options);
   return { ...result, report: reportOf(result.outcomes) };
 }
+
+type Trial = Pick<Row, "operation" | "unpacking" | "kind" | "cut">;
 
 class Lab {
   readonly #scenes: Scenes;
   readonly #dir: string;
   readonly #templates = new Map<string, Promise<string>>();
-  readonly #steps = new Map<Operation, number>();
+  readonly #steps = new Map<string, StepCounts>();
 
   constructor({ scenes, dir }: PowerOptions) {
     this.#scenes = scenes;
     this.#dir = join(dir, "power");
   }
 
-  async cut(operation: Operation, kind: FileSystemKind, cut: Row["cut"], rng: Rng): Promise<Row> {
+  async cut(trial: Trial, rng: Rng): Promise<Row> {
+    const { operation, unpacking, kind, cut } = trial;
     const image = join(this.#dir, "case.img");
-    await runOk("cp", ["--sparse=always", await this.#template(operation, kind), image]);
+    await runOk("cp", ["--sparse=always", await this.#template(trial), image]);
     try {
-      const steps = await this.#stepsOf(operation, kind);
-      await this.#losePower(operation, kind, image, cut, steps, rng);
+      const steps = await this.#stepsOf(trial);
+      const mounting = rng.chance(MOUNTING);
+      const where = await this.#losePower(trial, image, steps, rng);
       await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
-      const aftermath = await checkAftermath(this.#scenes, operation, join(mounted.path, "store"));
+      const scene = { scenes: this.#scenes, operation, unpacking, mounting };
+      const aftermath = await checkAftermath(scene, join(mounted.path, "store")).catch((error: unknown) => {
+        throw new Error(`cut at ${where}: ${(error as Error).message}`, { cause: error });
+      });
       if (cut === "after") mustBeThere(operation, aftermath);
-      return { ...aftermath, operation, kind, cut };
+      return { ...aftermath, ...trial };
     } finally {
       await rm(image, { force: true });
     }
   }
 
+  /** @returns where, for messages */
   async #losePower(
-    operation: Operation,
-    kind: FileSystemKind,
+    { operation, unpacking, kind, cut }: Trial,
     image: string,
-    cut: Row["cut"],
-    steps: number,
+    steps: StepCounts,
     rng: Rng,
-  ): Promise<void> {
+  ): Promise<string> {
     await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
     const logFlush = rng.chance(0.3);
     const act = { kind: "power", path: mounted.path, logFlush } as const;
-    const moment = cut === "during" ? { at: rng.between(1, steps), act } : undefined;
-    const { code, said } = await runOperation(this.#scenes, operation, this.#placeIn(mounted.path), moment);
+    const moment = cut === "during" ? drawMoment(steps, rng, act) : undefined;
+    const place = this.#placeIn(mounted.path);
+    const { code, said } = await runOperation(this.#scenes, operation, unpacking, place, moment);
     // Not every run takes as many steps; one that was over before lost nothing.
     if (code !== 137 && code !== 0) throw new Error(`${operation.title} ended with ${code}: ${said}`);
     if (code === 0) powerCut(mounted.path, { logFlush: false });
+    return code === 0 ? "the end" : `${moment?.of} ${moment?.at}, ${logFlush ? "names kept" : "nothing kept"}`;
   }
 
   /** A file system with the operation's store on it, cleanly unmounted. */
-  #template({ store }: Operation, kind: FileSystemKind): Promise<string> {
-    const key = `${store}-${FILE_SYSTEMS.indexOf(kind)}`;
+  #template({ operation: { store }, unpacking: { snapshotter }, kind }: Trial): Promise<string> {
+    const key = `${store}-${snapshotter}-${FILE_SYSTEMS.indexOf(kind)}`;
     const make = async (): Promise<string> => {
       await mkdir(this.#dir, { recursive: true });
       const image = join(this.#dir, `${key}.img`);
       await makeFileSystem(kind, image);
       await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
-      await this.#scenes.copy(store, join(mounted.path, "store"));
+      await this.#scenes.copy(store, snapshotter, join(mounted.path, "store"));
       return image;
     };
     const made = this.#templates.get(key) ?? make();
@@ -117,15 +127,17 @@ class Lab {
     return made;
   }
 
-  async #stepsOf(operation: Operation, kind: FileSystemKind): Promise<number> {
-    const known = this.#steps.get(operation);
+  async #stepsOf(trial: Trial): Promise<StepCounts> {
+    const { operation, unpacking, kind } = trial;
+    const key = `${operation.title}, ${describeUnpacking(unpacking)}`;
+    const known = this.#steps.get(key);
     if (known !== undefined) return known;
     const image = join(this.#dir, "measure.img");
-    await runOk("cp", ["--sparse=always", await this.#template(operation, kind), image]);
+    await runOk("cp", ["--sparse=always", await this.#template(trial), image]);
     await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
-    const { steps, said } = await runOperation(this.#scenes, operation, this.#placeIn(mounted.path));
+    const { steps, said } = await runOperation(this.#scenes, operation, unpacking, this.#placeIn(mounted.path));
     if (steps === undefined) throw new Error(`${operation.title} fails undisturbed: ${said}`);
-    this.#steps.set(operation, steps);
+    this.#steps.set(key, steps);
     return steps;
   }
 
@@ -141,7 +153,15 @@ function mustBeThere({ title, command }: Operation, { done, found }: Aftermath):
 }
 
 function reportOf(rows: readonly Row[]): string {
-  const head = ["power lost", "runs", "effect there", "fetched MB after", "resumed MB", "fsck before mending"];
+  const head = [
+    "power lost",
+    "runs",
+    "unpacked by",
+    "effect there",
+    "fetched MB after",
+    "resumed MB",
+    "fsck before mending",
+  ];
   const groups = FILE_SYSTEMS.flatMap((kind) =>
     (["during", "after"] as const).flatMap((cut) => CUT.map((operation) => ({ kind, cut, operation }))),
   );
@@ -151,6 +171,7 @@ function reportOf(rows: readonly Row[]): string {
     const line = [
       `${kind.name}: ${cut} ${operation.title}`,
       own.length,
+      counts(own.map(({ unpacking }) => unpacking.snapshotter)),
       own.filter(({ done }) => done).length,
       megabytes(sum(({ fetched }) => fetched)),
       megabytes(sum(({ resumed }) => resumed)),

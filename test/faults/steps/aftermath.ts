@@ -1,13 +1,18 @@
 /**
  * What must hold of a store after anything happened to a process that was at work on it: its names are those from before or from
- * after, `fsck` finds nothing that the next pulls do not mend, these end in exactly the images, and nothing is left over in the end.
+ * after, what is said to be unpacked is whole, `fsck` finds nothing that the next pulls do not mend, these fetch only what is not here and
+ * end in exactly the images, and nothing is left over in the end.
  */
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { collectGarbage, pull, removeImages, type Digest } from "../../../src/index.ts";
+import { collectGarbage, pull, removeImages, type Digest, type Varve } from "../../../src/index.ts";
+import { openSnapshots } from "../../../src/transfer/snapshotter.ts";
 import { errorsOf, imageFaults, soundnessFaults } from "../lib/judge.ts";
+import { committedNames, snapshotFaults, snapshotLeftovers } from "../lib/snapshot-faults.ts";
+import type { Unpacking } from "../lib/unpacking.ts";
 import type { Operation } from "./operations.ts";
 import { openAt, referenceOf, type Scenes } from "./scenes.ts";
+import { OWN_NAME, removeWritten, writeSnapshot } from "./write-snapshot.ts";
 
 export interface Aftermath {
   /** Kinds of what `fsck` called errors before anything was mended. */
@@ -20,52 +25,95 @@ export interface Aftermath {
   readonly resumed: number;
 }
 
-export async function checkAftermath(scenes: Scenes, operation: Operation, root: string): Promise<Aftermath> {
-  const { found, done } = await lookAt(scenes, operation, root);
+export interface Scene {
+  readonly scenes: Scenes;
+  readonly operation: Operation;
+  readonly unpacking: Unpacking;
+  /** Whether what is unpacked is mounted and compared entry by entry. */
+  readonly mounting: boolean;
+}
+
+export async function checkAftermath(scene: Scene, root: string): Promise<Aftermath> {
+  const { scenes, operation, unpacking, mounting } = scene;
+  const { snapshotter } = unpacking;
+  const { found, done, missing } = await lookAt(scene, root);
   const faults: string[] = [];
   let [fetched, resumed] = [0, 0];
   {
-    await using varve = await openAt(root);
+    await using varve = await openAt(root, { snapshotter });
     for (const image of [scenes.first, scenes.second]) {
       const result = await pull(varve, referenceOf(scenes, image));
       fetched += result.bytes.network;
       resumed += result.resumedBytes;
-      faults.push(...(await imageFaults(varve, image, result)));
+      faults.push(...(await imageFaults(varve, image, result, { mounting })));
     }
+    if (operation.ofSnapshots === true) faults.push(...(await goOn(scene, varve)));
   }
-  faults.push(...(await leftovers(scenes, root)));
+  if (fetched > missing) faults.push(`${fetched} bytes were fetched, and ${missing} were missing`);
+  faults.push(...(await leftovers(scenes, root, unpacking)));
   if (faults.length > 0) throw new Error([...faults, `fsck found before: ${found.join(", ")}`].join("\n"));
   return { found, done, fetched, resumed };
 }
 
+interface Look extends Pick<Aftermath, "found" | "done"> {
+  /** Bytes of what the images need and the store has not whole. */
+  readonly missing: number;
+}
+
 /** Without changing anything, as `varve fsck` and `varve images` do. */
-async function lookAt(scenes: Scenes, operation: Operation, root: string): Promise<Pick<Aftermath, "found" | "done">> {
+async function lookAt({ scenes, operation, mounting }: Scene, root: string): Promise<Look> {
   await using varve = await openAt(root, { readOnly: true });
-  const found = (await errorsOf(varve)).map(({ kind }) => kind);
+  const { store } = varve;
+  const errors = await errorsOf(varve);
   // What is there is what its name says, and images that are named are whole, whatever else may have to be made again.
-  const bad = found.filter((kind) => !MENDED_BY_PULLS.has(kind));
-  if (bad.length > 0) throw new Error(`fsck finds ${bad.join(", ")}`);
-  const names = (await varve.store.images.list()).map(({ name }) => name).toSorted();
+  const bad = errors.filter(({ kind }) => !MENDED_BY_PULLS.has(kind));
+  if (bad.length > 0) throw new Error(`fsck finds ${bad.map(({ kind, message }) => `${kind}: ${message}`).join(", ")}`);
+  const faults = await snapshotFaults(store, mounting ? scenes.trees : undefined);
+  if (faults.length > 0) throw new Error(faults.join("\n"));
+  const names = (await store.images.list()).map(({ name }) => name).toSorted();
   const { before, after } = operation.names(scenes);
   const is = (wanted: readonly string[]): boolean => wanted.toSorted().join(" ") === names.join(" ");
   if (!is(before) && !is(after)) throw new Error(`the store has the images ${names.join(", ")}`);
-  return { found, done: is(after) };
+  const isThere = operation.ofSnapshots !== true || (await committedNames(store)).includes(OWN_NAME);
+  const missing = await missingBytes(varve, scenes);
+  return { found: errors.map(({ kind }) => kind), done: is(after) && isThere, missing };
+}
+
+async function missingBytes({ store }: Varve, { first, second }: Scenes): Promise<number> {
+  const held = new Set<Digest>();
+  for await (const { digest } of store.content.list()) held.add(digest);
+  const layers = new Map([...first.layers, ...second.layers].map(({ digest, size }) => [digest, size]));
+  const documents = [first, second].reduce((sum, { bytes }) => sum + bytes, 0) - sizeOf(first) - sizeOf(second);
+  return [...layers].reduce((sum, [digest, size]) => sum + (held.has(digest) ? 0 : size), documents);
+}
+
+function sizeOf({ layers }: Scenes["first"]): number {
+  return layers.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Who was cut off writing a snapshot begins anew, and gets there. */
+async function goOn({ scenes, unpacking, mounting }: Scene, varve: Varve): Promise<string[]> {
+  if (unpacking.snapshotter === "none") return [];
+  const snapshots = await openSnapshots(varve.store, unpacking.snapshotter);
+  await writeSnapshot(snapshots, scenes.first.chain.at(-1) ?? "");
+  return snapshotFaults(varve.store, mounting ? scenes.trees : undefined);
 }
 
 /** The metadata may be behind the content, never the other way round. */
 const MENDED_BY_PULLS: ReadonlySet<string> = new Set(["index", "layout", "layer-record"]);
 
 /** What is still there when everything was removed and collected; the killed process's lease must keep nothing. */
-async function leftovers(scenes: Scenes, root: string): Promise<string[]> {
-  await using varve = await openAt(root);
+async function leftovers(scenes: Scenes, root: string, { snapshotter }: Unpacking): Promise<string[]> {
+  await using varve = await openAt(root, { snapshotter });
   const { store } = varve;
+  const images = [scenes.first, scenes.second];
+  if (snapshotter !== "none") await removeWritten(await openSnapshots(store, snapshotter));
   await collectGarbage(varve, { partialsOlderThanMs: 0 });
   const faults = await soundnessFaults(varve);
-  const wanted = new Set<Digest>();
-  for (const { digest, config, layers } of [scenes.first, scenes.second]) {
-    for (const one of [digest, config, ...layers.map((layer) => layer.digest)]) wanted.add(one);
-  }
+  const wanted = new Set(images.flatMap(({ digest, config, layers }) => [digest, config, ...digestsOf(layers)]));
   for await (const { digest } of store.content.list()) if (!wanted.has(digest)) faults.push(`${digest} was left over`);
+  const chains = new Set<string>(images.flatMap(({ chain }) => chain));
+  for (const name of await committedNames(store)) if (!chains.has(name)) faults.push(`snapshot ${name} was left over`);
   await removeImages(
     varve,
     (await store.images.list()).map(({ name }) => name),
@@ -73,8 +121,14 @@ async function leftovers(scenes: Scenes, root: string): Promise<string[]> {
   for (const folder of ["blobs/sha256", "ingest"]) {
     for (const name of await readdir(join(store.root, folder))) faults.push(`${folder}/${name} was left over`);
   }
+  for await (const { kind, key } of store.snapshots.walk()) faults.push(`${kind} snapshot ${key} was left over`);
+  for (const path of snapshotLeftovers(root)) faults.push(`${path} was left over`);
   for (const name of await readdir(join(store.root, "locks"))) {
     if (!["store.lock", "index.lock"].includes(name)) faults.push(`locks/${name} was left over`);
   }
   return faults;
+}
+
+function digestsOf(layers: Scenes["first"]["layers"]): Digest[] {
+  return layers.map(({ digest }) => digest);
 }

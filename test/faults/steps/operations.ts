@@ -1,6 +1,8 @@
 /** The commands that are cut off, and what must be true of the store's names whenever that happens. */
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { PublishedImage } from "../lib/published-image.ts";
+import { flagsOf, type Unpacking } from "../lib/unpacking.ts";
 import { referenceOf, type Scenes, type StoreState } from "./scenes.ts";
 
 export interface Operation {
@@ -8,18 +10,27 @@ export interface Operation {
   readonly command: string;
   readonly title: string;
   readonly store: StoreState;
-  args(scenes: Scenes, dir: string): readonly string[];
+  /** Default: varve. */
+  readonly program?: string;
+  /** Whether it is about snapshots alone, so that there is nothing to it where nothing is unpacked. Default false. */
+  readonly ofSnapshots?: boolean;
+  args(scenes: Scenes, dir: string, unpacking: Unpacking): readonly string[];
   /** The names that are there before and after it. */
   names(scenes: Scenes): { readonly before: readonly string[]; readonly after: readonly string[] };
 }
 
 const ALIAS = "registry.example/alias:1";
+const WRITER = fileURLToPath(new URL("write-snapshot.ts", import.meta.url));
+
+function varve(...args: readonly string[]): string[] {
+  return ["--json", "--progress", "none", ...args];
+}
 
 const pullOf = (title: string, store: StoreState, pick: (scenes: Scenes) => PublishedImage): Operation => ({
   command: "pull",
   title,
   store,
-  args: (scenes) => ["pull", referenceOf(scenes, pick(scenes))],
+  args: (scenes, _, unpacking) => varve(...flagsOf(unpacking), "pull", referenceOf(scenes, pick(scenes))),
   names: (scenes) => {
     const before = store === "first" ? [referenceOf(scenes, scenes.first)] : [];
     return { before, after: [...before, referenceOf(scenes, pick(scenes))] };
@@ -30,25 +41,26 @@ export const OPERATIONS: readonly Operation[] = [
   pullOf("a first pull", "empty", ({ first }) => first),
   pullOf("a pull that shares layers", "first", ({ second }) => second),
   pullOf("a pull that goes on", "partial", ({ first }) => first),
+  pullOf("a pull of what is not unpacked", "blobs", ({ first }) => first),
   {
     command: "unpack",
     title: "an unpack",
     store: "first",
-    args: (scenes, dir) => ["unpack", referenceOf(scenes, scenes.first), join(dir, "tree")],
+    args: (scenes, dir) => varve("unpack", referenceOf(scenes, scenes.first), join(dir, "tree")),
     names: (scenes) => same(referenceOf(scenes, scenes.first)),
   },
   {
     command: "gc",
     title: "a collection",
     store: "garbage",
-    args: () => ["gc", "--partials-older-than", "0"],
+    args: () => varve("gc", "--partials-older-than", "0"),
     names: (scenes) => same(referenceOf(scenes, scenes.first)),
   },
   {
     command: "rm",
     title: "a removal",
     store: "both",
-    args: (scenes) => ["rm", referenceOf(scenes, scenes.second)],
+    args: (scenes) => varve("rm", referenceOf(scenes, scenes.second)),
     names: (scenes) => {
       const first = referenceOf(scenes, scenes.first);
       return { before: [first, referenceOf(scenes, scenes.second)], after: [first] };
@@ -58,13 +70,37 @@ export const OPERATIONS: readonly Operation[] = [
     command: "tag",
     title: "a tag",
     store: "first",
-    args: (scenes) => ["tag", referenceOf(scenes, scenes.first), ALIAS],
+    args: (scenes) => varve("tag", referenceOf(scenes, scenes.first), ALIAS),
     names: (scenes) => {
       const first = referenceOf(scenes, scenes.first);
       return { before: [first], after: [first, ALIAS] };
     },
   },
+  {
+    command: "commit",
+    title: "a snapshot of one's own",
+    store: "first",
+    program: WRITER,
+    ofSnapshots: true,
+    args: (scenes, _, { snapshotter }) => [snapshotter, scenes.first.chain.at(-1) ?? ""],
+    names: (scenes) => same(referenceOf(scenes, scenes.first)),
+  },
 ];
+
+/** Each operation with each way of unpacking in turn, as many times as wanted. */
+export function takeTurns(
+  operations: readonly Operation[],
+  unpackings: readonly Unpacking[],
+  seed: number,
+  count: number,
+): { readonly operation: Operation; readonly unpacking: Unpacking }[] {
+  return Array.from({ length: count }, (_, id) => {
+    const operation = operations[id % operations.length]!;
+    const fit = unpackings.filter(({ snapshotter }) => operation.ofSnapshots !== true || snapshotter !== "none");
+    const unpacking = fit[(Math.floor(id / operations.length) + id + seed) % fit.length] ?? unpackings[0]!;
+    return { operation, unpacking };
+  });
+}
 
 function same(name: string): { before: readonly string[]; after: readonly string[] } {
   return { before: [name], after: [name] };

@@ -6,6 +6,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Rng } from "../../kit/images/rng.ts";
 
 export type StepAct =
   /** The process is killed. A write that it is about to make is made in part. */
@@ -15,13 +16,26 @@ export type StepAct =
   /** `ballast` takes all space that is left but for `slack` bytes. */
   | { readonly kind: "fill"; readonly ballast: string; readonly slack: number };
 
-export interface StepPlan {
-  /** Where the number of steps is written when the process ends by itself. */
-  readonly countTo: string;
+/**
+ * `calls` of Node's own functions, most of which end a piece of work; `native` are foreign calls, of which an unpacked layer takes
+ * thousands. Drawn from both together, a moment would hardly ever be one of the first.
+ */
+export type StepKind = "calls" | "native";
+
+export interface Moment {
+  readonly of: StepKind;
   /** From 1. */
-  readonly at?: number;
-  readonly act?: StepAct;
+  readonly at: number;
+  readonly act: StepAct;
 }
+
+export interface StepPlan {
+  /** Where the numbers of steps are written when the process ends by itself. */
+  readonly countTo: string;
+  readonly moment?: Moment | undefined;
+}
+
+export type StepCounts = Readonly<Record<StepKind, number>>;
 
 export const STEP_PLAN = "FAULT_STEP_PLAN";
 
@@ -37,10 +51,18 @@ export function countFile(dir: string): string {
 }
 
 /** How many steps the process took; undefined when it did not come to its end. */
-export function readCount(path: string): number | undefined {
+export function readCount(path: string): StepCounts | undefined {
   try {
-    return Number(readFileSync(path, "utf8"));
+    return JSON.parse(readFileSync(path, "utf8")) as StepCounts;
   } catch {
     return undefined;
   }
 }
+
+/** A moment in a process that takes so many steps. */
+export function drawMoment(counts: StepCounts, rng: Rng, act: StepAct): Moment {
+  const of = counts.native > 0 && rng.chance(NATIVE_SHARE) ? "native" : "calls";
+  return { of, at: rng.between(1, counts[of]), act };
+}
+
+const NATIVE_SHARE = 0.4;

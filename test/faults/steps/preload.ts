@@ -1,13 +1,13 @@
 /**
- * Loaded into a process before its program: counts its steps, and at the one that was named does what the plan says. The functions of
- * `node:fs`, of its file handles and of `node:sqlite` are wrapped; what goes past them (native calls of an unpack) is no step.
+ * Loaded into a process before its program, and into its threads: counts their steps together, and at the one that was named does what the
+ * plan says. The functions of `node:fs`, of its file handles and of `node:sqlite` are wrapped, and the foreign calls that change something.
  */
 import fs from "node:fs";
-import { syncBuiltinESMExports } from "node:module";
+import Module, { syncBuiltinESMExports } from "node:module";
 import { DatabaseSync, StatementSync } from "node:sqlite";
-import { isMainThread } from "node:worker_threads";
+import { getEnvironmentData, isMainThread, setEnvironmentData } from "node:worker_threads";
 import { powerCut } from "./power-cut.ts";
-import { STEP_PLAN, type StepAct, type StepPlan } from "./plan.ts";
+import { STEP_PLAN, type StepAct, type StepKind, type StepPlan } from "./plan.ts";
 
 type Call = (this: unknown, ...args: unknown[]) => unknown;
 type Functions = Record<string, Call>;
@@ -15,18 +15,43 @@ type Functions = Record<string, Call>;
 /** As they were before they were wrapped. */
 const { openSync, writeSync, ftruncateSync, fstatSync, closeSync, writeFileSync } = fs;
 
-const plan = JSON.parse(process.env[STEP_PLAN] ?? "null") as StepPlan | null;
-if (plan !== null && isMainThread) await wrapAll(plan);
+interface Counting {
+  readonly plan: StepPlan;
+  readonly counts: Int32Array;
+}
 
-async function wrapAll({ countTo, at, act }: StepPlan): Promise<void> {
-  // Children are no part of it, and threads only read.
+const KINDS: readonly StepKind[] = ["calls", "native"];
+/** What of the foreign calls changes what is kept, or what is mounted. */
+const CHANGES =
+  /\b(openat|p?write|ftruncate|mkdirat|unlinkat|renameat2?|symlinkat|linkat|mknodat|f?chownat|fchown|fchmod(at)?|utimensat|futimens|[lf]setxattr|lremovexattr|fallocate|copy_file_range|ioctl|syncfs|mount|umount2|syscall)\(/;
+
+const counting = isMainThread ? begin() : (getEnvironmentData(STEP_PLAN) as Counting | undefined);
+if (counting !== undefined) await wrapAll(counting);
+
+function begin(): Counting | undefined {
+  const text = process.env[STEP_PLAN];
+  // Children are no part of it.
   delete process.env[STEP_PLAN];
-  delete process.env["NODE_OPTIONS"];
-  let steps = 0;
-  const step = (tear?: (part: number) => void): void => {
-    steps++;
-    if (steps === at && act !== undefined) carryOut(act, tear);
-  };
+  if (text === undefined) return undefined;
+  const plan = JSON.parse(text) as StepPlan;
+  const counts = new Int32Array(new SharedArrayBuffer(4 * KINDS.length));
+  const counting = { plan, counts };
+  setEnvironmentData(STEP_PLAN, counting);
+  process.on("exit", () => {
+    const result = Object.fromEntries(KINDS.map((kind, index) => [kind, counts[index]]));
+    writeFileSync(plan.countTo, JSON.stringify(result));
+  });
+  return counting;
+}
+
+async function wrapAll({ plan: { moment }, counts }: Counting): Promise<void> {
+  const stepOf =
+    (kind: StepKind) =>
+    (tear?: (part: number) => void): void => {
+      const number = Atomics.add(counts, KINDS.indexOf(kind), 1) + 1;
+      if (moment?.of === kind && number === moment.at) carryOut(moment.act, tear);
+    };
+  const step = stepOf("calls");
   const handle = await fs.promises.open("/dev/null");
   const handles = Object.getPrototypeOf(handle) as Functions;
   await handle.close();
@@ -50,7 +75,39 @@ async function wrapAll({ countTo, at, act }: StepPlan): Promise<void> {
   wrap(DatabaseSync.prototype as unknown as Functions, ["exec"], step);
   wrap(StatementSync.prototype as unknown as Functions, ["run"], step);
   syncBuiltinESMExports();
-  process.on("exit", () => writeFileSync(countTo, String(steps)));
+  wrapForeign(stepOf("native"));
+}
+
+/** As soon as the library for foreign calls is loaded, which many processes never do. */
+function wrapForeign(step: () => void): void {
+  const modules = Module as unknown as Functions;
+  const load = modules["_load"]!;
+  modules["_load"] = function wrapped(this: unknown, ...args: unknown[]): unknown {
+    const loaded = load.apply(this, args);
+    if (args[0] !== "koffi") return loaded;
+    modules["_load"] = load;
+    const koffi = loaded as Functions;
+    const open = koffi["load"]!;
+    koffi["load"] = function opened(this: unknown, ...names: unknown[]): unknown {
+      const library = open.apply(this, names) as Functions;
+      const bind = library["func"]!.bind(library);
+      return { ...library, func: (prototype: string) => counted(prototype, bind(prototype) as Foreign, step) };
+    };
+    return loaded;
+  };
+}
+
+type Foreign = Call & { async: Call };
+
+function counted(prototype: string, foreign: Foreign, step: () => void): Foreign {
+  if (!CHANGES.test(prototype)) return foreign;
+  const before =
+    (call: Call): Call =>
+    (...args) => {
+      step();
+      return call(...args);
+    };
+  return Object.assign(before(foreign), { async: before(foreign.async) });
 }
 
 type Tear = (self: unknown, args: unknown[], part: number) => void;

@@ -1,22 +1,17 @@
 /** Runs an operation as users do, in a process of its own that follows a plan. */
-import { runVarve, startVarve } from "../../kit/peers/varve.ts";
-import { countFile, readCount, stepEnvironment, type StepAct } from "./plan.ts";
+import { start } from "../../kit/peers/run.ts";
+import { VARVE_BIN, varveEnvironment } from "../../kit/peers/varve.ts";
+import type { Unpacking } from "../lib/unpacking.ts";
+import { countFile, readCount, stepEnvironment, type Moment, type StepCounts } from "./plan.ts";
 import type { Operation } from "./operations.ts";
 import type { Scenes } from "./scenes.ts";
-
-const LOOK_EVERY_MS = 1;
-
-export interface Moment {
-  readonly at: number;
-  readonly act: StepAct;
-}
 
 export interface Ended {
   readonly code: number;
   /** Of the error, when `--json` told one. */
   readonly error: string | undefined;
   /** Undefined when it was killed. */
-  readonly steps: number | undefined;
+  readonly steps: StepCounts | undefined;
   readonly said: string;
 }
 
@@ -31,34 +26,18 @@ export interface Place {
 export async function runOperation(
   scenes: Scenes,
   operation: Operation,
+  unpacking: Unpacking,
   { dir, root, outside }: Place,
   moment?: Moment,
 ): Promise<Ended> {
   const countTo = countFile(outside);
-  const { code, stdout, stderr } = await runVarve(argsOf(scenes, operation, dir), {
-    root,
-    env: { ...home(outside), ...stepEnvironment({ countTo, ...moment }) },
-  });
+  const { program = VARVE_BIN } = operation;
+  const args = [program, ...operation.args(scenes, dir, unpacking)];
+  const env = { ...home(outside), ...stepEnvironment({ countTo, moment }) };
+  await using running = start(process.execPath, args, { env: varveEnvironment({ root, env }) });
+  const { code, stdout, stderr } = await running.result;
   const said = `${stdout.toString()}\n${stderr}`;
   return { code, error: errorOf(stdout), steps: readCount(countTo), said };
-}
-
-/** Kills it as soon as so much is to be seen of its work, for operations whose work is done past Node's file functions. */
-export async function killOperation(
-  scenes: Scenes,
-  operation: Operation,
-  { dir, root, outside }: Place,
-  isFarEnough: () => boolean,
-): Promise<{ readonly killed: boolean }> {
-  await using program = startVarve(argsOf(scenes, operation, dir), { root, env: home(outside) });
-  const timer = setInterval(() => isFarEnough() && program.kill("SIGKILL"), LOOK_EVERY_MS);
-  const { code } = await program.result;
-  clearInterval(timer);
-  return { killed: code === 137 };
-}
-
-function argsOf(scenes: Scenes, operation: Operation, dir: string): string[] {
-  return ["--json", "--progress", "none", ...operation.args(scenes, dir)];
 }
 
 /** The compile cache is shared, as a user's is. */

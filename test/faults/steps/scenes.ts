@@ -1,31 +1,37 @@
 /** Stores as the operations find them, made once and copied for each case, and the two images that they are about. */
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { digestOf } from "../../../src/oci/digest.ts";
-import { openVarve, pull, type Varve } from "../../../src/index.ts";
+import { openVarve, pull, type SnapshotterChoice, type Varve } from "../../../src/index.ts";
 import { buildImage } from "../../kit/images/build-image.ts";
-import { buildLayer } from "../../kit/images/build-layer.ts";
 import { createRng } from "../../kit/images/rng.ts";
 import { startFaultProxy } from "../../kit/faults/fault-proxy.ts";
 import { fakeClock } from "../../kit/http/fake-clock.ts";
 import { NO_HOME } from "../../kit/http/test-client.ts";
 import { runOk } from "../../kit/peers/run.ts";
-import { file } from "../../kit/trees/tree-node.ts";
+import { expectedTree } from "../../kit/trees/expected-tree.ts";
+import type { TreeEntry } from "../../kit/trees/read-tree.ts";
+import { directory, file } from "../../kit/trees/tree-node.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
-import { buildRealImage, realFiles } from "../lib/real-image.ts";
+import { buildRealImage, layerOf, realFiles } from "../lib/real-image.ts";
+import type { ExpectedTrees } from "../lib/snapshot-faults.ts";
+import { OWN_CHANGES, OWN_NAME } from "./write-snapshot.ts";
 
-export type StoreState = "empty" | "first" | "both" | "partial" | "garbage";
+/** `blobs` has an image that was pulled without being unpacked. */
+export type StoreState = "empty" | "first" | "both" | "partial" | "garbage" | "blobs";
 
 export interface Scenes {
   /** The registry that has the images. */
   readonly host: string;
   /** A home directory for the programs that are run. */
   readonly home: string;
-  /** They share layers. */
+  /** They share layers, some of them over different ones. */
   readonly first: PublishedImage;
   readonly second: PublishedImage;
-  /** Copies a store to `root`, which must not exist. */
-  copy(state: StoreState, root: string): Promise<void>;
+  /** What each snapshot has to show that operations may leave. */
+  readonly trees: ExpectedTrees;
+  /** Copies a store to `root`, which must not exist; made when it is asked for first. */
+  copy(state: StoreState, snapshotter: SnapshotterChoice, root: string): Promise<void>;
 }
 
 export function referenceOf({ host }: Pick<Scenes, "host">, { name, tag }: PublishedImage): string {
@@ -33,10 +39,14 @@ export function referenceOf({ host }: Pick<Scenes, "host">, { name, tag }: Publi
 }
 
 /** The library on a store, with nothing of this machine's settings. */
-export function openAt(root: string, { readOnly = false } = {}): Promise<Varve> {
+export function openAt(
+  root: string,
+  { readOnly = false, snapshotter = "none" }: { readOnly?: boolean; snapshotter?: SnapshotterChoice } = {},
+): Promise<Varve> {
   return openVarve({
     root,
     threads: 0,
+    snapshotter,
     store: { readOnly, sync: !readOnly },
     registry: { registriesConf: false, env: NO_HOME, clock: fakeClock() },
   });
@@ -46,38 +56,99 @@ export function openAt(root: string, { readOnly = false } = {}): Promise<Varve> 
 export async function makeScenes(dir: string, registryHost: string, bytes: number, seed: number): Promise<Scenes> {
   const rng = createRng(seed);
   const image = await buildRealImage({ seed, bytes });
-  const own = [
-    await buildLayer([...realFiles(bytes / 4, bytes * 3), file("srv/own", rng.bytes(Math.round(bytes / 4)))]),
-    await buildLayer([file("etc/second", "second\n")], { compression: "zstd" }),
+  const [programs, , libraries, , cache] = image.members;
+  const software = realFiles(bytes / 4, bytes * 3);
+  const other = [directory("srv"), ...software, file("srv/own", rng.bytes(Math.round(bytes / 4)))];
+  // As images do it whose builder adds the same thing, mostly nothing, more than once.
+  const members = [programs!, other, libraries!, cache!, [directory("etc"), file("etc/second", "second\n")], cache!];
+  const layers = [
+    image.layers[0]!,
+    await layerOf(other, "gzip"),
+    image.layers[2]!,
+    image.layers[4]!,
+    await layerOf(members[4]!, "zstd"),
+    image.layers[4]!,
   ];
-  const first = await publish(registryHost, "scene/first", "1", image);
-  const second = await publish(
-    registryHost,
-    "scene/second",
-    "1",
-    await buildImage({ layers: [...image.layers.slice(0, 3), ...own] }),
-  );
-  const at = (state: StoreState): string => join(dir, "scenes", state);
-  await mkdir(join(dir, "scenes"), { recursive: true });
-  const pullInto = async (state: StoreState, ...images: PublishedImage[]): Promise<void> => {
-    await using varve = await openAt(at(state));
-    for (const one of images) await pull(varve, referenceOf({ host: registryHost }, one));
-  };
-  await mkdir(at("empty"));
+  const first = await publish(registryHost, "scene/first", "1", image, image.members);
+  const second = await publish(registryHost, "scene/second", "1", await buildImage({ layers }), members);
   const home = join(dir, "home");
   await mkdir(home);
-  await pullInto("first", first);
-  await pullInto("both", first, second);
-  await pullInto("garbage", first);
-  await leaveGarbage(at("garbage"), rng.bytes(200_000));
-  await leavePartial(at("partial"), registryHost, first);
+  const stores = new Stores(join(dir, "scenes"), registryHost, first, second, rng.bytes(200_000));
   return {
     host: registryHost,
     home,
     first,
     second,
-    copy: async (state, root) => void (await runOk("cp", ["-a", "--sparse=always", at(state), root])),
+    trees: new Map<string, readonly TreeEntry[]>([
+      ...first.trees,
+      ...second.trees,
+      [OWN_NAME, expectedTree([...image.members, OWN_CHANGES])],
+    ]),
+    copy: async (state, snapshotter, root) => {
+      await runOk("cp", ["-a", "--sparse=always", await stores.get(state, snapshotter), root]);
+    },
   };
+}
+
+class Stores {
+  readonly #dir: string;
+  readonly #host: string;
+  readonly #first: PublishedImage;
+  readonly #second: PublishedImage;
+  readonly #garbage: Buffer;
+  readonly #made = new Map<string, Promise<string>>();
+
+  constructor(dir: string, host: string, first: PublishedImage, second: PublishedImage, garbage: Buffer) {
+    this.#dir = dir;
+    this.#host = host;
+    this.#first = first;
+    this.#second = second;
+    this.#garbage = garbage;
+  }
+
+  get(state: StoreState, snapshotter: SnapshotterChoice): Promise<string> {
+    const root = join(this.#dir, `${state}-${snapshotter}`);
+    const making = this.#made.get(root) ?? this.#make(state, snapshotter, root).then(() => root);
+    this.#made.set(root, making);
+    return making;
+  }
+
+  async #make(state: StoreState, snapshotter: SnapshotterChoice, root: string): Promise<void> {
+    await mkdir(root, { recursive: true });
+    switch (state) {
+      case "empty":
+        return;
+      case "blobs":
+        return this.#pull(root, "none", this.#first);
+      case "first":
+        return this.#pull(root, snapshotter, this.#first);
+      case "both":
+        return this.#pull(root, snapshotter, this.#first, this.#second);
+      case "garbage":
+        await this.#pull(root, snapshotter, this.#first);
+        await leaveGarbage(root, this.#garbage);
+        return snapshotter === "none" ? undefined : leaveSnapshots(root, snapshotter, this.#host, this.#second);
+      case "partial":
+        return leavePartial(root, snapshotter, this.#host, this.#first);
+    }
+  }
+
+  async #pull(root: string, snapshotter: SnapshotterChoice, ...images: PublishedImage[]): Promise<void> {
+    await using varve = await openAt(root, { snapshotter });
+    for (const one of images) await pull(varve, referenceOf({ host: this.#host }, one));
+  }
+}
+
+/** Layers of an image that has no name any more, and one whose unpacker died. */
+async function leaveSnapshots(root: string, snapshotter: SnapshotterChoice, host: string, image: PublishedImage) {
+  await using varve = await openAt(root, { snapshotter });
+  const { reference } = await pull(varve, referenceOf({ host }, image));
+  await varve.store.images.delete(reference);
+  const { snapshots } = (await varve.snapshotter?.open()) ?? {};
+  const { target } = (await snapshots?.stage(digestOf("of somebody who died"))) ?? {};
+  if (target === undefined) return;
+  await mkdir(target.directory, { recursive: true });
+  await writeFile(join(target.directory, "begun"), "not finished");
 }
 
 /** Whole blobs that nothing needs, what is known of one, and a partial one. */
@@ -99,7 +170,12 @@ async function leaveGarbage(root: string, bytes: Buffer): Promise<void> {
 }
 
 /** What a pull leaves whose line broke for good half-way. */
-async function leavePartial(root: string, target: string, image: PublishedImage): Promise<void> {
+async function leavePartial(
+  root: string,
+  snapshotter: SnapshotterChoice,
+  target: string,
+  image: PublishedImage,
+): Promise<void> {
   const largest = image.layers.toSorted((a, b) => b.size - a.size)[0]!;
   const path = new RegExp(largest.digest);
   await using proxy = await startFaultProxy({
@@ -109,7 +185,7 @@ async function leavePartial(root: string, target: string, image: PublishedImage)
       { path, nth: { from: 2 }, fault: { kind: "reset" } },
     ],
   });
-  await using varve = await openAt(root);
+  await using varve = await openAt(root, { snapshotter });
   const { name, tag } = image;
   await pull(varve, `${proxy.host}/${name}:${tag}`).catch(() => undefined);
   if ((await varve.store.content.partial(largest.digest)).length === 0) throw new Error("nothing partial was left");

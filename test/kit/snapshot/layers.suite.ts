@@ -123,7 +123,7 @@ export function layersSuite(name: string, makeDriver: MakeDriver, capabilities: 
         await bench.snapshots.adopt(names[index + 3]!, names[index + 2], digestOf(tar));
       }
       await expectShows(bench, names[5]!, await sequential(bench, [base, again, between, again, between, again]));
-      await bench.write("active", names[5]!, (root) => writeFileSync(join(root, "written"), ""));
+      await bench.write("active", names[5], (root) => writeFileSync(join(root, "written"), ""));
     });
 
     it("that others have are there as long as one of them has them", async () => {
