@@ -71,8 +71,8 @@ const MAX_ASKS = 8;
 
 /**
  * As `bind`, for calls that tell of failure by a negative number: what comes back is 0 or more, or a negated errno, as from the kernel.
- * Between a call and the reading of its errno the garbage collector may run and leave its own there (seen: EAGAIN, once in a
- * million failures). A call that failed changed nothing, so it is made again when that seems to have happened. Not for calls that
+ * Between a call and the reading of its errno the runtime may do other things on this thread and leave their errno there (seen: EAGAIN
+ * from lgetxattr, once in millions of calls). A call that failed changed nothing, so it is made again when that seems to have happened. Not for calls that
  * are to say EAGAIN.
  */
 export function bindCall(prototype: string): Foreign {
