@@ -65,6 +65,8 @@ export type { ByteCounts } from "./recipe/bytes.ts";
 export type { ProgressEvent } from "./recipe/progress.ts";
 export { RegistryClient } from "./registry/client.ts";
 export type { RegistryOptions } from "./registry/options.ts";
+export type { DriverReport } from "./snapshot/probe.ts";
+export type { DriverName, Mount, SnapshotKind, Usage } from "./snapshot/types.ts";
 export { openStore, type Store, type StoreOptions } from "./store/store.ts";
 export { commitImage, type CommitOptions, type CommitResult } from "./transfer/commit-image.ts";
 export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts";
@@ -83,6 +85,25 @@ export {
   type InspectOptions,
   type RemoveResult,
 } from "./transfer/images.ts";
+export {
+  commitSnapshot,
+  listDrivers,
+  listSnapshots,
+  prepareSnapshot,
+  removeSnapshots,
+  snapshotMounts,
+  snapshotUsage,
+  type PreparedSnapshot,
+  type PrepareSnapshotOptions,
+  type SnapshotRow,
+} from "./transfer/manage-snapshots.ts";
+export {
+  mountImage,
+  unmountImage,
+  type MountOptions,
+  type MountResult,
+  type UnmountResult,
+} from "./transfer/mount-image.ts";
 export { prune, type PruneOptions, type PruneResult } from "./transfer/prune.ts";
 export { pull, type PullOptions } from "./transfer/pull.ts";
 export type { LayerResult, PullResult } from "./transfer/pull-result.ts";

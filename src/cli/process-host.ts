@@ -1,6 +1,7 @@
 /** The real process as a {@link Host}. */
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { decodeName } from "../sys/path-bytes.ts";
 import type { Host, Input, Output, StopSignal } from "./host.ts";
 
 const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
@@ -8,7 +9,7 @@ const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
 export function processHost(): Host {
   let endProcess: ((code: number) => void) | undefined;
   return {
-    args: process.argv.slice(2),
+    args: processArguments(),
     env: process.env,
     stdin: processInput(),
     stdout: streamOutput(() => process.stdout, { reports: true }),
@@ -40,6 +41,19 @@ export function processHost(): Host {
       process.exit(code);
     },
   };
+}
+
+/** Node makes one character of all bytes that are no UTF-8; Linux has them as they were given, so that paths of such names are found. */
+function processArguments(): string[] {
+  const args = process.argv.slice(2);
+  if (!args.some((arg) => arg.includes("\ufffd"))) return args;
+  try {
+    const given = readFileSync("/proc/self/cmdline").toString("latin1").split("\0").slice(0, -1);
+    const exact = given.slice(-args.length).map((arg) => decodeName(Buffer.from(arg, "latin1")));
+    return exact.length === args.length ? exact : args;
+  } catch {
+    return args;
+  }
 }
 
 /** Of a pipe or a terminal whose reader went away, which is no failure of ours. */

@@ -52,7 +52,8 @@ export async function unmount(target: string, options: { readonly lazy?: boolean
   }
 }
 
-function mustBeDirectory(target: string): void {
+/** @throws FILE_NOT_FOUND, PATH_INVALID when something cannot be mounted there */
+export function mustBeDirectory(target: string): void {
   const status = lstatSync(systemName(target), { throwIfNoEntry: false });
   if (status === undefined) {
     throw new VarveError("FILE_NOT_FOUND", `nothing can be mounted at ${target}: there is no such directory`, {

@@ -26,6 +26,11 @@ export async function findSnapshot(context: TransferContext, text: string): Prom
   const chainId = await topOf(context, text);
   const driver = chainId && (await unpackedBy(store, choiceOf(context), chainId));
   if (driver !== undefined) return { snapshots: await openSnapshots(store, driver), key: chainId ?? text };
+  if (chainId === undefined) {
+    throw new VarveError("SNAPSHOT_NOT_FOUND", `the image ${text} has no layers, and so no snapshot`, {
+      hint: "varve snapshots prepare KEY makes one on nothing",
+    });
+  }
   throw new VarveError("SNAPSHOT_NOT_FOUND", `the image ${text} is not unpacked here`, {
     hint: `varve pull ${text} unpacks it`,
   });

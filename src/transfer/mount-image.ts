@@ -7,14 +7,16 @@ import { realpath } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
+import type { Platform } from "../oci/platform.ts";
 import { withChanges } from "../snapshot/changes/with-changes.ts";
-import { mountAll, unmount } from "../snapshot/mount-all.ts";
+import { mountAll, mustBeDirectory, unmount } from "../snapshot/mount-all.ts";
 import type { Snapshots } from "../snapshot/service.ts";
 import type { DriverName, Mount } from "../snapshot/types.ts";
 import type { SnapshotEntry } from "../store/snapshot-record.ts";
-import { readMountInfo } from "../sys/mount-info.ts";
+import { decodeName, systemName } from "../sys/path-bytes.ts";
 import type { TransferContext } from "./context.ts";
 import { findKey } from "./find-snapshot.ts";
+import { markAt, mountedAt, mustNotBeMounted } from "./mounted.ts";
 import { LABELS } from "./snapshot-labels.ts";
 import { openSnapshots } from "./snapshotter.ts";
 import { unpackHeld } from "./unpack-held.ts";
@@ -24,6 +26,8 @@ export interface MountOptions {
   readonly rw?: boolean;
   /** Of the snapshot that is made; it then stays when it is unmounted, whatever it holds. Default: one of its own. */
   readonly key?: string;
+  /** Of an image: as asked for. Default: the one that was pulled. */
+  readonly platform?: Platform;
 }
 
 export interface MountResult {
@@ -55,9 +59,11 @@ export async function mountImage(
   options: MountOptions = {},
 ): Promise<MountResult> {
   const target = await placeOf(directory);
+  mustBeDirectory(target);
+  await mustBeFree(context, target);
   const found = await findKey(context, text);
   if (found !== undefined && found.kind !== "committed") return mountFound(context, found, target, options);
-  const { snapshots, parent, image } = await parentOf(context, text, found);
+  const { snapshots, parent, image } = await parentOf(context, text, found, options);
   const { rw = false, key = `mount-${randomBytes(6).toString("hex")}` } = options;
   const labels = {
     ...LABELS.mountedAt(target),
@@ -71,6 +77,7 @@ export async function mountImage(
     await snapshots.remove(key).catch(() => undefined);
     throw error;
   }
+  await remember(snapshots, key, target);
   return { source: text, directory: target, snapshot: key, driver: snapshots.driver.name, readOnly: !rw };
 }
 
@@ -80,19 +87,25 @@ export async function mountImage(
  */
 export async function unmountImage(context: TransferContext, directory: string): Promise<UnmountResult> {
   const target = await placeOf(directory);
-  const found = await findMounted(context, target);
-  if (found === undefined) {
+  const [mounted] = await mountedAt(context, target);
+  if (mounted === undefined) {
     throw new VarveError("SNAPSHOT_NOT_FOUND", `nothing of the store ${context.store.root} is mounted at ${target}`, {
       hint: "check the path and the store (--root); umount(8) ends mounts of other programs",
     });
   }
-  if (isMounted(target)) await unmount(target);
-  const driver = found.driver as DriverName;
+  const { entry, state } = mounted;
+  if (state === "covered") {
+    throw new VarveError("MOUNT_FAILED", `something else is mounted at ${target}, over the snapshot ${entry.key}`, {
+      hint: `end that first: umount ${target}`,
+    });
+  }
+  if (state === "on top") await unmount(target);
+  const driver = entry.driver as DriverName;
   const snapshots = await openSnapshots(context.store, driver);
-  const kept = await isKept(context, snapshots, found);
-  if (kept) await snapshots.update(found.key, {}, [LABELS.pathOfMountedAt]);
-  else await snapshots.remove(found.key);
-  return { directory: target, snapshot: found.key, driver, kept };
+  const kept = await isKept(context, snapshots, entry);
+  if (kept) await snapshots.update(entry.key, {}, LABELS.pathsOfMount);
+  else await snapshots.remove(entry.key);
+  return { directory: target, snapshot: entry.key, driver, kept };
 }
 
 /** Whether a snapshot was only made for a mount that no restart has survived. */
@@ -101,7 +114,7 @@ export function isAbandonedView({ kind, labels }: Pick<SnapshotEntry, "kind" | "
 }
 
 async function mountFound(
-  { store }: TransferContext,
+  { store, signal }: TransferContext,
   found: SnapshotEntry,
   target: string,
   { rw = false, key }: MountOptions,
@@ -116,10 +129,19 @@ async function mountFound(
   }
   const driver = found.driver as DriverName;
   const snapshots = await openSnapshots(store, driver);
-  const mounts = await snapshots.mounts(found.key);
   const readOnly = !rw;
-  await mountAll(readOnly && found.kind === "active" ? mounts.map(toRead) : mounts, target);
-  await snapshots.update(found.key, LABELS.mountedAt(target), LABELS.pathsOfMount);
+  // Two overlays on one upper directory spoil it; who comes second sees what the first has done.
+  using _lock = await store.locks.snapshot(found.id, signal);
+  mustNotBeMounted(await store.snapshots.find(driver, found.key));
+  const mounts = await snapshots.mounts(found.key);
+  await snapshots.update(found.key, LABELS.mountedAt(target), [...LABELS.pathsOfMount, LABELS.pathOfBoot]);
+  try {
+    await mountAll(readOnly && found.kind === "active" ? mounts.map(toRead) : mounts, target);
+  } catch (error) {
+    await snapshots.update(found.key, {}, LABELS.pathsOfMount).catch(() => undefined);
+    throw error;
+  }
+  await remember(snapshots, found.key, target);
   return { source: found.key, directory: target, snapshot: found.key, driver, readOnly };
 }
 
@@ -132,12 +154,13 @@ async function parentOf(
   context: TransferContext,
   text: string,
   found: SnapshotEntry | undefined,
+  { platform }: MountOptions,
 ): Promise<{ snapshots: Snapshots; parent: string | undefined; image?: string }> {
   if (found !== undefined) {
     return { snapshots: await openSnapshots(context.store, found.driver as DriverName), parent: found.key };
   }
   try {
-    const { snapshots, chainId, name } = await unpackHeld(context, text);
+    const { snapshots, chainId, name } = await unpackHeld(context, text, platform);
     return { snapshots, parent: chainId, image: name };
   } catch (error) {
     if (!isVarveError(error, "IMAGE_NOT_FOUND")) throw error;
@@ -157,15 +180,18 @@ async function isKept({ store }: TransferContext, snapshots: Snapshots, found: S
   });
 }
 
-async function findMounted({ store }: TransferContext, target: string): Promise<SnapshotEntry | undefined> {
-  let last: SnapshotEntry | undefined;
-  // The last one lies on top.
-  for await (const entry of store.snapshots.walk([{ labels: LABELS.mountedAt(target) }])) last = entry;
-  return last;
+/** Says where it is mounted now, so that it can be told from what others may mount there. */
+async function remember(snapshots: Snapshots, key: string, target: string): Promise<void> {
+  await snapshots.update(key, LABELS.mountedAt(target, markAt(target)), LABELS.pathsOfMount);
 }
 
-function isMounted(target: string): boolean {
-  return readMountInfo().some((mount) => mount.target === target);
+/** One mount over another would hide it, and two umounts would be needed to get at what was there before. */
+async function mustBeFree(context: TransferContext, target: string): Promise<void> {
+  const [mounted] = await mountedAt(context, target);
+  if (mounted?.state !== "on top") return;
+  throw new VarveError("MOUNT_FAILED", `the snapshot ${mounted.entry.key} is mounted at ${target} already`, {
+    hint: `end that first: varve umount ${target}`,
+  });
 }
 
 /** As the kernel tells it: without symbolic links, but for the last component, which must be a directory itself. */
@@ -173,7 +199,8 @@ async function placeOf(directory: string): Promise<string> {
   const path = resolve(directory);
   if (path === "/") throw new VarveError("PATH_INVALID", "nothing can be mounted over the root of the system");
   try {
-    return join(await realpath(dirname(path)), basename(path));
+    const parent = await realpath(systemName(dirname(path)), { encoding: "buffer" });
+    return join(decodeName(parent), basename(path));
   } catch (error) {
     throw toVarveError(error, `looking for ${directory}`);
   }

@@ -2,6 +2,7 @@
 import { VarveError } from "../errors/varve-error.ts";
 import { chainIds } from "../oci/chain-id.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { Platform } from "../oci/platform.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Snapshots } from "../snapshot/service.ts";
 import type { DriverName } from "../snapshot/types.ts";
@@ -27,14 +28,19 @@ const CONCURRENCY = 4;
 
 /**
  * Finds the snapshots of an image of the store, and makes those that are missing.
+ * @param wanted of a platform; undefined for the one that was pulled
  * @throws VarveError `IMAGE_NOT_FOUND`, `MEDIA_TYPE_UNSUPPORTED` for artifacts, `DRIVER_UNAVAILABLE` when nothing can be mounted here,
  * `DIFFID_MISMATCH`, `NO_SPACE` ...
  */
-export async function unpackHeld(context: TransferContext, text: string): Promise<UnpackedImage> {
+export async function unpackHeld(
+  context: TransferContext,
+  text: string,
+  wanted: Platform | undefined,
+): Promise<UnpackedImage> {
   const { store, signal, snapshotter } = context;
   await using source = await openSource(context, text);
   const { name } = await findImage(store, text);
-  const { root, manifest } = await openManifest(source, text, undefined);
+  const { root, manifest } = await openManifest(source, text, wanted);
   const config = await readImageConfig(source, manifest, text, signal);
   const { diffIds } = config.rootfs;
   const chain = chainIds(diffIds);

@@ -21,12 +21,13 @@ export const mountCommand: Command<MountResult> = {
   examples: ["varve mount debian:12 /mnt", "varve mount --rw --key work debian:12 /mnt"],
   showsProgress: true,
 
-  run({ args, flags, services }) {
+  run({ args, flags, settings, services }) {
     const [image = "", directory = ""] = args;
     const { key } = flags;
     return services.mountImage(image, resolve(parsePath("DIR", directory)), {
       rw: flags["rw"] === true,
       ...(typeof key === "string" && { key }),
+      ...(settings.platform && { platform: settings.platform }),
     });
   },
 

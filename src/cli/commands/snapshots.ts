@@ -42,13 +42,15 @@ export const snapshotsCommand: Command<Data> = {
     { flags: "--parent <name>", summary: "with commit: bind it to this parent, when it has none yet" },
   ],
   notes: [
-    ...Object.values(ARGUMENTS).map(([, , usage]) => `varve snapshots ${usage}`),
+    `${Object.values(ARGUMENTS)
+      .map(([, , usage]) => usage)
+      .join("; ")}.`,
     "An active snapshot is written, a view is read; a committed one has a name, never changes, and is what others stand on. mounts prints what mount(8) would have to do; varve mount KEY DIR does it.",
   ],
   examples: ["varve snapshots ls --drivers", "varve snapshots prepare work debian:12 && varve mount --rw work /mnt"],
   showsProgress: true,
 
-  async run({ args, flags, services }) {
+  async run({ args, flags, settings, services }) {
     const [action, ...words] = args as [Action, ...string[]];
     const [least, most, usage] = ARGUMENTS[action];
     if (words.length < least || words.length > most) {
@@ -61,7 +63,10 @@ export const snapshotsCommand: Command<Data> = {
         return flags["drivers"] === true ? services.listDrivers() : services.listSnapshots();
       case "prepare":
       case "view":
-        return services.prepareSnapshot(first, words[1], { view: action === "view" });
+        return services.prepareSnapshot(first, words[1], {
+          view: action === "view",
+          ...(settings.platform && { platform: settings.platform }),
+        });
       case "commit":
         return services.commitSnapshot(first, second, parent === undefined ? {} : { parent });
       case "mounts":

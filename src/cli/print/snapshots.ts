@@ -4,7 +4,7 @@ import type { Mount, Usage } from "../../snapshot/types.ts";
 import type { PreparedSnapshot, SnapshotRow } from "../../transfer/manage-snapshots.ts";
 import { sanitize } from "./sanitize.ts";
 import { type Column, formatTable } from "./table.ts";
-import { formatAge, formatBytes } from "./units.ts";
+import { formatAge, formatBytes, plural } from "./units.ts";
 
 /** ChainIDs are long; the beginning tells them apart. */
 const SHOWN = 32;
@@ -39,18 +39,24 @@ export function renderPrepared({ key, mounts }: PreparedSnapshot, { quiet }: { r
   return quiet ? `${sanitize(key)}\n` : renderMounts(mounts);
 }
 
-/** One `mount(8)` for each; where a target is missing it is the caller's. */
+/** One `mount(8)` for each, as a shell takes it; where a target is missing it is the caller's. */
 export function renderMounts(mounts: readonly Mount[]): string {
   return mounts
-    .map(
-      ({ type, source, options, target = "DIR" }) =>
-        `mount -t ${type} -o ${sanitize(options.join(","))} ${sanitize(source)} ${sanitize(target)}\n`,
-    )
+    .map(({ type, source, options, target = "DIR" }) => {
+      const words = [options.join(","), source, target].map(quoted);
+      return `mount -t ${type} -o ${words.join(" ")}\n`;
+    })
     .join("");
 }
 
+/** Paths of the store may hold anything. */
+function quoted(word: string): string {
+  const text = sanitize(word);
+  return /^[\w/:=,.+@%-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 export function renderUsage({ key, bytes, inodes }: Usage & { readonly key: string }): string {
-  return `${sanitize(key)}: ${formatBytes(bytes)} in ${inodes} inodes\n`;
+  return `${sanitize(key)}: ${formatBytes(bytes)} in ${plural(inodes, "inode")}\n`;
 }
 
 function shortened(key: string): string {
