@@ -17,8 +17,8 @@ const ARGUMENTS: Readonly<Record<Action, readonly [least: number, most: number, 
   view: [1, 2, "view KEY [PARENT]"],
   commit: [2, 2, "commit NAME KEY [--parent NAME]"],
   mounts: [1, 1, "mounts KEY"],
-  usage: [1, 1, "usage KEY"],
   rm: [1, Number.POSITIVE_INFINITY, "rm KEY..."],
+  usage: [1, 1, "usage KEY"],
 };
 
 type UsageRow = Usage & { readonly key: string };
