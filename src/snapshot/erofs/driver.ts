@@ -114,6 +114,7 @@ export class ErofsDriver implements Driver {
       await makeDirectory(this.#layout.snapshot(snapshot.id), { mode: 0o700 });
       const { open } = (await this.#layers.find(diffId)) ?? gone(diffId);
       await this.#trees.bind(snapshot.id, parents, { open, read: () => this.#layers.read(diffId) });
+      if (options.sync !== false) await this.#layers.syncName(diffId);
       return this.#bound(snapshot, parents, diffId, options);
     });
   }

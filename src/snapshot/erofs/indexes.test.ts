@@ -46,6 +46,15 @@ describe("an index over several layers", () => {
     expect(readdirSync(await folderOf(bench, "again")).toSorted()).toEqual(["index.erofs", "index.json"]);
   });
 
+  it("is made also where a power cut has taken the snapshot's folder, which nobody has synced", async () => {
+    await using bench = await open();
+    const [, top] = await bindTars(bench.snapshots, LAYERS);
+    rmSync(await folderOf(bench, top!), { recursive: true });
+    const after = new Snapshots({ store: bench.store, driver: new ErofsDriver(bench.store), sync: false });
+    await after.view("view", top);
+    expect(readdirSync(await folderOf(bench, top!)).toSorted()).toEqual(["index.erofs", "index.json"]);
+  });
+
   it("is the same bytes whoever makes it", async () => {
     await using bench = await open();
     const [, top] = await bindTars(bench.snapshots, LAYERS, { ready: true });

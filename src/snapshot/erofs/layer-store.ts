@@ -44,7 +44,18 @@ export class LayerStore {
    */
   async take(from: string, diffId: Digest, { sync }: { readonly sync: boolean }): Promise<void> {
     const to = this.folder(diffId);
-    if ((await factsIn(to, diffId)) !== undefined) return removeTree(from);
+    if (await this.#put(from, to, diffId, sync)) await removeTree(from);
+    if (sync) await this.syncName(diffId);
+  }
+
+  /** Makes it durable that the layer is there; who put it there may have died before. */
+  syncName(diffId: Digest): Promise<void> {
+    return syncNames(dirname(this.folder(diffId)));
+  }
+
+  /** @returns whether it was there already */
+  async #put(from: string, to: string, diffId: Digest, sync: boolean): Promise<boolean> {
+    if ((await factsIn(to, diffId)) !== undefined) return true;
     if (!(await exists(from))) throw missing(to);
     // What is there is no whole layer: a repair.
     await removeFolder(to);
@@ -52,12 +63,12 @@ export class LayerStore {
     await makeDirectory(dirname(to), { mode: 0o755 });
     try {
       await rename(from, to);
+      return false;
     } catch (error) {
       // Another was faster.
       if ((await factsIn(to, diffId)) === undefined) throw error;
-      return removeTree(from);
+      return true;
     }
-    if (sync) await syncNames(dirname(to));
   }
 }
 

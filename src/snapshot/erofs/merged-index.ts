@@ -9,6 +9,7 @@ import type { IndexTree } from "../../codec/erofs/tree.ts";
 import { FILES, indexUuid } from "../../layer/index-facts.ts";
 import { digestAlgorithm, digestOf, Digester, isDigest, type Digest } from "../../oci/digest.ts";
 import { replaceFile } from "../../store/durable.ts";
+import { makeDirectory } from "../../sys/make-directory.ts";
 import { releaseOwn } from "../../sys/release-buffer.ts";
 
 /** One device, in the order of the index's slots: a file in the folder of a layer. */
@@ -46,6 +47,8 @@ export async function writeIndex(folder: string, tree: IndexTree, options: Write
   const temporary = `${path}.${process.pid}-${unique++}`;
   const digester = new Digester("sha256");
   let size = 0;
+  // A power cut may have taken the folder of a snapshot that has nothing of its own in it.
+  await makeDirectory(folder, { mode: 0o700 });
   try {
     await using file = await open(temporary, "wx", 0o444);
     for (const bytes of encodeErofs(tree, { uuid: indexUuid(diffIds) })) {
