@@ -72,7 +72,7 @@ async function fillOnce(
   const mounting = rng.chance(MOUNTING);
   const { code, error, said } = await runOperation(scenes, operation, unpacking, place, moment);
   const where = `${moment.of} ${moment.at} of ${count[moment.of]}`;
-  if (code !== 0 && (code !== 1 || (error !== "NO_SPACE" && !said.includes("NO_SPACE")))) {
+  if (code !== 0 && (code !== 1 || error !== "NO_SPACE")) {
     throw new Error(`${operation.title} ended with ${code} ${error ?? ""} at ${where}: ${said}`);
   }
   await rm(ballast, { force: true });

@@ -4,6 +4,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { toVarveError } from "../../../src/errors/from-system.ts";
 import type { Snapshots } from "../../../src/snapshot/service.ts";
 import type { DriverName } from "../../../src/snapshot/types.ts";
 import { withMounted } from "../../../src/snapshot/with-mounted.ts";
@@ -44,6 +45,12 @@ export async function removeWritten(snapshots: Snapshots): Promise<void> {
 
 if (import.meta.main) {
   const [, , driver, parent] = process.argv;
-  await using store = await openStore(process.env["VARVE_ROOT"] ?? "");
-  await writeSnapshot(await openSnapshots(store, driver as DriverName), parent ?? "");
+  try {
+    await using store = await openStore(process.env["VARVE_ROOT"] ?? "");
+    await writeSnapshot(await openSnapshots(store, driver as DriverName), parent ?? "");
+  } catch (error) {
+    const { code, message } = toVarveError(error, "writing a snapshot");
+    console.log(JSON.stringify({ error: { code, message } }));
+    process.exitCode = 1;
+  }
 }
