@@ -42,6 +42,7 @@ export function connect(settings: Settings, bound: Run): Services {
       threads,
       snapshotter: snapshotterFor(store, snapshotter, options),
       registry: NO_REGISTRY,
+      openRegistry: registry,
     };
   });
   const online = async (options: StoreOptions): Promise<TransferContext> => {

@@ -120,7 +120,7 @@ describe("varve fsck", () => {
   const wrong = { kind: "blob-damaged", severity: "error", message: "bad\u001b[31m", digest: digestOf("x") } as const;
   const report = (more: Partial<StoreReport>): StoreReport => ({
     sound: true,
-    checked: { images: 1, blobs: 2, bytes: 3, layers: 4 },
+    checked: { images: 1, blobs: 2, bytes: 3, layers: 4, snapshots: 0 },
     findings: [],
     durationMs: 100,
     ...more,

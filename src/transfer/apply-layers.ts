@@ -14,6 +14,7 @@ import type { Manifest } from "../oci/manifest.ts";
 import { UnpackMeter } from "../recipe/progress-meter.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
+import { heldTar } from "./given-up.ts";
 import { StoreSource } from "./transports/store.ts";
 import type { ImageSource } from "./transports/types.ts";
 
@@ -111,5 +112,8 @@ async function openLayer(
   const options = { algorithm: digestAlgorithm(diffId), signal };
   const stored = source instanceof StoreSource ? await store.content.stat(blob.digest) : undefined;
   if (stored !== undefined) return threads.open(stored, options);
+  // Its blob was given up; the tar may be here.
+  const tar = source instanceof StoreSource ? await heldTar(store, diffId) : undefined;
+  if (tar !== undefined) return threads.open(tar, options);
   return tarStreamOf(source.blob(blob, signal), options);
 }

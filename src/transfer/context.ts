@@ -8,6 +8,8 @@ import type { Snapshotter } from "./snapshotter.ts";
 export interface TransferContext {
   readonly store: Store;
   readonly registry: RegistryClient;
+  /** For use cases on the store alone, which need a registry only when a blob was given up. Default: gives `registry`. */
+  readonly openRegistry?: () => Promise<RegistryClient>;
   readonly threads: LayerThreads;
   /** What images are unpacked into. Absent: nothing; a pull then only checks its layers. */
   readonly snapshotter?: Snapshotter;

@@ -1,10 +1,11 @@
 /**
  * The use case "fsck": whether the store is what it says. It reads every blob through, every document, every layer down to its
- * DiffID, and the metadata; it may run beside everything else. With `repair` it mends what it can: metadata from what is there,
+ * DiffID, what is unpacked of them, and the metadata; it may run beside everything else. With `repair` it mends what it can: metadata from what is there,
  * content from the registries that the images came from, only what is broken.
  */
 import { availableParallelism } from "node:os";
 import { VarveError } from "../errors/varve-error.ts";
+import { chainIds } from "../oci/chain-id.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { ImageRecord } from "../store/images.ts";
 import type { Lease } from "../store/leases.ts";
@@ -15,8 +16,11 @@ import { Findings, type Finding } from "./check/findings.ts";
 import { checkImages } from "./check/images.ts";
 import { checkLeftovers } from "./check/leftovers.ts";
 import { checkMetadata } from "./check/metadata.ts";
+import { checkSnapshots } from "./check/snapshots.ts";
 import type { TransferContext } from "./context.ts";
 import { findImages } from "./find-image.ts";
+import { openManifest, readImageConfig } from "./open-image.ts";
+import { StoreSource } from "./transports/store.ts";
 
 export type { Finding, FindingKind } from "./check/findings.ts";
 
@@ -37,6 +41,7 @@ export interface StoreReport {
     readonly blobs: number;
     readonly bytes: number;
     readonly layers: number;
+    readonly snapshots: number;
   };
   readonly findings: readonly Finding[];
   readonly durationMs: number;
@@ -49,9 +54,19 @@ export async function checkStore(context: TransferContext, options: CheckOptions
   const { concurrency = Math.min(8, Math.max(2, availableParallelism())) } = options;
   const { store } = context;
   const findings = new Findings(repair);
-  const counts = { blobs: 0, bytes: 0, layers: 0, images: 0 };
+  const counts = { blobs: 0, bytes: 0, layers: 0, images: 0, snapshots: 0 };
   const states: Check["states"] = new Map();
-  const check: Check = { context, store, findings, repair, concurrency, states, counts, lease: undefined };
+  const check: Check = {
+    context,
+    store,
+    findings,
+    repair,
+    concurrency,
+    states,
+    counts,
+    layers: new Map(),
+    lease: undefined,
+  };
   if (await checkMetadata(check)) {
     await using lease = repair ? await store.leases.create() : undefined;
     await checkContent({ ...check, lease }, images);
@@ -81,12 +96,25 @@ async function checkContent(
     const chosen = [...records.values()];
     await checkBlobs(check, await presentOf(check, chosen));
     await checkImages(check, chosen);
+    await checkSnapshots(check, new Set((await Promise.all(chosen.map((image) => chainsOf(check, image)))).flat()));
     return;
   }
   await checkBlobs(check);
   await checkImages(check, await store.images.list());
+  await checkSnapshots(check);
   if (check.repair) await removeDamaged(check);
   await checkLeftovers(check);
+}
+
+/** Names of the snapshots of an image's layers; none of one that is damaged. */
+async function chainsOf({ store, context }: Check, image: ImageRecord): Promise<Digest[]> {
+  const source = new StoreSource(store, image);
+  try {
+    const { manifest } = await openManifest(source, image.name, undefined);
+    return chainIds((await readImageConfig(source, manifest, image.name, context.signal)).rootfs.diffIds);
+  } catch {
+    return [];
+  }
 }
 
 async function presentOf({ store }: Check, images: readonly ImageRecord[]): Promise<Digest[]> {

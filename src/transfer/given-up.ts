@@ -3,7 +3,15 @@
  * once it was unpacked (`--discard-blobs`). A record says so, and makes the difference to a blob that was lost. Who needs the blob itself
  * fetches it again.
  */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FILES } from "../layer/index-facts.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
+import { parseReference } from "../oci/reference.ts";
+import { tellTransport } from "../recipe/transport-progress.ts";
+import { StoreLayout } from "../store/layout.ts";
 import type { LayerRecord } from "../store/layer-records.ts";
 import type { Lease } from "../store/leases.ts";
 import type { Store } from "../store/store.ts";
@@ -80,4 +88,32 @@ export async function discardBlob(
   await store.layers.put({ ...known, discardedAt: new Date() });
   await lease.drop(digest);
   return store.content.remove(digest);
+}
+
+/** The tar of a layer that is held as one; undefined when it is not. Whoever reads it checks its digest. */
+export async function heldTar(store: Store, diffId: Digest): Promise<{ path: string; size: number } | undefined> {
+  const path = join(new StoreLayout(store.root).layer(diffId), FILES.tar);
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true ? { path, size: found.size } : undefined;
+}
+
+/**
+ * The bytes of a blob that was given up: the layer's tar where the blob is nothing else, else from the registry that the image's name says.
+ * @throws VarveError as the registry says
+ */
+export async function* readGivenUp(
+  context: TransferContext,
+  image: string,
+  blob: Descriptor,
+  signal: AbortSignal = context.signal,
+): AsyncGenerator<Uint8Array> {
+  const tar = await heldTar(context.store, blob.digest);
+  if (tar?.size === blob.size) {
+    yield* createReadStream(tar.path, { highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>;
+    return;
+  }
+  const { openRegistry = () => Promise.resolve(context.registry), onProgress } = context;
+  const client = await openRegistry();
+  const reference = parseReference(image, { defaultTag: false });
+  yield* client.blobs(reference).readBlob(blob, { signal, onEvent: tellTransport(onProgress) });
 }

@@ -5,21 +5,21 @@
 import { VarveError } from "../errors/varve-error.ts";
 import { tellTransport } from "../recipe/transport-progress.ts";
 import { formatReference } from "../oci/reference.ts";
-import type { Store } from "../store/store.ts";
 import type { TransferContext } from "./context.ts";
 import { findImage } from "./find-image.ts";
+import { readGivenUp } from "./given-up.ts";
 import { parseImageName } from "./transports/name.ts";
 import { openImageSink, openImageSource } from "./transports/open.ts";
 import { RegistrySource } from "./transports/registry.ts";
-import { StoreSink, StoreSource } from "./transports/store.ts";
+import { StoreSink, StoreSource, type StoreSourceOptions } from "./transports/store.ts";
 import type { ImageSink, ImageSource } from "./transports/types.ts";
 
 const FILE_FORM = /^(oci|oci-archive|docker-archive):/;
 
 /** @throws VarveError `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `REFERENCE_INVALID` ... */
 export async function openSource(context: TransferContext, text: string): Promise<ImageSource> {
-  const { store, registry, signal, onProgress } = context;
-  if (!FILE_FORM.test(text) && !text.startsWith("docker://")) return openHeld(store, text);
+  const { registry, signal, onProgress } = context;
+  if (!FILE_FORM.test(text) && !text.startsWith("docker://")) return openHeld(context, text);
   const name = parseImageName(text);
   if (name.transport !== "registry") return openImageSource(name, { signal });
   const onEvent = tellTransport(onProgress);
@@ -27,7 +27,8 @@ export async function openSource(context: TransferContext, text: string): Promis
 }
 
 /** An image of the store, which nobody can clean up while it is read. */
-async function openHeld(store: Store, text: string): Promise<StoreSource> {
+async function openHeld(context: TransferContext, text: string): Promise<StoreSource> {
+  const { store } = context;
   for (;;) {
     const record = await findImage(store, text);
     using held = new DisposableStack();
@@ -36,7 +37,9 @@ async function openHeld(store: Store, text: string): Promise<StoreSource> {
     const now = await store.images.get(record.name);
     if (now?.manifest.digest !== record.manifest.digest) continue;
     if (now.descriptor.digest !== record.descriptor.digest) continue;
-    return new StoreSource(store, record, held.move());
+    const elsewhere: StoreSourceOptions["elsewhere"] = (blob, signal) =>
+      readGivenUp(context, record.name, blob, signal);
+    return new StoreSource(store, record, { held: held.move(), elsewhere });
   }
 }
 

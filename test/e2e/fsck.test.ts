@@ -5,10 +5,13 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf, type Digest } from "../../src/oci/digest.ts";
 import { fsckCommand } from "../../src/cli/commands/fsck.ts";
-import { checkStore, openVarve, pull, type StoreReport } from "../../src/index.ts";
+import { checkStore, openVarve, pull, type SnapshotterChoice, type StoreReport } from "../../src/index.ts";
 import { buildImage, buildIndex, type KitImage } from "../kit/images/build-image.ts";
 import { pushImage } from "../kit/images/push-image.ts";
 import { startRegistry, type KitRegistry } from "../kit/registry/registry.ts";
+import { usableDrivers } from "../kit/snapshot/usable-drivers.ts";
+import { diffTrees } from "../kit/trees/diff-trees.ts";
+import { readTree } from "../kit/trees/read-tree.ts";
 import { newMachine, type Machine } from "./machine.ts";
 import { sampleImage, sampleLayers } from "./samples.ts";
 import { storeFaults } from "./store-health.ts";
@@ -28,9 +31,9 @@ beforeAll(async () => {
 });
 afterAll(() => registry.close());
 
-async function pulled(): Promise<Machine> {
+async function pulled(snapshotter: SnapshotterChoice = "auto"): Promise<Machine> {
   const machine = await newMachine();
-  await using varve = await openVarve({ root: machine.root, threads: 0 });
+  await using varve = await openVarve({ root: machine.root, threads: 0, snapshotter });
   await pull(varve, app());
   await pull(varve, `${registry.host}/other:1`);
   registry.clearRequests();
@@ -277,7 +280,8 @@ describe("damaged metadata", () => {
   it.each(["garbage", "an empty file", "gone", "a broken page"])(
     "a database that is %s is made again from index.json",
     async (how) => {
-      await using machine = await pulled();
+      // Of what is unpacked more below.
+      await using machine = await pulled("none");
       const before = (await machine.images()).map(({ name, digest, imageId }) => ({ name, digest, imageId }));
       const path = join(machine.root, "meta.db");
       query(machine, "PRAGMA journal_mode = DELETE");
@@ -305,6 +309,100 @@ describe("damaged metadata", () => {
     expect(await fsck(machine, "--repair")).toMatchObject({ exit: 0 });
     expect(await fsck(machine)).toMatchObject({ exit: 0, findings: [] });
     expect(await storeFaults(machine.root)).toEqual([]);
+  });
+});
+
+const DRIVERS = await usableDrivers();
+
+/** Paths of snapshots in the store, below their folders. */
+async function inSnapshots(machine: Machine, name: string): Promise<string[]> {
+  const below = await readdir(join(machine.root, "snapshots"), { recursive: true });
+  return below.filter((path) => path.endsWith(`/${name}`)).map((path) => join(machine.root, "snapshots", path));
+}
+
+describe("what is unpacked", () => {
+  const layer = (machine: Machine, at: number, name: string): string =>
+    join(machine.root, "layers", image.layers[at]!.diffId.replace(":", "/"), name);
+
+  it.for(["layer.tar", "index.erofs", "layer.json"])(
+    "a damaged %s of a layer is made again from what is here",
+    async (name, context) => {
+      if (!DRIVERS.includes("erofs")) return context.skip("no EROFS can be mounted here");
+      await using machine = await pulled("erofs");
+      await overwrite(layer(machine, 0, name), flip);
+      await expectMended(machine, "layer-damaged");
+      expect(registry.requests).toEqual([]);
+    },
+  );
+
+  it("a layer that is gone is made again, and fetched when its blob is gone too", async (context) => {
+    if (!DRIVERS.includes("erofs")) return context.skip("no EROFS can be mounted here");
+    await using machine = await pulled("erofs");
+    await rm(join(layer(machine, 0, "."), "."), { recursive: true });
+    await expectMended(machine, "layer-damaged");
+    expect(registry.requests).toEqual([]);
+    await rm(layer(machine, 1, "layer.tar"));
+    await rm(blob(machine, image.layers[1]!.descriptor.digest));
+    await expectMended(machine, "layer-damaged", "blob-missing");
+    expect(blobGets()).toEqual([image.layers[1]!.descriptor.digest]);
+  });
+
+  it("the index of a chain is made again when it is mounted", async (context) => {
+    if (!DRIVERS.includes("erofs")) return context.skip("no EROFS can be mounted here");
+    await using machine = await pulled("erofs");
+    const [index = ""] = await inSnapshots(machine, "index.erofs");
+    await overwrite(index, flip);
+    await expectMended(machine, "index-damaged");
+  });
+
+  it.for(DRIVERS)("a snapshot of %s that is gone is made again, as it was", async (driver) => {
+    await using machine = await pulled(driver);
+    const folders = await readdir(join(machine.root, "snapshots"));
+    const before = await readTree(join(machine.root, "snapshots"));
+    await rm(join(machine.root, "snapshots", folders[1] ?? ""), { recursive: true });
+    await expectMended(machine, "snapshot-missing");
+    if (driver === "erofs") return;
+    const ignore = /^"(\d+(\/layer\.json|\/fs\/etc\/gone)?)?": mtime/;
+    const changes = diffTrees(before, await readTree(join(machine.root, "snapshots")));
+    expect(changes.filter((line) => !ignore.test(line))).toEqual([]);
+  });
+
+  it("a tree that changed is found out and made again", async (context) => {
+    if (!DRIVERS.includes("overlay")) return context.skip("no overlay can be mounted here");
+    await using machine = await pulled("overlay");
+    const [passwd = ""] = await inSnapshots(machine, "passwd");
+    const before = await readFile(passwd, "utf8");
+    await overwrite(passwd, flip);
+    await expectMended(machine, "snapshot-damaged");
+    expect(await readFile(passwd, "utf8")).toBe(before);
+    await rm(passwd);
+    await expectMended(machine, "snapshot-damaged");
+    expect(registry.requests).toEqual([]);
+  });
+
+  it.for(DRIVERS)("of %s needs no blobs that were given up, and gets them to mend itself", async (driver) => {
+    await using machine = await newMachine();
+    const reference = app();
+    await machine.pull("--snapshotter", driver, "--discard-blobs", reference);
+    registry.clearRequests();
+    expect(await fsck(machine)).toMatchObject({ sound: true, findings: [] });
+    const folder = driver === "erofs" ? join(layer(machine, 2, "."), ".") : join(machine.root, "snapshots", "3");
+    await rm(folder, { recursive: true });
+    const kind = driver === "erofs" ? "layer-damaged" : "snapshot-missing";
+    expect((await fsck(machine)).findings).toMatchObject([{ kind }]);
+    expect(await fsck(machine, "--repair")).toMatchObject({ sound: true, findings: [{ kind, repaired: true }] });
+    expect(blobGets()).toHaveLength(1);
+    expect(await fsck(machine)).toMatchObject({ sound: true, findings: [] });
+  });
+
+  it("is nobody's when the database is lost, and goes; pulling unpacks the image again", async () => {
+    await using machine = await pulled();
+    await rm(join(machine.root, "meta.db"));
+    for (const end of ["-wal", "-shm"]) await rm(join(machine.root, `meta.db${end}`), { force: true });
+    expect(await fsck(machine, "--repair")).toMatchObject({ sound: true });
+    await machine.ok("gc");
+    expect(await machine.pull(app())).toMatchObject({ status: "pulled", bytes: { local: 0 } });
+    expect(await fsck(machine)).toMatchObject({ sound: true, findings: [] });
   });
 });
 

@@ -237,7 +237,7 @@ describe("--plan", () => {
     expect(blobGets(registry)).toEqual([plan.imageId]);
     const real = await machine.pull(`${registry.host}/app:1`);
     expect(plan.bytes).toEqual(real.bytes);
-    expect(plan.layers).toMatchObject(real.layers.map((layer) => ({ ...layer, unpack: null })));
+    expect(plan.layers).toMatchObject(real.layers.map((layer) => Object.assign(layer, { unpack: null })));
     expect(plan.layers.every(({ why }) => why !== undefined)).toBe(true);
   });
 

@@ -1,4 +1,5 @@
 /** What the parts of one check share. */
+import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
@@ -7,6 +8,13 @@ import type { Findings } from "./findings.ts";
 
 /** `whole`: its bytes are the digest's. */
 export type BlobState = "whole" | "damaged" | "missing";
+
+/** A layer and what it must unpack to. */
+export interface ImageLayer {
+  readonly image: string;
+  readonly blob: Descriptor;
+  readonly diffId: Digest;
+}
 
 export interface Check {
   readonly context: TransferContext;
@@ -18,5 +26,7 @@ export interface Check {
   readonly states: Map<Digest, BlobState>;
   /** Protects what is fetched until the end; there only when mending. */
   readonly lease: Lease | undefined;
-  readonly counts: { blobs: number; bytes: number; layers: number; images: number };
+  /** What the images that were checked say of their layers, by DiffID. */
+  readonly layers: Map<Digest, ImageLayer>;
+  readonly counts: { blobs: number; bytes: number; layers: number; images: number; snapshots: number };
 }

@@ -12,6 +12,11 @@ export type FindingKind =
   | "document-invalid"
   | "diffid-mismatch"
   | "layer-record"
+  | "layer-damaged"
+  | "snapshot-missing"
+  | "snapshot-damaged"
+  | "index-damaged"
+  | "snapshot-stale"
   | "blob-unreferenced"
   | "partial-stale"
   | "lock-stale"
@@ -25,6 +30,7 @@ const HARMLESS: ReadonlySet<FindingKind> = new Set([
   "lock-stale",
   "record-unused",
   "file-unknown",
+  "snapshot-stale",
 ]);
 
 export interface Finding {

@@ -13,16 +13,10 @@ import { isConfigType, isLayerType, isManifestType, isIndexType } from "../../oc
 import type { ImageRecord } from "../../store/images.ts";
 import { inParallel } from "../in-parallel.ts";
 import { MAX_INDEX_DEPTH } from "../pick-platform.ts";
-import type { Check } from "./check.ts";
+import { DRIVER_NAMES } from "../snapshotter.ts";
+import type { Check, ImageLayer as Layer } from "./check.ts";
 import { checkBlobs } from "./blobs.ts";
 import { fetchBroken, type BrokenPart } from "./mend.ts";
-
-/** A layer and what it must unpack to. */
-interface Layer {
-  readonly image: string;
-  readonly blob: Descriptor;
-  readonly diffId: Digest;
-}
 
 export async function checkImages(check: Check, images: readonly ImageRecord[]): Promise<void> {
   const layers = new Map<string, Layer>();
@@ -71,6 +65,8 @@ async function checkManifest(check: Check, image: string, manifest: Manifest): P
   const whole: Layer[] = [];
   for (const [index, blob] of layers.entries()) {
     const diffId = parsed?.rootfs.diffIds[index];
+    if (diffId !== undefined) check.layers.set(diffId, { image, blob, diffId });
+    if (diffId !== undefined && (await isGivenUp(check, blob.digest, diffId))) continue;
     const there = await checkPart(check, image, { kind: "layer", descriptor: blob, diffId });
     if (there && diffId !== undefined && isLayerType(blob.mediaType)) whole.push({ image, blob, diffId });
   }
@@ -150,7 +146,16 @@ async function checkPart(check: Check, image: string, part: BrokenPart): Promise
   }
 }
 
-async function stateOf(check: Check, digest: Digest): Promise<"whole" | "damaged" | "missing"> {
+/** Whether a layer's blob is not to be here, because the layer is held unpacked. */
+async function isGivenUp({ store }: Check, digest: Digest, diffId: Digest): Promise<boolean> {
+  const known = await store.layers.get(digest);
+  if (known?.discardedAt === undefined || known.diffId !== diffId) return false;
+  if ((await store.content.stat(digest).catch(() => undefined)) !== undefined) return false;
+  for (const driver of DRIVER_NAMES) if ((await store.snapshots.findByDiffId(driver, diffId)).length > 0) return true;
+  return false;
+}
+
+export async function stateOf(check: Check, digest: Digest): Promise<"whole" | "damaged" | "missing"> {
   const known = check.states.get(digest);
   if (known !== undefined) return known;
   // It came after the others were looked at.

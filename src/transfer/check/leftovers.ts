@@ -47,9 +47,12 @@ async function isWanted({ leases, content }: Check["store"], digest: Digest): Pr
   return (await leases.isLeased(digest)) || (await content.stat(digest).catch(() => undefined)) === undefined;
 }
 
-async function findRecords({ store, findings, repair }: Check): Promise<void> {
+async function findRecords({ store, findings, repair, layers }: Check): Promise<void> {
+  const given = new Set([...layers.values()].map(({ blob }) => blob.digest));
   for await (const record of store.layers.list()) {
     const { digest } = record;
+    // Says of an image's layer that its blob is not to be here.
+    if (record.discardedAt !== undefined && given.has(digest)) continue;
     if ((await store.content.stat(digest).catch(() => undefined)) !== undefined) continue;
     // Of a layer that an image misses more was told.
     if (findings.hasDigest(digest)) continue;

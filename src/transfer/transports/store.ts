@@ -9,19 +9,23 @@ import type { Store } from "../../store/store.ts";
 import { verified } from "./verified.ts";
 import type { ImageSink, ImageSource, PutDocumentOptions } from "./types.ts";
 
+export interface StoreSourceOptions {
+  /** Ends with the source. */
+  readonly held?: Disposable;
+  /** Where blobs come from that were given up, because their layers are held unpacked. Default: they are missing. */
+  readonly elsewhere?: (blob: Descriptor, signal: AbortSignal | undefined) => AsyncIterable<Uint8Array>;
+}
+
 export class StoreSource implements ImageSource {
   readonly #store: Store;
   readonly #record: ImageRecord;
-  readonly #held: Disposable | undefined;
+  readonly #options: StoreSourceOptions;
 
-  /**
-   * The store stays the caller's to close.
-   * @param held ends with the source
-   */
-  constructor(store: Store, record: ImageRecord, held?: Disposable) {
+  /** The store stays the caller's to close. */
+  constructor(store: Store, record: ImageRecord, options: StoreSourceOptions = {}) {
     this.#store = store;
     this.#record = record;
-    this.#held = held;
+    this.#options = options;
   }
 
   /** As the store has it, in full. */
@@ -44,12 +48,23 @@ export class StoreSource implements ImageSource {
   }
 
   blob(descriptor: Descriptor, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    return verified(this.#store.content.read(descriptor.digest, signal === undefined ? {} : { signal }), descriptor);
+    return verified(this.#bytes(descriptor, signal), descriptor);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
-    this.#held?.[Symbol.dispose]();
+    this.#options.held?.[Symbol.dispose]();
     return Promise.resolve();
+  }
+
+  async *#bytes(blob: Descriptor, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+    const { content, layers } = this.#store;
+    const { elsewhere } = this.#options;
+    const isHere = elsewhere === undefined || (await content.stat(blob.digest)) !== undefined;
+    if (isHere || (await layers.get(blob.digest))?.discardedAt === undefined) {
+      yield* content.read(blob.digest, signal === undefined ? {} : { signal });
+    } else {
+      yield* elsewhere(blob, signal);
+    }
   }
 }
 
