@@ -31,9 +31,10 @@ export class ChainIndexes {
 
   /**
    * @param chain the nearest first, at least one
+   * @param sync whether an index that is made now survives a power cut whole or not at all. Default true
    * @throws INDEX_INVALID when a layer is missing or damaged; NodeJS.ErrnoException
    */
-  async prepare(chain: readonly SnapshotRecord[]): Promise<ChainIndex> {
+  async prepare(chain: readonly SnapshotRecord[], sync = true): Promise<ChainIndex> {
     const [top, ...others] = chain as [SnapshotRecord, ...SnapshotRecord[]];
     const single = others.length === 0 ? await this.#ownIndex(diffIdOf(top)) : undefined;
     if (single !== undefined) return single;
@@ -47,7 +48,7 @@ export class ChainIndexes {
       devices.push(...files.map((file) => ({ diffId, file })));
     }
     const tree = await this.#trees.take(chain);
-    await writeIndex(folder, tree, { diffIds, devices });
+    await writeIndex(folder, tree, { diffIds, devices, sync });
     this.#trees.keep(top.id, tree);
     return { path: indexPath(folder), devices: this.#paths(devices) };
   }

@@ -146,10 +146,10 @@ export class ErofsDriver implements Driver {
     snapshot: SnapshotRecord,
     parents: readonly SnapshotRecord[],
     diffId: Digest,
-    { ready = false }: BindOptions,
+    { ready = false, sync = true }: BindOptions,
   ): Promise<Bound> {
     const facts = (await this.#layers.find(diffId)) ?? gone(diffId);
-    if (ready) await this.#indexes.prepare([{ ...snapshot, diffId }, ...parents]);
+    if (ready) await this.#indexes.prepare([{ ...snapshot, diffId }, ...parents], sync);
     return { ...usageOf(facts), diffId };
   }
 

@@ -38,11 +38,16 @@ export interface WriteIndexOptions {
   /** Of the layers, the lowest first. */
   readonly diffIds: readonly Digest[];
   readonly devices: readonly LayerFile[];
+  /** Whether what is there after a power cut is whole, if it is there at all. */
+  readonly sync: boolean;
 }
 
-/** Not synced: what a power cut spoils is seen by its digest and made anew. @throws INDEX_INVALID, LAYER_LIMIT as `encodeErofs`; NodeJS.ErrnoException */
+/**
+ * The index comes last: without it nothing is wrong, it is then made anew.
+ * @throws INDEX_INVALID, LAYER_LIMIT as `encodeErofs`; NodeJS.ErrnoException
+ */
 export async function writeIndex(folder: string, tree: IndexTree, options: WriteIndexOptions): Promise<void> {
-  const { diffIds, devices } = options;
+  const { diffIds, devices, sync } = options;
   const path = indexPath(folder);
   const temporary = `${path}.${process.pid}-${unique++}`;
   const digester = new Digester("sha256");
@@ -57,14 +62,16 @@ export async function writeIndex(folder: string, tree: IndexTree, options: Write
       await file.writeFile(bytes);
       releaseOwn(bytes);
     }
+    if (sync) await file.sync();
+    const description = JSON.stringify({ version: 1, size, digest: digester.digest(), devices });
+    const place = join(folder, DESCRIPTION);
+    const rest = { mode: 0o444, ...(sync && { syncIn: folder }) };
+    await replaceFile(place, `${place}.${process.pid}-${unique++}`, description, rest);
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;
   }
-  const description = JSON.stringify({ version: 1, size, digest: digester.digest(), devices });
-  const place = join(folder, DESCRIPTION);
-  await replaceFile(place, `${place}.${process.pid}-${unique++}`, description, { mode: 0o444 });
 }
 
 let unique = 0;
