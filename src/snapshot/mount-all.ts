@@ -6,7 +6,8 @@
  * Set-uid programs and devices work in what is mounted, as containerd has it: an image is the root of a container, whose runtime
  * decides about both.
  */
-import { lstatSync } from "node:fs";
+import { lstatSync, type Stats } from "node:fs";
+import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { unmount as unmountPath } from "../sys/mount.ts";
 import { systemName } from "../sys/path-bytes.ts";
@@ -52,9 +53,9 @@ export async function unmount(target: string, options: { readonly lazy?: boolean
   }
 }
 
-/** @throws FILE_NOT_FOUND, PATH_INVALID when something cannot be mounted there */
+/** @throws FILE_NOT_FOUND, PATH_INVALID, PERMISSION when nothing can be mounted there */
 export function mustBeDirectory(target: string): void {
-  const status = lstatSync(systemName(target), { throwIfNoEntry: false });
+  const status = statusOf(target);
   if (status === undefined) {
     throw new VarveError("FILE_NOT_FOUND", `nothing can be mounted at ${target}: there is no such directory`, {
       hint: "make the directory first",
@@ -63,4 +64,15 @@ export function mustBeDirectory(target: string): void {
   if (status.isDirectory()) return;
   const what = status.isSymbolicLink() ? "a symbolic link" : "no directory";
   throw new VarveError("PATH_INVALID", `nothing is mounted at ${target}: it is ${what}`);
+}
+
+/** Undefined when there is nothing. */
+function statusOf(target: string): Stats | undefined {
+  try {
+    return lstatSync(systemName(target));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw toVarveError(error, `looking for ${target}`);
+  }
 }
