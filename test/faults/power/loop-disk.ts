@@ -25,7 +25,7 @@ export const FILE_SYSTEMS: readonly FileSystemKind[] = [
     size: "64M",
     options: "loop,commit=300,data=writeback,noauto_da_alloc",
   },
-  { name: "xfs", program: "mkfs.xfs", make: ["-q", "-f"], size: "320M", options: "loop" },
+  { name: "xfs", program: "mkfs.xfs", make: ["-q", "-f"], size: "320M", options: "loop,nouuid" },
 ];
 
 export async function makeFileSystem(kind: FileSystemKind, image: string): Promise<void> {

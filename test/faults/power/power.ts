@@ -66,6 +66,7 @@ class Lab {
   readonly #dir: string;
   readonly #templates = new Map<string, Promise<string>>();
   readonly #steps = new Map<string, StepCounts>();
+  #images = 0;
 
   constructor({ scenes, dir }: PowerOptions) {
     this.#scenes = scenes;
@@ -74,13 +75,15 @@ class Lab {
 
   async cut(trial: Trial, rng: Rng): Promise<Row> {
     const { operation, unpacking, kind, cut } = trial;
-    const image = join(this.#dir, "case.img");
-    await runOk("cp", ["--sparse=always", await this.#template(trial), image]);
+    const [before, after] = [this.#newImage(), this.#newImage()];
     try {
+      await runOk("cp", ["--sparse=always", await this.#template(trial), before]);
       const steps = await this.#stepsOf(trial);
       const mounting = rng.chance(MOUNTING);
-      const where = await this.#losePower(trial, image, steps, rng);
-      await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
+      const where = await this.#losePower(trial, before, steps, rng);
+      // Whoever else has got the mount into a namespace of his own keeps the dead file system alive: this one is another.
+      await runOk("cp", ["--sparse=always", before, after]);
+      await using mounted = await mountImage(kind, after, join(this.#dir, "mount"));
       const scene = { scenes: this.#scenes, operation, unpacking, mounting };
       const aftermath = await checkAftermath(scene, join(mounted.path, "store")).catch((error: unknown) => {
         throw new Error(`cut at ${where}: ${(error as Error).message}`, { cause: error });
@@ -88,8 +91,12 @@ class Lab {
       if (cut === "after") mustBeThere(operation, aftermath);
       return { ...aftermath, ...trial };
     } finally {
-      await rm(image, { force: true });
+      for (const image of [before, after]) await rm(image, { force: true });
     }
+  }
+
+  #newImage(): string {
+    return join(this.#dir, `${this.#images++}.img`);
   }
 
   /** @returns where, for messages */
@@ -132,7 +139,7 @@ class Lab {
     const key = `${operation.title}, ${describeUnpacking(unpacking)}`;
     const known = this.#steps.get(key);
     if (known !== undefined) return known;
-    const image = join(this.#dir, "measure.img");
+    const image = this.#newImage();
     await runOk("cp", ["--sparse=always", await this.#template(trial), image]);
     await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
     const { steps, said } = await runOperation(this.#scenes, operation, unpacking, this.#placeIn(mounted.path));
