@@ -4,6 +4,7 @@ import type { Mount, Usage } from "../../snapshot/types.ts";
 import type { PreparedSnapshot, SnapshotRow } from "../../transfer/manage-snapshots.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Command, View } from "../command.ts";
+import { parseChoice } from "../parse-values.ts";
 import { renderDrivers, renderMounts, renderPrepared, renderSnapshots, renderUsage } from "../print/snapshots.ts";
 import { plural } from "../print/units.ts";
 
@@ -45,13 +46,14 @@ export const snapshotsCommand: Command<Data> = {
     `${Object.values(ARGUMENTS)
       .map(([, , usage]) => usage)
       .join("; ")}.`,
-    "An active snapshot is written, a view is read; a committed one has a name, never changes, and is what others stand on. mounts prints what mount(8) would have to do; varve mount KEY DIR does it.",
+    "An active snapshot is written, a view is read; a committed one has a name, never changes, and is what others stand on. mounts prints what there is to mount, as mount(8) takes it; varve mount KEY DIR does it, also where mount(8) cannot mount EROFS from files.",
   ],
   examples: ["varve snapshots ls --drivers", "varve snapshots prepare work debian:12 && varve mount --rw work /mnt"],
   showsProgress: true,
 
   async run({ args, flags, settings, services }) {
-    const [action, ...words] = args as [Action, ...string[]];
+    const [given = "", ...words] = args;
+    const action = parseChoice("ACTION", given, ACTIONS);
     const [least, most, usage] = ARGUMENTS[action];
     if (words.length < least || words.length > most) {
       throw new VarveError("USAGE", `write it as: varve snapshots ${usage}`, { hint: "see varve snapshots --help" });
