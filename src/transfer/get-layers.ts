@@ -50,8 +50,9 @@ export async function getLayers(
   options: GetLayersOptions,
 ): Promise<GotLayers> {
   const { concurrency, check, wait, tally, discardBlobs = false } = options;
-  // The largest goes first: it is the longest way to the end, and the small ones fill the gaps.
-  const queue = tasks.toSorted((a, b) => b.blob.size - a.blob.size);
+  // The largest goes first: it is the longest way to the end, and the small ones fill the gaps. Where blobs are to go as soon as may be,
+  // the lowest does, and none is begun before one is bound: so no more blobs are here than are begun at once.
+  const queue = discardBlobs ? tasks : tasks.toSorted((a, b) => b.blob.size - a.blob.size);
   const failed = new AbortController();
   const signal = AbortSignal.any([context.signal, failed.signal]);
   const outcomes: LayerOutcome[] = [];
@@ -77,6 +78,7 @@ export async function getLayers(
   const fetches = inParallel([...queue.entries()], concurrency + LAYERS_AHEAD, async ([priority, task]) => {
     try {
       outcomes.push(await fetchLayer(context, task, { ...given, priority }));
+      if (discardBlobs && task.diffId !== undefined) await unpacking?.whenBound(task.diffId);
     } catch (error) {
       failed.abort(error);
       throw error;

@@ -58,6 +58,7 @@ export class ImageUnpacking implements AsyncDisposable {
   readonly #options: ImageUnpackingOptions;
   readonly #places: readonly Place[];
   readonly #ready: ReadonlyMap<Digest, PromiseWithResolvers<Ready>>;
+  readonly #bound: ReadonlyMap<Digest, PromiseWithResolvers<void>>;
   readonly #begun = new Set<Digest>();
   readonly #how = new Map<Digest, UnpackHow>();
   /** Locks of layers that are unpacked and not bound. */
@@ -70,6 +71,7 @@ export class ImageUnpacking implements AsyncDisposable {
     this.#options = options;
     this.#places = places;
     this.#ready = new Map(places.map(({ diffId }) => [diffId, Promise.withResolvers<Ready>()]));
+    this.#bound = new Map(places.map(({ diffId }) => [diffId, Promise.withResolvers<void>()]));
   }
 
   /** Finds out which of the layers are there. Their ChainIDs and DiffIDs are leased before. */
@@ -114,21 +116,21 @@ export class ImageUnpacking implements AsyncDisposable {
     }
   }
 
+  /** Settles when the layer is bound where the image has it first. @throws the signal's reason */
+  async whenBound(diffId: Digest): Promise<void> {
+    await unlessAborted(this.#bound.get(diffId)?.promise, this.#options.signal);
+  }
+
   /** Binds the layers in their order as they become ready; settles when the last one is bound. */
   async bindAll(): Promise<void> {
     const { snapshots, signal } = this.#options;
-    const { promise: aborted, reject } = Promise.withResolvers<never>();
-    aborted.catch(() => undefined);
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.throwIfAborted();
-    signal.addEventListener("abort", onAbort, { once: true });
-    using _listening = { [Symbol.dispose]: () => signal.removeEventListener("abort", onAbort) };
     for (const [index, place] of this.#places.entries()) {
       const { diffId, chainId } = place;
-      const ready = await Promise.race([this.#ready.get(diffId)?.promise, aborted]);
+      const ready = await unlessAborted(this.#ready.get(diffId)?.promise, signal);
       const isTop = index === this.#places.length - 1;
       // Another process may have been faster.
       if (!(await snapshots.has(chainId))) await this.#bind(place, ready ?? {}, isTop);
+      this.#bound.get(diffId)?.resolve();
       if (this.#places.slice(index + 1).some((later) => later.diffId === diffId)) continue;
       this.#locks.get(diffId)?.[Symbol.dispose]();
       this.#locks.delete(diffId);
@@ -253,3 +255,15 @@ const nothingToDo: LayerWork = {
   done: () => undefined,
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
+
+async function unlessAborted<T>(work: Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => aborted.reject(signal.reason as Error);
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

@@ -323,6 +323,29 @@ describe("a pull that discards blobs", () => {
     expect(await layers.get(image.layers[0]!.descriptor.digest)).not.toHaveProperty("discardedAt");
   });
 
+  it("never has more blobs than are begun at once, whatever the order of the layers", async () => {
+    let most = 0;
+    const one = await bench({
+      onBind: async () => {
+        const digests = new Set(image.layers.map(({ descriptor }) => descriptor.digest));
+        const held = (await Array.fromAsync(one.context.store.content.digests())).filter((digest) =>
+          digests.has(digest),
+        );
+        most = Math.max(most, held.length);
+      },
+    });
+    const [a, b, c] = [await layer("a", 50_000), await layer("b", 10), await layer("c", 7000)];
+    const others = await Promise.all(["d", "e", "f", "g", "h", "i"].map((name, at) => layer(name, 1000 * at)));
+    const image = await buildImage({ layers: [b, a, c, ...others, a, b, c] });
+    const result = await pull(one.context, await one.push("1", image), { discardBlobs: true, concurrency: 1 });
+    expect(result.status).toBe("pulled");
+    // Those that are repeated stay until they are bound for the last time.
+    expect(most).toBeLessThanOrEqual(3 + 3);
+    for (const { descriptor } of image.layers) {
+      expect(await one.context.store.content.stat(descriptor.digest)).toBeUndefined();
+    }
+  });
+
   it("keeps what another image needs", async () => {
     const { context, push } = await bench();
     const [base, one, two] = [await layer("base"), await layer("one"), await layer("two")];
