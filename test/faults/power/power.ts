@@ -127,6 +127,8 @@ class Lab {
       await makeFileSystem(kind, image);
       await using mounted = await mountImage(kind, image, join(this.#dir, "mount"));
       await this.#scenes.copy(store, snapshotter, join(mounted.path, "store"));
+      // Unmounting does it only when nobody else has the mount in a namespace of his own.
+      await runOk("sync", ["-f", mounted.path]);
       return image;
     };
     const made = this.#templates.get(key) ?? make();
