@@ -2,16 +2,23 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished } from "vitest";
-import { storeFaults } from "./store-health.ts";
 import { chainIds } from "../../src/oci/chain-id.ts";
 import type { Digest } from "../../src/oci/digest.ts";
 import type { SnapshotRow } from "../../src/transfer/manage-snapshots.ts";
 import type { KitImage } from "../kit/images/build-image.ts";
+import { pushImage } from "../kit/images/push-image.ts";
 import { canMount } from "../kit/mounts/can-mount.ts";
 import { mountsBelow } from "../kit/mounts/mount-dir.ts";
+import type { KitRegistry } from "../kit/registry/registry.ts";
 import { usableDrivers } from "../kit/snapshot/usable-drivers.ts";
+import { diffTrees } from "../kit/trees/diff-trees.ts";
+import { expectedTree } from "../kit/trees/expected-tree.ts";
+import { readTree } from "../kit/trees/read-tree.ts";
+import type { TreeNode } from "../kit/trees/tree-node.ts";
 import { unmountBelow } from "../kit/unmount-below.ts";
 import { newMachine, type Machine, type Outcome } from "./machine.ts";
+import { sampleImage } from "./samples.ts";
+import { storeFaults } from "./store-health.ts";
 
 export const CAN_MOUNT = process.getuid?.() === 0 && canMount();
 
@@ -64,4 +71,30 @@ export async function snapshotsOf(machine: Machine): Promise<string[]> {
 
 export function topOf(image: KitImage): Digest {
   return chainIds(image.layers.map(({ diffId }) => diffId)).at(-1)!;
+}
+
+export async function pushTo(registry: KitRegistry, tag: string, image: KitImage): Promise<string> {
+  await pushImage(registry.host, "app", tag, image);
+  return `${registry.host}/app:${tag}`;
+}
+
+export interface SampleMachine {
+  readonly machine: Machine;
+  /** Of the sample image, which it has pulled. */
+  readonly name: string;
+  readonly place: string;
+}
+
+/** @param flags of the pull */
+export async function sampleMachine(registry: KitRegistry, ...flags: readonly string[]): Promise<SampleMachine> {
+  const machine = await mountMachine();
+  const name = await pushTo(registry, "sample", await sampleImage());
+  await machine.pull(...flags, name);
+  registry.clearRequests();
+  return { machine, name, place: placeFor(machine) };
+}
+
+/** In what a place differs from what layers come to. */
+export async function differences(layers: readonly TreeNode[][], place: string): Promise<string[]> {
+  return diffTrees(expectedTree(layers), await readTree(place), { root: false, directoryTimes: false });
 }

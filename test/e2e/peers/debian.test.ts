@@ -1,11 +1,12 @@
 /** A real image of Debian, by builders, a registry, an unpacker and a runtime that know nothing of varve. */
 import { randomUUID } from "node:crypto";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { PullResult } from "../../../src/transfer/pull-result.ts";
 import type { UnpackResult } from "../../../src/transfer/unpack.ts";
+import { mountsBelow } from "../../kit/mounts/mount-dir.ts";
 import { peersRequired } from "../../kit/peers.ts";
 import { startDockerRegistry } from "../../kit/peers/docker-registry.ts";
 import { run, runOk, type RunResult } from "../../kit/peers/run.ts";
@@ -15,6 +16,7 @@ import { unmountBelow } from "../../kit/unmount-below.ts";
 import { diffTrees } from "../../kit/trees/diff-trees.ts";
 import { readTree, type TreeEntry } from "../../kit/trees/read-tree.ts";
 import { newMachine, type Machine } from "../machine.ts";
+import { DRIVERS } from "../mounting.ts";
 import { storeFaults } from "../store-health.ts";
 import { buildDebian, DEBIAN_PEERS, MirrorUnreachable, RELEASE, type BuiltImage } from "./debian/build-debian.ts";
 import { isRoot, lacks, program, skopeoCopy, skopeoRaw, umociUnpack } from "./programs.ts";
@@ -22,6 +24,24 @@ import { isRoot, lacks, program, skopeoCopy, skopeoRaw, umociUnpack } from "./pr
 /** `unshare` to a user who is nobody special. */
 const UNPRIVILEGED = ["--user", "--map-user=1000", "--map-group=1000"];
 const SETUP_MS = 300_000;
+const MOUNTED = DRIVERS.filter((driver) => driver !== "copy");
+/** What a container does to its image, and what there is to tell of it but changed directories. */
+const WRITES = `
+  echo changed > /etc/debian_version
+  rm -r /etc/issue.net /usr/share/base-files
+  mkdir -p /opt/new && echo new > /opt/new/file
+  mv /srv/long-link /opt/moved
+  echo written`;
+const WRITTEN = [
+  "D etc/issue.net",
+  "C etc/debian_version",
+  "A opt/moved",
+  "A opt/new",
+  "A opt/new/file",
+  "D srv/long-link",
+  "D usr/share/base-files",
+  "",
+];
 /** Trees of thousands of files are read on a machine that may have other work. */
 const TREES_MS = 180_000;
 
@@ -48,6 +68,8 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
     }
     const registry = things.use(await startDockerRegistry());
     machine = things.use(await newMachine());
+    // What a test that failed has left mounted, before the machine's directory goes.
+    things.defer(() => unmountBelow(machine.path));
     reference = `${registry.host}/e2e/debian:12`;
     await skopeoCopy(`oci:${built.layout}:${built.tag}`, `docker://${reference}`);
     await execOk("pull", reference);
@@ -110,6 +132,63 @@ describe.skipIf(lacks(...DEBIAN_PEERS, "docker-registry", "skopeo", "runc") || !
     expect(stdout.toString()).toContain(`VERSION_CODENAME=${RELEASE}\n`);
     expect(code).toBe(0);
   });
+
+  it.skipIf(MOUNTED.length === 0).each(MOUNTED)(
+    "is umoci's tree mounted from %s, and a container runs on it that cannot write",
+    { timeout: TREES_MS },
+    async (driver) => {
+      await execOk("pull", "--snapshotter", driver, reference);
+      const place = join(machine.path, `read-${driver}`);
+      await mkdir(place);
+      await execOk("mount", "--snapshotter", driver, reference, place);
+      expect(diffTrees(asVarveDoes(umociTree), await readTree(place))).toEqual([]);
+      const { code, stdout, stderr } = await shellOn(place, true, "cat /etc/debian_version; echo x > /etc/new");
+      expect([stdout.toString(), stderr]).toEqual(["replaced\n", expect.stringContaining("Read-only file system")]);
+      expect(code).not.toBe(0);
+      expect(await execOk("umount", place)).toMatchObject({ kept: false, driver });
+    },
+  );
+
+  it.skipIf(MOUNTED.length === 0).each(MOUNTED)(
+    "is written to by a container on %s, into the upper directory only",
+    { timeout: TREES_MS },
+    async (driver) => {
+      const [place, beside] = [join(machine.path, `write-${driver}`), join(machine.path, `beside-${driver}`)];
+      await Promise.all([mkdir(place), mkdir(beside)]);
+      await execOk("mount", "--snapshotter", driver, reference, beside);
+      const key = `debian-${driver}`;
+      await execOk("mount", "--snapshotter", driver, "--rw", "--key", key, reference, place);
+      const { code, stdout, stderr } = await shellOn(place, false, WRITES);
+      expect([code, stdout.toString(), stderr]).toEqual([0, "written\n", ""]);
+      expect(await execOk("umount", place)).toMatchObject({ snapshot: key, kept: true });
+      const { stdout: changes } = await machine.exec(["diff", key]);
+      expect(changes.split("\n").filter((line) => !line.startsWith("C ") || line === "C etc/debian_version")).toEqual(
+        WRITTEN,
+      );
+      expect(diffTrees(asVarveDoes(umociTree), await readTree(beside))).toEqual([]);
+      await execOk("umount", beside);
+
+      await execOk("commit", key, `made:${driver}`);
+      await execOk("mount", "--snapshotter", driver, `made:${driver}`, place);
+      const again = await shellOn(place, true, "cat /etc/debian_version /opt/new/file; test ! -e /etc/issue.net");
+      expect([again.code, again.stdout.toString(), again.stderr]).toEqual([0, "changed\nnew\n", ""]);
+      await execOk("umount", place);
+      expect(mountsBelow(machine.path)).toEqual([]);
+    },
+  );
+
+  /** Runs a script in a container whose root is mounted already. */
+  async function shellOn(root: string, readonly: boolean, script: string): Promise<RunResult> {
+    const bundle = join(machine.path, `bundle-${randomUUID()}`);
+    await mkdir(bundle);
+    await runOk(program("runc"), ["spec", "--bundle", bundle]);
+    const path = join(bundle, "config.json");
+    const config = JSON.parse(await readFile(path, "utf8")) as Record<string, object>;
+    config["root"] = { path: root, readonly };
+    config["process"] = { ...config["process"], terminal: false, args: ["/bin/sh", "-c", script] };
+    await writeFile(path, JSON.stringify(config));
+    return runc(bundle);
+  }
 
   async function runc(bundle: string, ...through: string[]): Promise<RunResult> {
     const id = `varve-${randomUUID()}`;
