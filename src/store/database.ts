@@ -11,7 +11,7 @@ import { databaseError } from "./database-error.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { StoreLocks } from "./locks.ts";
 import { MIGRATIONS, SCHEMA_VERSION } from "./migrations.ts";
-import { openForReading } from "./read-only-database.ts";
+import { openForReading, openPrivateCopy } from "./read-only-database.ts";
 
 /** How long one statement waits for another process's transaction; transactions are a few rows. */
 const BUSY_TIMEOUT_MS = 10_000;
@@ -83,15 +83,17 @@ export class Metadata {
     const { database } = this.#options.layout;
     if (!existsSync(database)) return undefined;
     const connection = await openForReading(database);
+    let version: number;
     try {
-      const version = schemaVersion(connection);
-      if (version === 0) return undefined;
+      version = schemaVersion(connection);
       refuseNewer(version, database);
-      return connection;
+      if (version === SCHEMA_VERSION) return connection;
     } catch (error) {
       connection[Symbol.dispose]();
       throw error;
     }
+    connection[Symbol.dispose]();
+    return version === 0 ? undefined : migratedCopy(database);
   }
 
   /**
@@ -145,6 +147,18 @@ function connect(Database: typeof DatabaseSync, path: string): Connection {
 
 function synchronous(sync: boolean): string {
   return `PRAGMA synchronous = ${sync ? "FULL" : "OFF"}`;
+}
+
+/** Of a database that an older varve made and that may not be changed, because what is asked is of this schema. */
+async function migratedCopy(path: string): Promise<Connection> {
+  const copy = await openPrivateCopy(path);
+  try {
+    migrate(copy);
+    return copy;
+  } catch (error) {
+    copy[Symbol.dispose]();
+    throw error;
+  }
 }
 
 function migrate(connection: Connection): void {

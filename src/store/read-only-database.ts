@@ -47,6 +47,19 @@ export async function openForReading(path: string): Promise<Connection> {
   }
 }
 
+/**
+ * A private copy that may be changed: of a database that has to be read as if it were of a newer schema. It goes when it is closed.
+ * @throws VarveError `STORE_CORRUPT`, `PERMISSION`, `NO_SPACE`, `IO`
+ */
+export async function openPrivateCopy(path: string): Promise<Connection> {
+  const { DatabaseSync } = await import("node:sqlite");
+  try {
+    return await openCopy(path, (copy, release) => new Connection(new DatabaseSync(copy), path, release));
+  } catch (error) {
+    throw databaseError(error, path);
+  }
+}
+
 function immutable(path: string): URL {
   const url = pathToFileURL(path);
   url.search = "?immutable=1";
@@ -66,7 +79,7 @@ async function openCopy(
   try {
     const copy = join(directory, "meta.db");
     await copyFile(path, copy);
-    await copyFile(`${path}-wal`, `${copy}-wal`);
+    if (await hasLog(path)) await copyFile(`${path}-wal`, `${copy}-wal`);
     return open(copy, () => rmSync(directory, { recursive: true, force: true }));
   } catch (error) {
     await rm(directory, { recursive: true, force: true });

@@ -191,6 +191,47 @@ describe("a store that is only read", () => {
   });
 });
 
+describe("a store that an older varve made", () => {
+  const [first = ""] = MIGRATIONS;
+  const made = async (dir: TempDir): Promise<string> => {
+    await makeStore(dir.path);
+    const path = join(dir.path, "meta.db");
+    for (const end of ["", "-wal", "-shm"]) await rm(path + end, { force: true });
+    const database = new DatabaseSync(path);
+    database.exec(`PRAGMA journal_mode = WAL; ${first} PRAGMA user_version = 1`);
+    database.exec(`INSERT INTO layers VALUES ('${digestOf("blob")}', '${digestOf("tar")}', 'x', 1, 2, 3, 4)`);
+    database.close();
+    return path;
+  };
+
+  it("is read as it is, and not changed", async () => {
+    await using dir = await tempDir();
+    const path = await made(dir);
+    const before = await readFile(path);
+    await using store = await openStore(dir.path, { readOnly: true });
+    expect(await store.layers.get(digestOf("blob"))).toEqual({
+      digest: digestOf("blob"),
+      diffId: digestOf("tar"),
+      mediaType: "x",
+      size: 1,
+      uncompressedSize: 2,
+      entries: 3,
+      verifiedAt: new Date(4),
+    });
+    expect(await Array.fromAsync(store.snapshots.walk())).toEqual([]);
+    expect((await readFile(path)).equals(before)).toBe(true);
+  });
+
+  it("is brought up to date when it is written", async () => {
+    await using dir = await tempDir();
+    await made(dir);
+    await using store = await openStore(dir.path);
+    await putImage(store, "a.example/x:1");
+    expect(await store.layers.get(digestOf("blob"))).toMatchObject({ diffId: digestOf("tar") });
+    expect(await Array.fromAsync(store.snapshots.walk())).toEqual([]);
+  });
+});
+
 /** What a process leaves that dies with its last changes still in the log. */
 async function copyWithLog(from: string, to: string): Promise<void> {
   await using store = await openStore(from);
