@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cp, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it } from "vitest";
@@ -7,7 +7,7 @@ import { putImage } from "../../test/kit/store/put-image.ts";
 import { startStoreProcess } from "../../test/kit/store/store-process.ts";
 import { tempDir, type TempDir } from "../../test/kit/temp-dir.ts";
 import { digestOf } from "../oci/digest.ts";
-import { SCHEMA_VERSION } from "./migrations.ts";
+import { MIGRATIONS, SCHEMA_VERSION } from "./migrations.ts";
 import { openStore } from "./store.ts";
 
 const isRoot = process.getuid?.() === 0;
