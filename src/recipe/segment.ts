@@ -15,6 +15,28 @@ export interface RemoteSegment {
   readonly digest?: Digest;
 }
 
+/**
+ * What whole frames of a compressed blob decompress to: `size` bytes of the target, made of bytes `[start, start + length)` of
+ * the blob. It is never cut: a part of it that is here already saves nothing, since all frames have to be read for the rest.
+ */
+export interface FramesSegment {
+  readonly kind: "frames";
+  readonly blob: Descriptor;
+  /** Where the first frame (zstd, RFC 8878) or member (gzip, RFC 1952) begins in the blob. */
+  readonly start: number;
+  /** Compressed bytes, up to the end of the last frame or member. */
+  readonly length: number;
+  readonly codec: "zstd" | "gzip";
+  /** Bytes of the target. */
+  readonly size: number;
+  /** Decompressed bytes that are left out at the start. Default 0. */
+  readonly skip?: number;
+  /** Whether more decompressed bytes may follow, which are dropped. Default false: the frames must end exactly. */
+  readonly rest?: boolean;
+  /** The digest of the `size` bytes, where it is known. */
+  readonly digest?: Digest;
+}
+
 /** Bytes `[start, start + length)` of a file that this machine holds. */
 export interface LocalSegment {
   readonly kind: "local";
@@ -44,7 +66,7 @@ export interface HeldSegment {
   readonly instead?: Exclude<Segment, HeldSegment>;
 }
 
-export type Segment = RemoteSegment | LocalSegment | DataSegment | ZeroSegment | HeldSegment;
+export type Segment = RemoteSegment | FramesSegment | LocalSegment | DataSegment | ZeroSegment | HeldSegment;
 
 export interface Recipe {
   readonly target: { readonly digest: Digest; readonly size: number };
@@ -54,8 +76,22 @@ export interface Recipe {
    * object is good for one try only.
    */
   readonly segments: Iterable<Segment> | AsyncIterable<Segment>;
+  /**
+   * Frames that lie this near to each other in their blob come with one request, in the order of the target, although
+   * other segments lie between them there; what lies between them in the blob is received and dropped. Default 0: only
+   * frames that follow each other.
+   */
+  readonly gapBytes?: number;
 }
 
+/** Bytes of the target that a segment makes. */
 export function segmentLength(segment: Segment): number {
-  return segment.kind === "data" ? segment.bytes.length : segment.length;
+  switch (segment.kind) {
+    case "data":
+      return segment.bytes.length;
+    case "frames":
+      return segment.size;
+    default:
+      return segment.length;
+  }
 }

@@ -97,6 +97,13 @@ export function cut(segment: Part["segment"], start: number, end: number): Part[
     case "remote":
     case "local":
       return { ...segment, start: segment.start + start, length: end - start };
+    case "frames":
+      return {
+        ...segment,
+        skip: (segment.skip ?? 0) + start,
+        size: end - start,
+        rest: segment.rest === true || end < segment.size,
+      };
   }
 }
 
