@@ -146,6 +146,7 @@ export class Work implements PieceSink {
         return this.emit({ ...event, digest });
       case "throttle":
         return this.emit(event);
+      case "sent":
       case "queued":
       case "range-ignored":
         return;

@@ -19,6 +19,8 @@ export type TransportEvent =
   | { readonly type: "request"; readonly host: string }
   /** Body bytes that came over the network, also those that had to be thrown away. */
   | { readonly type: "received"; readonly bytes: number }
+  /** Body bytes that were handed to the network, also those that have to be sent again. */
+  | { readonly type: "sent"; readonly bytes: number }
   | {
       readonly type: "retry";
       readonly host: string;
