@@ -8,6 +8,11 @@ import { VarveError } from "../errors/varve-error.ts";
 /** zstd windows up to 128 MiB: what `zstd -d` accepts without being asked, and RFC 8878 recommends at least 8 MiB. */
 const WINDOW_LOG_MAX = 27;
 
+export interface InflaterOptions {
+  /** zstd data that wants a larger window, 2 to the power of this, is refused. Default 27: 128 MiB. */
+  readonly windowLogMax?: number;
+}
+
 export class Inflater implements Disposable {
   readonly #engine: Gunzip | ZstdDecompress;
   readonly #what: string;
@@ -19,14 +24,19 @@ export class Inflater implements Disposable {
   #wake: () => void = () => undefined;
 
   /** `chunkSize`: bytes of the largest output piece. */
-  constructor(compression: "gzip" | "zstd", chunkSize: number, signal: AbortSignal | undefined) {
+  constructor(
+    compression: "gzip" | "zstd",
+    chunkSize: number,
+    signal: AbortSignal | undefined,
+    { windowLogMax = WINDOW_LOG_MAX }: InflaterOptions = {},
+  ) {
     // A read-ahead mark of one byte: one piece waits while the consumer works, and pieces are never joined by copying.
     const options = { chunkSize, readableHighWaterMark: 1 };
     this.#what = compression;
     this.#engine =
       compression === "gzip"
         ? createGunzip(options)
-        : createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: WINDOW_LOG_MAX } });
+        : createZstdDecompress({ ...options, params: { [constants.ZSTD_d_windowLogMax]: windowLogMax } });
     this.#engine.on("readable", () => this.#wake());
     this.#engine.on("end", () => {
       this.#ended = true;

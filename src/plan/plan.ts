@@ -1,4 +1,5 @@
 /** What a planner hands over: a recipe, what it would cost, and why it is as it is. Planners are pure. */
+import { gatherFrames, requestOf } from "../recipe/gather.ts";
 import { segmentLength, type Recipe, type Segment } from "../recipe/segment.ts";
 
 /** How a layer is got; the same names as in `pull --json`. */
@@ -21,23 +22,20 @@ export interface Plan {
   readonly why: string;
 }
 
-/** The cost of segments that are at hand. */
-export function costOf(segments: Iterable<Segment>): Cost {
+/**
+ * The cost of a recipe that is at hand: what the assembler will do for it, when no request fails. A range of a blob, or a run of
+ * frames, is one request with what its neighbours are joined to.
+ */
+export function costOf(segments: Iterable<Segment>, gapBytes?: number): Cost {
   const cost = { network: 0, local: 0, data: 0, zero: 0, requests: 0 };
-  for (const segment of segments) {
-    const length = segmentLength(segment);
-    switch (segment.kind) {
-      case "remote":
-        cost.network += length;
-        cost.requests++;
-        break;
-      case "local":
-      case "data":
-      case "zero":
-        cost[segment.kind] += length;
-        break;
-      case "held":
-        break;
+  for (const task of gatherFrames({ segments, gapBytes })) {
+    const request = requestOf(task);
+    if (request !== undefined) {
+      cost.network += request.end - request.start;
+      cost.requests++;
+    }
+    for (const { segment } of task.parts) {
+      if (segment.kind !== "remote" && segment.kind !== "frames") cost[segment.kind] += segmentLength(segment);
     }
   }
   return cost;

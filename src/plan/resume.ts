@@ -11,19 +11,22 @@ import { costOf, type Cost, type Plan } from "./plan.ts";
  * held of it back and fetches the rest.
  *
  * The segments of the result are made while they are read, so a long recipe costs no memory. Its cost is exact for an
- * iterable that can be read again, except that a piece with a digest counts in full; for others it is scaled.
+ * iterable that can be read again, except that a piece with a digest counts in full; for others it is scaled. Frames are never
+ * cut.
  */
 export function planResume(plan: Plan, done: Iterable<ByteRange>): Plan {
   const held = new RangeSet(done);
   const { target } = plan.recipe;
   const bytes = new RangeSet(held.within(0, target.size)).bytes;
   if (bytes === 0) return plan;
-  const { segments } = plan.recipe;
-  const recipe = { target, segments: remainingSegments(segments, held) };
+  const { segments, gapBytes } = plan.recipe;
+  const recipe = { ...plan.recipe, segments: remainingSegments(segments, held) };
   return {
     how: plan.how === "full" ? "resumed" : plan.how,
     recipe,
-    cost: isRereadable(segments) ? costOf(eachRemaining(segments, held)) : scaled(plan.cost, 1 - bytes / target.size),
+    cost: isRereadable(segments)
+      ? costOf(eachRemaining(segments, held), gapBytes)
+      : scaled(plan.cost, 1 - bytes / target.size),
     why: `${bytes} of ${target.size} bytes are here from an earlier try; the rest ${plan.why}`,
   };
 }

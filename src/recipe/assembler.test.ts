@@ -20,7 +20,7 @@ const SMALL = 4 * 3 * (64 << 10);
 
 /** Bytes of each kind in the recipe, outside of what is held. */
 function wanted({ segments, places }: Kitchen, held: readonly ByteRange[] = []): Record<Segment["kind"], number> {
-  const sum = { remote: 0, local: 0, data: 0, zero: 0, held: 0 };
+  const sum = { remote: 0, frames: 0, local: 0, data: 0, zero: 0, held: 0 };
   const done = new RangeSet(held);
   for (const [index, { start, end }] of places.entries()) {
     sum[segments[index]!.kind] += new RangeSet(done.missing(start, end)).bytes;

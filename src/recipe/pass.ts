@@ -5,11 +5,12 @@ import type { Digest } from "../oci/digest.ts";
 import type { BlobSource } from "../registry/blob-source.ts";
 import { AbortableIterator } from "./abortable-iterator.ts";
 import { separateStretches, StreamedStretches } from "./blob-stretch.ts";
+import { isFromBlob, type Task } from "./gather.ts";
 import type { TransferBudget, TransferSlot } from "./limiter.ts";
 import { LocalFiles } from "./local-files.ts";
 import type { Recipe } from "./segment.ts";
 import { runTask, type TaskContext } from "./task-runner.ts";
-import { tasksOf, type Task } from "./tasks.ts";
+import { tasksOf } from "./tasks.ts";
 import type { Work } from "./work.ts";
 
 export interface PassOptions {
@@ -125,7 +126,7 @@ async function run(task: Task, slot: TransferSlot, context: TaskContext): Promis
   } catch (error) {
     if (!isVarveError(error, "RANGE_UNSUPPORTED")) throw error;
     const { code, message, hint, detail } = error;
-    const segment = task.parts[0]?.segment;
+    const segment = (task.parts.find(isFromBlob) ?? task.parts[0])?.segment;
     throw new VarveError(code, message, { hint, cause: error, detail: { ...detail, segment } });
   }
 }

@@ -86,12 +86,6 @@ export interface Recipe {
 
 /** Bytes of the target that a segment makes. */
 export function segmentLength(segment: Segment): number {
-  switch (segment.kind) {
-    case "data":
-      return segment.bytes.length;
-    case "frames":
-      return segment.size;
-    default:
-      return segment.length;
-  }
+  if (segment.kind === "data") return segment.bytes.length;
+  return segment.kind === "frames" ? segment.size : segment.length;
 }

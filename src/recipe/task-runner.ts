@@ -1,13 +1,26 @@
 /** Carries out one task: opens its sources, feeds its parts to a writer, and keeps what was good when it fails. */
-import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import { RangeSet } from "../store/range-set.ts";
-import type { BlobStretch, OpenStretch } from "./blob-stretch.ts";
+import type { OpenStretch } from "./blob-stretch.ts";
+import type { FrameReader } from "./frame-reader.ts";
+import { requestOf, type GatheredRequest, type Part, type Task } from "./gather.ts";
 import type { TransferSlot } from "./limiter.ts";
-import { sourceChanged, type LocalFiles } from "./local-files.ts";
+import type { LocalFiles } from "./local-files.ts";
 import { PieceWriter } from "./piece-writer.ts";
-import { segmentLength, type LocalSegment, type RemoteSegment } from "./segment.ts";
-import type { Part, Task } from "./tasks.ts";
+import { segmentLength, type FramesSegment, type RemoteSegment } from "./segment.ts";
 import type { Work } from "./work.ts";
+import {
+  fromFile,
+  fromFrames,
+  fromStretch,
+  heldCopier,
+  isBadPiece,
+  copyStretch,
+  writeAtOnce,
+  writePart,
+  type CopyRange,
+  type PartContext,
+  type PartSource,
+} from "./write-part.ts";
 
 /** What a task draws on and writes to. */
 export interface TaskContext {
@@ -27,7 +40,8 @@ export async function runTask(task: Task, slot: TransferSlot, context: TaskConte
     await runParts(parts, slot, context);
   } catch (error) {
     // Any byte of the piece may be the bad one, also those of an earlier try: get all of it once more.
-    if (others.length > 0 || first.held.length === 0 || !isBadPiece(error)) throw error;
+    const relied = others.length === 0 && first.held.length > 0 && first.segment.kind !== "frames";
+    if (!relied || !isBadPiece(error)) throw error;
     await runParts([{ ...first, held: [] }], slot, context);
   }
 }
@@ -42,123 +56,91 @@ async function relyOnHeld(parts: readonly Part[], { work }: TaskContext): Promis
 async function runParts(parts: readonly Part[], slot: TransferSlot, context: TaskContext): Promise<void> {
   const writer = new PieceWriter(context.work, slot.buffers, parts[0]!.position);
   try {
-    const joined = parts.length > 1 || parts[0]!.held.length === 0;
-    if (parts[0]!.segment.kind === "remote" && joined) await writeJoined(parts, writer, context);
-    else for (const part of parts) await writePart(part, writer, context, rangeCopier(part, writer, context));
+    await writeParts(parts, { ...context, writer });
     await writer.flush();
   } catch (error) {
     await writer.salvage();
-    const bad = isBadPiece(error) ? parts.find((part) => part.position === error.detail["position"]) : undefined;
-    if (bad !== undefined) {
-      context.work.takeBack(bad.position, segmentLength(bad.segment), new RangeSet(bad.held).bytes);
-    }
+    if (isBadPiece(error)) takeBack(parts, error.detail["position"], context);
     throw error;
   }
 }
 
+interface WriteContext extends TaskContext, PartContext {}
+
+async function writeParts(parts: readonly Part[], context: WriteContext): Promise<void> {
+  const request = requestOf({ parts });
+  const joined = parts.length > 1 || parts[0]!.held.length === 0;
+  const frames = parts.flatMap(({ segment }) => (segment.kind === "frames" ? [segment] : []));
+  if (request !== undefined && frames.length > 0) await writeWithFrames(parts, frames, request, context);
+  else if (request !== undefined && joined) await writeJoined(parts, request, context);
+  else for (const part of parts) await writeOrPut(part, context);
+}
+
 /** Remote parts that follow each other in their blob: one request for all. */
-async function writeJoined(parts: readonly Part[], writer: PieceWriter, context: TaskContext): Promise<void> {
-  const first = parts[0]!.segment as RemoteSegment;
-  const last = parts.at(-1)!.segment as RemoteSegment;
-  const stretch = await context.open(first.blob, first.start, last.start + last.length);
+async function writeJoined(parts: readonly Part[], request: GatheredRequest, context: WriteContext): Promise<void> {
+  const stretch = await context.open(request.blob, request.start, request.end);
   try {
-    for (const part of parts) await writePart(part, writer, context, (from, to) => copy(stretch, to - from, writer));
+    for (const part of parts) await writePart(part, context, fromStretch(stretch, part, context));
     await stretch.finish();
   } finally {
     stretch.close();
   }
 }
 
-/** Puts bytes `[from, to)` of a part into the writer. */
-type CopyRange = (from: number, to: number) => Promise<void>;
-
-async function writePart(part: Part, writer: PieceWriter, context: TaskContext, copyRange: CopyRange): Promise<void> {
-  const { segment, position, held } = part;
-  context.signal.throwIfAborted();
-  if (segment.kind === "zero") return writer.zeros(segment.length);
-  if (segment.kind === "data") {
-    writer.kind("data");
-    return writer.put(segment.bytes);
-  }
-  if (segment.digest === undefined) {
-    writer.kind(segment.kind);
-    return copyRange(0, segment.length);
-  }
-  try {
-    await writer.beginPiece(segment.digest, segment.length);
-    let at = 0;
-    for (const range of [...held, { start: position + segment.length, end: position + segment.length }]) {
-      writer.kind(segment.kind);
-      if (range.start - position > at) await copyRange(at, range.start - position);
-      writer.kind("held");
-      await copyHeld(range.start, range.end, writer, context);
-      at = range.end - position;
-    }
-    await writer.endPiece();
-  } catch (error) {
-    throw badPiece(error, part);
-  }
-}
-
-function rangeCopier({ segment }: Part, writer: PieceWriter, context: TaskContext): CopyRange {
-  return async (from, to) => {
-    if (segment.kind === "local") return copyLocal(segment, from, to, writer, context);
-    if (segment.kind !== "remote") return;
-    const stretch = await context.open(segment.blob, segment.start + from, segment.start + to);
-    try {
-      await copy(stretch, to - from, writer);
-      await stretch.finish();
-    } finally {
-      stretch.close();
-    }
-  };
-}
-
-async function copy(stretch: BlobStretch, length: number, writer: PieceWriter): Promise<void> {
-  for (let left = length; left > 0;) {
-    const chunk = await stretch.read(left);
-    left -= chunk.length;
-    await writer.put(chunk);
-  }
-}
-
-async function copyLocal(
-  segment: LocalSegment,
-  from: number,
-  to: number,
-  writer: PieceWriter,
-  { files, signal }: TaskContext,
+/** Frames that lie near each other in their blob, and what lies between them in the target: one request too. */
+async function writeWithFrames(
+  parts: readonly Part[],
+  segments: readonly FramesSegment[],
+  request: GatheredRequest,
+  context: WriteContext,
 ): Promise<void> {
-  for (let at = from; at < to;) {
-    signal.throwIfAborted();
-    const room = await writer.room();
-    const count = Math.min(room.length, to - at);
-    await files.readInto(room.subarray(0, count), segment, segment.start + at);
-    writer.advance(count);
-    at += count;
+  // Most pulls need no decoder here.
+  const { FrameReader } = await import("./frame-reader.ts");
+  const stretch = await context.open(request.blob, request.start, request.end);
+  try {
+    await using frames = new FrameReader(stretch, segments, context.signal);
+    for (const part of parts) await writeOrPut(part, context, frames);
+    await frames.finish();
+    await stretch.finish();
+  } finally {
+    stretch.close();
   }
 }
 
-async function copyHeld(start: number, end: number, writer: PieceWriter, { work, signal }: TaskContext): Promise<void> {
-  for (let at = start; at < end;) {
-    signal.throwIfAborted();
-    const count = Math.min((await writer.room()).length, end - at);
-    await writer.put(await work.ingest.read(at, count));
-    at += count;
+async function writeOrPut(part: Part, context: WriteContext, frames?: FrameReader): Promise<void> {
+  if (!writeAtOnce(part, context.writer, frames)) await writePart(part, context, sourceOf(part, context, frames));
+}
+
+function sourceOf(part: Part, context: WriteContext, frames: FrameReader | undefined): PartSource {
+  const { segment } = part;
+  const copyHeld = heldCopier(part, context);
+  if (segment.kind === "frames" && frames !== undefined) return fromFrames(frames, context);
+  if (segment.kind === "local") return fromFile(segment, part, context);
+  const copy: CopyRange = async (from, to) => {
+    if (segment.kind === "remote") await writeRange(segment, from, to, context);
+  };
+  return { copy, copyHeld };
+}
+
+/** A request of its own for what is missing of a piece. */
+async function writeRange(segment: RemoteSegment, from: number, to: number, context: WriteContext): Promise<void> {
+  const stretch = await context.open(segment.blob, segment.start + from, segment.start + to);
+  try {
+    await copyStretch(stretch, to - from, context.writer);
+    await stretch.finish();
+  } finally {
+    stretch.close();
   }
 }
 
-function isBadPiece(error: unknown): error is VarveError {
-  return (
-    (isVarveError(error, "DIGEST_MISMATCH") || isVarveError(error, "SOURCE_CHANGED")) && "position" in error.detail
-  );
-}
-
-/** Says which piece is bad and where it is, so that it can be taken back, and planned without. */
-function badPiece(error: unknown, { segment, position }: Part): unknown {
-  if (isVarveError(error, "SOURCE_CHANGED") && segment.kind === "local")
-    return sourceChanged(segment, error.cause, position);
-  if (!isVarveError(error, "DIGEST_MISMATCH")) return error;
-  if (segment.kind === "local") return sourceChanged(segment, error, position);
-  return new VarveError("DIGEST_MISMATCH", error.message, { detail: { ...error.detail, segment, position } });
+/**
+ * Takes the piece at the position back. Of frames without a digest nobody can tell by now whether they ended where they should:
+ * what they wrote before the bad piece was found goes as well.
+ */
+function takeBack(parts: readonly Part[], position: unknown, { work }: TaskContext): void {
+  for (const part of parts) {
+    const doubtful = part.segment.kind === "frames" && part.segment.digest === undefined;
+    if (part.position !== position && !doubtful) continue;
+    work.takeBack(part.position, segmentLength(part.segment), new RangeSet(part.held).bytes);
+  }
 }

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../oci/digest.ts";
 import { RangeSet } from "../store/range-set.ts";
+import type { Task } from "./gather.ts";
 import type { Segment } from "./segment.ts";
-import { tasksOf, type Task } from "./tasks.ts";
+import { tasksOf } from "./tasks.ts";
 
 const blob = { mediaType: "application/octet-stream", digest: digestOf("blob"), size: 1 << 30 };
 const remote = (start: number, length: number, extra = {}): Segment => ({
