@@ -73,6 +73,7 @@ export function pullResult(reference: string, more: Partial<PullResult> = {}): P
     diffId: digestOf("diff"),
     mediaType: "t",
     size: 1_500_000,
+    requests: 1,
     fallbacks: [],
     unpack: null,
   };

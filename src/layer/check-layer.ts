@@ -19,6 +19,8 @@ export interface CheckLayerOptions {
   /** Of the DiffID that is told. Default: that of `diffId`, else sha256. */
   readonly algorithm?: DigestAlgorithm;
   readonly limits?: TarLimits;
+  /** Whether it is the tar itself, whatever it begins with. Default: told by its magic. */
+  readonly isTar?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -32,12 +34,17 @@ export async function checkLayer(
   compressed: AsyncIterable<Uint8Array>,
   options: CheckLayerOptions = {},
 ): Promise<LayerCheck> {
-  const { diffId: expected, limits, signal } = options;
+  const { diffId: expected, limits, isTar = false, signal } = options;
   const algorithm = options.algorithm ?? (expected === undefined ? "sha256" : digestAlgorithm(expected));
   const digester = new Digester(algorithm);
   const parser = new TarParser(nobody, limits);
   let size = 0;
-  for await (const chunk of decompress(compressed, { lend: true, ...(signal !== undefined && { signal }) })) {
+  const reading = {
+    lend: true,
+    ...(isTar && { compression: "none" as const }),
+    ...(signal !== undefined && { signal }),
+  };
+  for await (const chunk of decompress(compressed, reading)) {
     signal?.throwIfAborted();
     size += chunk.byteLength;
     digester.update(chunk);

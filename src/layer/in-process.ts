@@ -17,8 +17,12 @@ export function inOneThread(unpackJobs: number = availableParallelism()): LayerT
     check: (file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> =>
       checkLayer(readFrontFile(file, options.signal), options),
     unpack: (file, target, options): Promise<UnpackedLayer> => unpackInTurns(turns, file, target, options),
-    open: (blob, { algorithm = "sha256", signal, decompressor = "builtin" }): TarStream =>
-      tarStreamOf(readFrontFile(wholeFile(blob), signal), { algorithm, signal, decompressor, size: blob.size }),
+    open: (blob, options): TarStream =>
+      tarStreamOf(readFrontFile(wholeFile(blob), options.signal), {
+        ...options,
+        signal: options.signal,
+        size: blob.size,
+      }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -3,7 +3,7 @@ import { closeSync, constants, fchmodSync, ftruncateSync, openSync, readSync, rm
 import { toVarveError } from "../errors/from-system.ts";
 import type { ExtraSink, PayloadCopy } from "./payload-places.ts";
 
-const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 /** Nobody writes them again; bytes of a tar are no secret that its blob is not. */
 const MODE = 0o444;
 /** Smaller chunks are put together to as much. */
@@ -93,6 +93,41 @@ export class NewFile implements Disposable {
   }
 }
 
+/** A tar that is a file already, whoever made it: what is read of it is not written again. */
+export class StandingFile implements Disposable {
+  readonly #path: string;
+  #fd = -1;
+
+  /** It is opened when it is read first. */
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  write(): void {}
+
+  flush(): void {}
+
+  finish(): void {
+    this[Symbol.dispose]();
+  }
+
+  /** As {@link NewFile.readAt}. */
+  readAt(bytes: Uint8Array, position: number): number {
+    try {
+      if (this.#fd < 0) this.#fd = openSync(this.#path, O_RDONLY | O_NOFOLLOW);
+      return readSync(this.#fd, bytes, 0, bytes.byteLength, position);
+    } catch (error) {
+      throw toVarveError(error, `cannot read ${this.#path}`);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    const fd = this.#fd;
+    this.#fd = -1;
+    if (fd >= 0) closeSync(fd);
+  }
+}
+
 /** The extra file, which is made when the first bytes for it come. */
 export class ExtraFile implements ExtraSink, Disposable {
   readonly #path: string;
@@ -109,7 +144,7 @@ export class ExtraFile implements ExtraSink, Disposable {
   }
 
   /** Copies what the tar could not serve in place. */
-  copy(tar: NewFile, copies: readonly PayloadCopy[]): void {
+  copy(tar: NewFile | StandingFile, copies: readonly PayloadCopy[]): void {
     tar.flush();
     const buffer = Buffer.allocUnsafeSlow(copies.length === 0 ? 0 : GATHER_BYTES);
     for (const { from, size, to } of copies) {

@@ -7,7 +7,15 @@ import type { ApplyReport } from "./report.ts";
 
 export type LayerTarget =
   /** The tar as it is and an EROFS index over it: `layer.tar`, `index.erofs` and, rarely, `extra` are made in the directory. */
-  | { readonly form: "erofs"; readonly directory: string }
+  | {
+      readonly form: "erofs";
+      readonly directory: string;
+      /**
+       * Where the tar is a file already, from which it is read. It is not written then: who wants the layer puts it into the directory
+       * (place-tar.ts). Default: `layer.tar` is written too.
+       */
+      readonly tar?: string;
+    }
   /** A tree that an overlay takes as a layer: the directory becomes its root. */
   | {
       readonly form: "overlay";

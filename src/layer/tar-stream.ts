@@ -36,6 +36,10 @@ export interface TarStreamOptions {
   readonly signal: AbortSignal;
   /** What inflates gzip. Default: the decoder that is built in. */
   readonly decompressor?: Decompressor;
+  /** Whether the bytes are the tar itself, whatever they begin with. Default: told by their magic. */
+  readonly isTar?: boolean;
+  /** The DiffID, where somebody else holds the same bytes to it: they are not hashed once more. Default: computed. */
+  readonly vouched?: Digest;
 }
 
 /**
@@ -44,20 +48,28 @@ export interface TarStreamOptions {
  */
 export function tarStreamOf(
   blob: AsyncIterable<Uint8Array>,
-  { algorithm, signal, decompressor = "builtin", size = 0 }: TarStreamOptions & { readonly size?: number },
+  options: TarStreamOptions & { readonly size?: number },
 ): TarStream {
+  const { algorithm, isTar = false, vouched } = options;
   return new TarStream(async function* (stream) {
-    // Imported here, because whoever only passes streams on has no use for it.
-    const { decompress } = await import("../codec/decompress.ts");
-    const digester = new Digester(algorithm);
-    const gunzip =
-      decompressor === "builtin"
-        ? undefined
-        : (await import("./decompressor.ts")).chooseGunzip(decompressor, size, { signal });
-    for await (const chunk of decompress(blob, { signal, lend: true, ...(gunzip !== undefined && { gunzip }) })) {
-      digester.update(chunk);
+    const digester = vouched === undefined ? new Digester(algorithm) : undefined;
+    for await (const chunk of isTar ? blob : await decompressed(blob, options)) {
+      digester?.update(chunk);
       yield chunk;
     }
-    stream.ended(digester.digest());
+    stream.ended(vouched ?? digester!.digest());
   });
+}
+
+async function decompressed(
+  blob: AsyncIterable<Uint8Array>,
+  { signal, decompressor = "builtin", size = 0 }: TarStreamOptions & { readonly size?: number },
+): Promise<AsyncIterable<Uint8Array>> {
+  // Imported here, because whoever only passes streams on has no use for it.
+  const { decompress } = await import("../codec/decompress.ts");
+  const gunzip =
+    decompressor === "builtin"
+      ? undefined
+      : (await import("./decompressor.ts")).chooseGunzip(decompressor, size, { signal });
+  return decompress(blob, { signal, lend: true, ...(gunzip !== undefined && { gunzip }) });
 }

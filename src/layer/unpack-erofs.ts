@@ -18,7 +18,7 @@ import { releaseOwn } from "../sys/release-buffer.ts";
 import { checkDiffId } from "./apply-layer.ts";
 import { deviceTag, FILES, indexUuid, writeFacts } from "./index-facts.ts";
 import { type BuiltIndex, IndexBuilder } from "./index-builder.ts";
-import { ExtraFile, NewFile, removeFile } from "./layer-files.ts";
+import { ExtraFile, NewFile, removeFile, StandingFile } from "./layer-files.ts";
 import type { UnpackedLayer } from "./layer-target.ts";
 import type { ApplyLimits } from "./limits.ts";
 import { TarStream } from "./tar-stream.ts";
@@ -28,6 +28,8 @@ export interface UnpackErofsOptions {
   readonly diffId?: Digest;
   /** Of the DiffID that is told. Default: that of `diffId`, else sha256. */
   readonly algorithm?: DigestAlgorithm;
+  /** The file that the tar is read from, where it is one: then it is not written. Default: it is written to `layer.tar`. */
+  readonly from?: string;
   readonly limits?: ApplyLimits;
   readonly tarLimits?: TarLimits;
   readonly signal?: AbortSignal;
@@ -46,13 +48,13 @@ export async function unpackErofs(
   directory: string,
   options: UnpackErofsOptions = {},
 ): Promise<UnpackedLayer> {
-  const { diffId: expected, limits, tarLimits, signal, onBytes } = options;
+  const { diffId: expected, from, limits, tarLimits, signal, onBytes } = options;
   signal?.throwIfAborted();
   await makeDirectory(directory, { mode: 0o755 }).catch((error: unknown) => {
     throw toVarveError(error, `cannot make ${directory}`);
   });
   removeFile(join(directory, FILES.facts));
-  using file = new NewFile(join(directory, FILES.tar));
+  using file = from === undefined ? new NewFile(join(directory, FILES.tar)) : new StandingFile(from);
   using extra = new ExtraFile(join(directory, FILES.extra));
   const builder = new IndexBuilder({ extra, ...(limits !== undefined && { limits }) });
   const parser = new TarParser(builder, tarLimits);

@@ -30,7 +30,10 @@ export async function unpackLayer(
   // Each is imported where it is wanted: a program uses one of them.
   switch (target.form) {
     case "erofs":
-      return (await import("./unpack-erofs.ts")).unpackErofs(tar, target.directory, options);
+      return (await import("./unpack-erofs.ts")).unpackErofs(tar, target.directory, {
+        ...options,
+        ...(target.tar !== undefined && { from: target.tar }),
+      });
     case "overlay":
       return (await import("./unpack-overlay.ts")).unpackOverlay(tar, target, options);
   }

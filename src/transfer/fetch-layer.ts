@@ -1,28 +1,27 @@
 /**
  * One layer of a pull: held already, waited for, or fetched by the best plan. Behind the download's front it is unpacked, or its DiffID is
- * checked at least. The blob is published, and what was unpacked may be bound, only when everything holds.
+ * checked at least. The blob is published, and what was unpacked may be bound, only when everything holds. A layer that is to be unpacked
+ * may come without its blob (without-blob.ts).
  */
-import { isVarveError, toError, VarveError } from "../errors/varve-error.ts";
-import type { LayerCheck } from "../layer/check-layer.ts";
-import type { UnpackedLayer } from "../layer/layer-target.ts";
+import { isVarveError, toError, type VarveError } from "../errors/varve-error.ts";
 import type { FrontFile } from "../layer/threads.ts";
 import { wholeFile } from "../layer/whole-file.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { digestAlgorithm } from "../oci/digest.ts";
-import { formatReference } from "../oci/reference.ts";
 import type { Plan } from "../plan/plan.ts";
 import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
 import type { TransferBudget } from "../recipe/limiter.ts";
-import { UnpackMeter } from "../recipe/progress-meter.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
 import type { ImageUnpacking, LayerWork } from "./image-unpacking.ts";
+import type { MadeTars } from "./made-tars.ts";
 import { planFetch } from "./plan-fetch.ts";
 import { giveUpBlob, isWanted, takeBlobBack } from "./given-up.ts";
+import { LayerStory } from "./layer-story.ts";
 import { isChecked, presentResult, resultOf, type LayerTask } from "./present-layer.ts";
 import type { LayerResult } from "./pull-result.ts";
 import type { Tally } from "./tally.ts";
+import { verifyLayer, type Verified } from "./verify-layer.ts";
 import { watchOther } from "./watch-other.ts";
 
 export interface FetchOptions {
@@ -40,6 +39,8 @@ export interface FetchOptions {
   /** Whether other processes at the same blob are waited for. */
   readonly wait: boolean;
   readonly tally: Tally;
+  /** Told of tars that are of no use once their layers are bound. */
+  readonly tars?: MadeTars;
   /** Cancels this layer when another one has failed. */
   readonly signal: AbortSignal;
 }
@@ -50,14 +51,11 @@ export interface LayerOutcome {
   readonly resumedBytes: number;
 }
 
-interface TryOptions extends FetchOptions {
+export interface TryOptions extends FetchOptions {
   /** Default: as the threads do. */
   readonly decompressor?: "builtin";
-}
-
-/** A check, and what was unpacked in the same pass. */
-interface Verified extends LayerCheck {
-  readonly unpacked?: UnpackedLayer;
+  /** Of the tries before. */
+  readonly story: LayerStory;
 }
 
 /** What comes out wrong, or is announced so, is tried once more: a proxy or a disk may have erred. */
@@ -68,11 +66,15 @@ export async function fetchLayer(
   task: LayerTask,
   options: FetchOptions,
 ): Promise<LayerOutcome> {
-  for (let attempt = 1; ; attempt++) {
+  const story = new LayerStory(task.blob.digest, context.onProgress);
+  for (let attempt = 1; ;) {
     try {
-      return await tryLayer(context, task, { ...options, ...(attempt > 1 && { decompressor: "builtin" as const }) });
+      const decompressor = attempt > 1 && { decompressor: "builtin" as const };
+      const outcome = await tryLayer(context, task, { ...options, story, ...decompressor });
+      if (outcome !== "left") return story.end(outcome);
     } catch (error) {
       if (!isVarveError(error) || attempt === TRIES || !(await isDoubtful(context, task, error))) throw error;
+      attempt++;
       const from = error.code === "DECOMPRESSOR_FAILED" ? "the other decompressor" : "first try";
       context.onProgress({ type: "fallback", digest: task.blob.digest, from, reason: error.message });
     }
@@ -94,14 +96,24 @@ async function isDoubtful(
   return isContentVerdict(error) && (await store.content.removeDamaged(digest, { signal }));
 }
 
-async function tryLayer(context: TransferContext, task: LayerTask, options: TryOptions): Promise<LayerOutcome> {
+/** @returns `left` when a way was tried that does not lead there; it is not tried again */
+async function tryLayer(
+  context: TransferContext,
+  task: LayerTask,
+  options: TryOptions,
+): Promise<LayerOutcome | "left"> {
   const { unpacking, wait, discards = false } = options;
   if (unpacking === undefined || task.diffId === undefined) return getLayer(context, task, options, undefined);
   const waiting = new AbortController();
   const onWait = (): void => void watchOther(context, task.blob, waiting.signal);
   await using work = await unpacking.begin(task.diffId, { wait, onWait }).finally(() => waiting.abort());
-  if (!work.needed && !(await isWanted(context, task, discards))) return giveUpBlob(context, task);
-  return await getLayer(context, task, options, work.needed ? work : undefined);
+  if (!work.needed) {
+    if (!(await isWanted(context, task, discards))) return giveUpBlob(context, task);
+    return await getLayer(context, task, options, undefined);
+  }
+  const { getWithoutBlob } = await import("./without-blob.ts");
+  const got = await getWithoutBlob(context, { ...task, diffId: task.diffId }, options, work);
+  return got ?? (await getLayer(context, task, options, work));
 }
 
 async function getLayer(
@@ -135,8 +147,8 @@ async function getLayer(
     total: blob.size,
     ...(verified && { diffId: verified.diffId }),
   });
-  const { bytes, fallbacks, resumedBytes } = assembly;
-  const result = resultOf(task, { how: resumedBytes > 0 ? "resumed" : "full", bytes, fallbacks });
+  const { bytes, requests, fallbacks, resumedBytes } = assembly;
+  const result = resultOf(task, { how: resumedBytes > 0 ? "resumed" : "full", bytes, requests, fallbacks });
   return { result, resumedBytes };
 }
 
@@ -190,6 +202,22 @@ async function assembleAndVerify(
   return [assembled.value, checked.value];
 }
 
+async function verify(
+  context: TransferContext,
+  task: LayerTask,
+  file: FrontFile,
+  { signal, decompressor }: TryOptions,
+  work: LayerWork | undefined,
+): Promise<Verified | undefined> {
+  const { diffId } = task;
+  if (diffId === undefined) return undefined;
+  return verifyLayer(context, { ...task, diffId }, file, {
+    signal,
+    target: work?.target,
+    ...(decompressor !== undefined && { decompressor }),
+  });
+}
+
 /** What is held is not fetched. It is unpacked where that is wanted; else its DiffID is checked unless that was done before. */
 async function presentLayer(
   context: TransferContext,
@@ -207,45 +235,6 @@ async function presentLayer(
   }
   work?.done(verified?.unpacked);
   return { result: presentResult(context, task), resumedBytes: 0 };
-}
-
-/**
- * Unpacks the layer, or only reads it through.
- * @throws VarveError `DIFFID_MISMATCH`, `LAYER_INVALID`, `COMPRESSION_INVALID`, and as `LayerThreads.unpack`
- */
-async function verify(
-  { threads, onProgress }: TransferContext,
-  { blob, diffId, reference }: LayerTask,
-  file: FrontFile,
-  { signal, decompressor }: TryOptions,
-  work: LayerWork | undefined,
-): Promise<Verified | undefined> {
-  if (diffId === undefined) return undefined;
-  const options = { algorithm: digestAlgorithm(diffId), signal };
-  let verified: Verified;
-  if (work?.target === undefined) verified = await threads.check(file, options);
-  else {
-    const meter = new UnpackMeter({ digest: blob.digest, emit: onProgress });
-    let before = 0;
-    const unpacked = await threads.unpack(file, work.target, {
-      ...options,
-      ...(decompressor !== undefined && { decompressor }),
-      onProgress(done) {
-        meter.advance(done - before, 0);
-        before = done;
-      },
-    });
-    const { entries } = unpacked.report;
-    meter.advance(0, entries);
-    meter.finish();
-    verified = { diffId: unpacked.diffId, size: unpacked.size, entries, unpacked };
-  }
-  if (verified.diffId === diffId) return verified;
-  throw new VarveError(
-    "DIFFID_MISMATCH",
-    `${formatReference(reference)}: layer ${blob.digest} unpacks to ${verified.diffId}, its config says ${diffId}`,
-    { detail: { digest: blob.digest, expected: diffId, computed: verified.diffId } },
-  );
 }
 
 async function recordLayer({ store }: TransferContext, { blob }: LayerTask, check: Verified): Promise<void> {

@@ -7,12 +7,13 @@ import { digestAlgorithm, type Digest } from "../oci/digest.ts";
 import { TransferBudget } from "../recipe/limiter.ts";
 import type { Snapshots } from "../snapshot/service.ts";
 import type { Lease } from "../store/leases.ts";
-import type { ContentInfo } from "../store/types.ts";
 import type { TransferContext } from "./context.ts";
 import { fetchLayer, type FetchOptions, type LayerOutcome } from "./fetch-layer.ts";
 import { discardBlob, neededByOthers } from "./given-up.ts";
 import { ImageUnpacking } from "./image-unpacking.ts";
 import { inParallel } from "./in-parallel.ts";
+import { MadeTars } from "./made-tars.ts";
+import { findOtherBlob, type OtherForm } from "./other-form.ts";
 import type { LayerTask } from "./present-layer.ts";
 import type { LayerResult } from "./pull-result.ts";
 import type { ResolvedImage } from "./resolve-image.ts";
@@ -40,6 +41,8 @@ export interface GotLayers {
   /** One for each task, in no order. */
   readonly layers: readonly LayerResult[];
   readonly resumedBytes: number;
+  /** Some may still be here, while leases of earlier tries protect them. */
+  readonly tars: MadeTars;
 }
 
 /** @param tasks of the image, each blob once */
@@ -64,8 +67,13 @@ export async function getLayers(
     tally,
     signal,
   };
-  await using unpacking = await openUnpacking(context, image, tasks, fetching, options);
-  const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs };
+  const tars = new MadeTars(
+    context.store,
+    options.lease,
+    tasks.map(({ blob }) => blob.digest),
+  );
+  await using unpacking = await openUnpacking(context, image, tasks, { ...fetching, tars }, options);
+  const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs, tars };
   await announce(context, tasks);
   // Whatever fails first is what is told; the others only stop because of it.
   const orStop = async (work: Promise<void> | undefined): Promise<void> => {
@@ -92,6 +100,7 @@ export async function getLayers(
       return unpack === undefined ? result : { ...result, unpack };
     }),
     resumedBytes: outcomes.reduce((sum, outcome) => sum + outcome.resumedBytes, 0),
+    tars,
   };
 }
 
@@ -99,29 +108,39 @@ async function openUnpacking(
   context: TransferContext,
   { config, manifest }: ResolvedImage,
   tasks: readonly LayerTask[],
-  fetching: Omit<FetchOptions, "priority">,
+  fetching: Omit<FetchOptions, "priority"> & { readonly tars: MadeTars },
   { snapshots, lease, discardBlobs = false }: GetLayersOptions,
 ): Promise<ImageUnpacking | undefined> {
   if (snapshots === undefined || config === undefined) return undefined;
   const { store, threads } = context;
-  const { signal } = fetching;
+  const { signal, tars } = fetching;
   const taskOf = (diffId: Digest): LayerTask => tasks.find((task) => task.diffId === diffId)!;
-  const blobOf = async (diffId: Digest): Promise<ContentInfo> => {
+  const bytesOf = async (diffId: Digest): Promise<OtherForm> => {
     const task = taskOf(diffId);
-    const there = await store.content.stat(task.blob.digest);
-    if (there !== undefined) return there;
+    const { digest, size } = task.blob;
+    const there = await store.content.stat(digest);
+    if (there !== undefined) return { ...there, isTar: false };
+    const other = await findOtherBlob(store, { ...task, diffId });
+    if (other !== undefined) return other;
     await fetchLayer(context, task, { ...fetching, priority: 0 });
-    return { digest: task.blob.digest, size: task.blob.size, path: store.content.pathOf(task.blob.digest) };
+    return { path: store.content.pathOf(digest), size, isTar: false };
   };
+  const reading = (diffId: Digest, { isTar }: OtherForm) => ({ algorithm: digestAlgorithm(diffId), isTar, signal });
   const others = discardBlobs ? await neededByOthers(store, manifest.digest) : undefined;
   return ImageUnpacking.open({
     snapshots,
     diffIds: config.rootfs.diffIds,
     signal,
-    openTar: async (diffId) => threads.open(await blobOf(diffId), { algorithm: digestAlgorithm(diffId), signal }),
-    unpackAnew: async (diffId, target) =>
-      threads.unpack(wholeFile(await blobOf(diffId)), target, { algorithm: digestAlgorithm(diffId), signal }),
+    async openTar(diffId) {
+      const bytes = await bytesOf(diffId);
+      return threads.open(bytes, reading(diffId, bytes));
+    },
+    async unpackAnew(diffId, target) {
+      const bytes = await bytesOf(diffId);
+      return threads.unpack(wholeFile(bytes), target, reading(diffId, bytes));
+    },
     async onBound(diffId) {
+      await tars.bound(diffId);
       const { blob } = taskOf(diffId);
       if (others?.has(blob.digest) === false) await discardBlob(context, blob, lease);
     },

@@ -1,24 +1,30 @@
 /**
- * Blobs that are not here because their layers are held unpacked: never fetched, as the layer was here under another image, or removed
- * once it was unpacked (`--discard-blobs`). A record says so, and makes the difference to a blob that was lost. Who needs the blob itself
+ * Blobs that are not here because their layers are held unpacked: never fetched, as the layer was here under another image or was made of
+ * pieces, or removed once it was unpacked (`--discard-blobs`). A record says so, and makes the difference to a blob that was lost. Who needs the blob itself
  * fetches it again.
  */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { LayerCheck } from "../layer/check-layer.ts";
 import { FILES } from "../layer/index-facts.ts";
+import type { ErrorCode } from "../errors/table.ts";
+import { isVarveError, type VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import { parseReference } from "../oci/reference.ts";
+import { parseReference, type Reference } from "../oci/reference.ts";
 import { tellTransport } from "../recipe/transport-progress.ts";
+import type { TransportEvent } from "../registry/blob-source.ts";
 import { StoreLayout } from "../store/layout.ts";
 import type { LayerRecord } from "../store/layer-records.ts";
 import type { Lease } from "../store/leases.ts";
 import type { Store } from "../store/store.ts";
 import { reachable } from "../store/unreferenced.ts";
+import { BlobHomes } from "./blob-homes.ts";
 import type { TransferContext } from "./context.ts";
 import type { LayerOutcome } from "./fetch-layer.ts";
 import { presentResult, type LayerTask } from "./present-layer.ts";
+import { readBlobFrom } from "./transports/registry.ts";
 
 /**
  * Whether the blob of a layer that need not be unpacked is to be got all the same: it is here, or nothing says that it may be missing, so
@@ -39,19 +45,29 @@ export async function isWanted({ store }: TransferContext, task: LayerTask, disc
   return true;
 }
 
-/** Leaves a blob where it is, because its layer is held unpacked. */
-export async function giveUpBlob(context: TransferContext, task: LayerTask): Promise<LayerOutcome> {
-  const { layers } = context.store;
-  const { digest, mediaType, size } = task.blob;
+/**
+ * Leaves a blob where it is, because its layer is held unpacked.
+ * @param layer what is known of it. Default: what is recorded of the same layer in another compression
+ */
+export async function giveUpBlob(context: TransferContext, task: LayerTask, layer?: LayerCheck): Promise<LayerOutcome> {
   const { diffId } = task;
-  if (diffId !== undefined && (await layers.get(digest))?.diffId !== diffId) {
-    const [same] = await layers.findByDiffId(diffId);
-    const { uncompressedSize = 0, entries = 0 } = same ?? {};
-    // Never verified: the image says what is in it.
-    const times = { verifiedAt: new Date(0), discardedAt: new Date() };
-    await layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, ...times });
+  if (diffId !== undefined) {
+    const [same] = layer === undefined ? await context.store.layers.findByDiffId(diffId) : [];
+    const { uncompressedSize: size = 0, entries = 0 } = same ?? {};
+    await recordGivenUp(context.store, task.blob, layer ?? { diffId, size, entries });
   }
   return { result: presentResult(context, task), resumedBytes: 0 };
+}
+
+/** Records that a layer's blob is not here, and need not be: the layer is unpacked, or will be before its image is recorded. */
+export async function recordGivenUp({ layers }: Store, blob: Descriptor, layer: LayerCheck): Promise<void> {
+  const { digest, mediaType, size } = blob;
+  const { diffId, entries, size: uncompressedSize } = layer;
+  const known = await layers.get(digest);
+  if (known?.diffId === diffId && known.discardedAt !== undefined) return;
+  // Of a blob that was never here only the image says what is in it.
+  const verifiedAt = known?.diffId === diffId ? known.verifiedAt : new Date(0);
+  await layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt: new Date() });
 }
 
 /** A blob is here again, so nothing is given up. */
@@ -97,23 +113,61 @@ export async function heldTar(store: Store, diffId: Digest): Promise<{ path: str
   return found?.isFile() === true ? { path, size: found.size } : undefined;
 }
 
+export interface ReadGivenUpOptions {
+  /** First byte. Default 0. */
+  readonly start?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of what the registry is asked and what it sends. Default: only what there is to tell users is told. */
+  readonly onEvent?: ((event: TransportEvent) => void) | undefined;
+}
+
 /**
- * The bytes of a blob that was given up: the layer's tar where the blob is nothing else, else from the registry that the image's name says.
- * @throws VarveError as the registry says
+ * The bytes of a blob that was given up: the layer's tar where the blob is nothing else, else from the repository that the image's name says,
+ * or, where that lacks it because the image only got this name here, from another one that the store knows to have it.
+ *
+ * @throws VarveError as the registry of the image's name says
  */
 export async function* readGivenUp(
   context: TransferContext,
   image: string,
   blob: Descriptor,
-  signal: AbortSignal = context.signal,
+  options: ReadGivenUpOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  const { openRegistry = () => Promise.resolve(context.registry), onProgress } = context;
+  const { start = 0, signal = context.signal, onEvent = tellTransport(onProgress) } = options;
   const tar = await heldTar(context.store, blob.digest);
   if (tar?.size === blob.size) {
-    yield* createReadStream(tar.path, { highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>;
+    yield* createReadStream(tar.path, { start, highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>;
     return;
   }
-  const { openRegistry = () => Promise.resolve(context.registry), onProgress } = context;
   const client = await openRegistry();
-  const reference = parseReference(image, { defaultTag: false });
-  yield* client.blobs(reference).readBlob(blob, { signal, onEvent: tellTransport(onProgress) });
+  const own = parseReference(image, { defaultTag: false });
+  const read = (home: Reference): AsyncGenerator<Uint8Array> =>
+    readBlobFrom(client.blobs(home), blob, start, { signal, onEvent });
+  const refusal = yield* readUnlessMissing(read(own));
+  if (refusal === undefined) return;
+  for (const home of await new BlobHomes(context.store).of(blob.digest)) {
+    if (home.host === own.host && home.name === own.name) continue;
+    if ((yield* readUnlessMissing(read(home))) === undefined) return;
+  }
+  throw refusal;
 }
+
+/** Passes on what comes. @returns why nothing did, when the place does not have it or does not say */
+async function* readUnlessMissing(
+  bytes: AsyncGenerator<Uint8Array>,
+): AsyncGenerator<Uint8Array, VarveError | undefined> {
+  let isBegun = false;
+  try {
+    for await (const chunk of bytes) {
+      isBegun = true;
+      yield chunk;
+    }
+    return undefined;
+  } catch (error) {
+    if (isBegun || !isVarveError(error) || !MISSING.has(error.code)) throw error;
+    return error;
+  }
+}
+
+const MISSING: ReadonlySet<ErrorCode> = new Set(["BLOB_UNKNOWN", "UNAUTHORIZED", "DENIED"]);

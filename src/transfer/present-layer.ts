@@ -13,6 +13,11 @@ export interface LayerTask {
   readonly diffId: Digest | undefined;
 }
 
+/** A layer of an image, of which it is known what it unpacks to. */
+export interface UnpackTask extends LayerTask {
+  readonly diffId: Digest;
+}
+
 /**
  * Whether there is nothing to do for a layer; of a store that nobody removes it from.
  * @param unpacked whether it is held unpacked, so that its blob may have been given up
@@ -55,6 +60,7 @@ export function resultOf(task: LayerTask, facts: Partial<LayerResult> & Pick<Lay
     mediaType,
     size,
     bytes: noBytes(),
+    requests: 0,
     fallbacks: [],
     unpack: null,
     ...facts,

@@ -9,7 +9,8 @@ export interface Fallback {
   readonly reason: string;
 }
 
-export type LayerHow = "present" | "full" | "resumed";
+/** `zstd-chunked`, `estargz`: made of what was here and of the pieces of its blob that were not; the blob itself is not kept. */
+export type LayerHow = "present" | "full" | "resumed" | "zstd-chunked" | "estargz";
 
 /** How a layer came into the snapshots: it was there, it was held under other parents, or it was unpacked. */
 export type UnpackHow = "present" | "adopted" | "unpacked";
@@ -26,7 +27,9 @@ export interface LayerResult {
   readonly fallbacks: readonly Fallback[];
   /** Null when nothing is unpacked, and in plans. */
   readonly unpack: UnpackHow | null;
-  /** Why this way; only in plans. */
+  /** Requests for its content; a retry is one too. */
+  readonly requests: number;
+  /** Why this way: in plans, and where there was a choice. */
   readonly why?: string;
 }
 

@@ -84,7 +84,7 @@ describe("a pull that finds everything there", () => {
     expect(again).toMatchObject({ status: "up-to-date", requests: 1, bytes: { total: 0 }, resumedBytes: 0 });
     expect(registry.requests.map(({ method }) => method)).toEqual(["HEAD"]);
     expect(again.layers).toEqual(
-      first.layers.map((layer) => Object.assign(layer, { how: "present", bytes: noBytes() })),
+      first.layers.map((layer) => Object.assign(layer, { how: "present", bytes: noBytes(), requests: 0 })),
     );
     const present = again.events.filter(({ type }) => type === "layer-present");
     expect(present).toEqual(

@@ -142,9 +142,10 @@ async function carryOut(
   await lease.add(...contentOf(image), ...(snapshots === undefined ? [] : chainOf(image)));
   try {
     const given = { check: unpack, wait, concurrency, discardBlobs, tally, lease, snapshots };
-    const { layers, resumedBytes } = await getLayers(context, image, distinct, given);
+    const { layers, resumedBytes, tars } = await getLayers(context, image, distinct, given);
     const changed = await recordImage(context, image);
     await leases.finish(image.name);
+    await tars.drop();
     const isNew = layers.some(({ how, unpack }) => how !== "present" || (unpack ?? "present") !== "present");
     return {
       status: isNew || changed ? "pulled" : "up-to-date",
@@ -227,7 +228,7 @@ function inOrder(tasks: readonly LayerTask[], results: readonly LayerResult[]): 
     if (result === undefined) return [];
     const repeated = seen.has(digest);
     seen.add(digest);
-    return [repeated ? { ...result, how: "present" as const, bytes: noBytes(), fallbacks: [] } : result];
+    return [repeated ? { ...result, how: "present" as const, bytes: noBytes(), requests: 0, fallbacks: [] } : result];
   });
 }
 

@@ -70,7 +70,8 @@ export async function unpackHeld(
   await lease.add(...chain, ...diffIds, ...manifest.layers.map(({ digest }) => digest));
   const tally = new Tally();
   const options = { check: true, wait: true, concurrency: CONCURRENCY, tally, lease, snapshots };
-  await getLayers(context, image, [...tasks.values()], options);
+  const { tars } = await getLayers(context, image, [...tasks.values()], options);
+  await tars.drop();
   return { name, snapshots, chainId: top };
 }
 

@@ -52,7 +52,8 @@ export class LayerPool implements LayerThreads {
     stopYoungGrowth();
   }
 
-  async check(file: FrontFile, { algorithm = "sha256", signal }: TarStreamOptions): Promise<LayerCheck> {
+  async check(file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> {
+    const { algorithm = "sha256", signal } = options;
     signal.throwIfAborted();
     const id = this.#nextId++;
     const thread = this.#pick();
@@ -60,7 +61,8 @@ export class LayerPool implements LayerThreads {
     const ended = new AbortController();
     const cancel = (): void => thread.send({ type: "cancel", id });
     const { path, size, front } = file;
-    const job: Job = { kind: "check", path, size, front, algorithm, decompressor: "builtin", credit: 0 };
+    const tar = tarOptions(options);
+    const job: Job = { kind: "check", path, size, front, algorithm, decompressor: "builtin", credit: 0, ...tar };
     thread.start(id, job, (message) => {
       if (message.type === "checked") resolve(message.result);
       else if (message.type === "failed") reject(fromPlainError(message.error));
@@ -88,6 +90,7 @@ export class LayerPool implements LayerThreads {
   /** It settles when the thread has let go of the target, however it ends. */
   async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
     const { algorithm = "sha256", decompressor = this.#decompressor, signal, onProgress } = options;
+    const tar = tarOptions(options);
     signal.throwIfAborted();
     using member = this.#turns.join();
     using _counted = this.#count();
@@ -110,7 +113,8 @@ export class LayerPool implements LayerThreads {
       }
     };
     const { path, size } = file;
-    const job: Job = { kind: "unpack", path, size, front: own.front, algorithm, decompressor, credit: 0, target };
+    const front = own.front;
+    const job: Job = { kind: "unpack", path, size, front, algorithm, decompressor, credit: 0, target, ...tar };
     thread.start(id, job, (message) => {
       if (message.type === "hungry") void feed(message.position);
       else if (message.type === "progress") onProgress?.(message.done);
@@ -130,10 +134,9 @@ export class LayerPool implements LayerThreads {
     }
   }
 
-  open(
-    blob: { readonly path: string; readonly size: number },
-    { algorithm = "sha256", decompressor = "builtin", signal }: TarStreamOptions,
-  ): TarStream {
+  open(blob: { readonly path: string; readonly size: number }, options: TarStreamOptions): TarStream {
+    const { algorithm = "sha256", decompressor = "builtin", signal } = options;
+    const tar = tarOptions(options);
     signal.throwIfAborted();
     const id = this.#nextId++;
     const thread = this.#pick();
@@ -144,7 +147,7 @@ export class LayerPool implements LayerThreads {
       signal.removeEventListener("abort", cancel);
       thread.end(id);
     };
-    const job: Job = { kind: "open", path, size, front: size, algorithm, decompressor, credit: AHEAD };
+    const job: Job = { kind: "open", path, size, front: size, algorithm, decompressor, credit: AHEAD, ...tar };
     thread.start(id, job, (message) => {
       queue.put(message);
       // Not left to the reader: one who gives up before he began is never heard of.
@@ -221,6 +224,10 @@ export class LayerPool implements LayerThreads {
     this.#closed.abort(new VarveError("INTERNAL", "the threads were ended"));
     await Promise.all([...this.#ending, ...this.#threads.flatMap((thread) => thread?.stop() ?? [])]);
   }
+}
+
+function tarOptions({ isTar, vouched }: TarStreamOptions): Pick<Job, "isTar" | "vouched"> {
+  return { ...(isTar !== undefined && { isTar }), ...(vouched !== undefined && { vouched }) };
 }
 
 /** Tells the thread of the file's front as it moves, in steps, until the file is complete. */

@@ -6,7 +6,7 @@ import { parentPort } from "node:worker_threads";
 import { VarveError } from "../errors/varve-error.ts";
 import { checkLayer } from "../layer/check-layer.ts";
 import { readFrontFile, unpackFile } from "../layer/in-process.ts";
-import { tarStreamOf } from "../layer/tar-stream.ts";
+import { tarStreamOf, type TarStreamOptions } from "../layer/tar-stream.ts";
 import type { LayerTarget } from "../layer/layer-target.ts";
 import type { FrontFile } from "../layer/threads.ts";
 import type { FromThread, Job, ToThread } from "./messages.ts";
@@ -47,10 +47,13 @@ function readJob(job: Job, state: Running): AsyncIterable<Uint8Array> {
   return readFrontFile(fileOf(job, state), state.abort.signal);
 }
 
+function streamOptions({ algorithm, decompressor, isTar = false, vouched }: Job): Omit<TarStreamOptions, "signal"> {
+  return { algorithm, decompressor, isTar, ...(vouched !== undefined && { vouched }) };
+}
+
 async function sendTar(id: number, job: Job, state: Running): Promise<void> {
   const { signal } = state.abort;
-  const { algorithm, decompressor, size } = job;
-  const stream = tarStreamOf(readJob(job, state), { algorithm, decompressor, size, signal });
+  const stream = tarStreamOf(readJob(job, state), { ...streamOptions(job), size: job.size, signal });
   let sent = 0;
   for await (const chunk of stream) {
     await state.credit.passed(sent, signal);
@@ -66,14 +69,12 @@ async function sendTar(id: number, job: Job, state: Running): Promise<void> {
 const PROGRESS_STEP = 4 << 20;
 
 async function unpack(id: number, job: Job, target: LayerTarget, state: Running): Promise<void> {
-  const { algorithm, decompressor } = job;
   let told = 0;
   const result = await unpackFile(
     fileOf(job, state, (position) => send({ type: "hungry", id, position })),
     target,
     {
-      algorithm,
-      decompressor,
+      ...streamOptions(job),
       signal: state.abort.signal,
       onProgress(done) {
         if (done - told < PROGRESS_STEP) return;
@@ -89,8 +90,8 @@ async function run(id: number, job: Job, state: Running): Promise<void> {
   try {
     if (job.kind === "open") return await sendTar(id, job, state);
     if (job.target !== undefined) return await unpack(id, job, job.target, state);
-    const { signal } = state.abort;
-    send({ type: "checked", id, result: await checkLayer(readJob(job, state), { algorithm: job.algorithm, signal }) });
+    const options = { ...streamOptions(job), signal: state.abort.signal };
+    send({ type: "checked", id, result: await checkLayer(readJob(job, state), options) });
   } catch (error) {
     send({ type: "failed", id, error: toPlainError(error) });
   } finally {

@@ -18,6 +18,9 @@ export interface Job {
   readonly credit: number;
   /** For `unpack` only. */
   readonly target?: LayerTarget;
+  /** As in `TarStreamOptions`; a check vouches for nothing. */
+  readonly isTar?: boolean;
+  readonly vouched?: Digest;
 }
 
 export type ToThread =
