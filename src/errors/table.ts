@@ -26,6 +26,7 @@ export const ERROR_TABLE = {
   // found or not
   IMAGE_NOT_FOUND: row(3, 404, "varve images lists what the store holds; varve pull gets more"),
   MANIFEST_UNKNOWN: row(3, 404, "check the name and the tag"),
+  REPOSITORY_UNKNOWN: row(3, 404, "create the repository or project at the registry first, or check the name"),
   BLOB_UNKNOWN: row(3, 404, "the registry lacks a part of the image; ask whoever pushed it to push it again"),
   PLATFORM_NOT_FOUND: row(3, 404, "choose one of them with --platform"),
   FILE_NOT_FOUND: row(3, 404, "check the path"),
@@ -67,6 +68,8 @@ export const ERROR_TABLE = {
   COMPRESSION_INVALID: row(1, 502, "the compressed data is broken; the image is broken"),
   DECOMPRESSOR_FAILED: row(1, 500, "leave it to varve's own decoder: --decompressor builtin"),
   TAR_SPLIT_INVALID: row(1, 500, "the layer's metadata is damaged; pull the image again"),
+  TOC_INVALID: row(1, 502, "the layer's table of contents is broken; the layer can still be pulled whole"),
+  TOC_LIMIT: row(1, 502, "the layer's table of contents passes a safety limit; the layer can still be pulled whole"),
   TAR_SPLIT_REFUSED: row(1, 500, "this tar cannot be rebuilt from its tree; its bytes are kept instead"),
   ARCHIVE_INVALID: row(1, 400, "the archive is not an image archive, or is damaged"),
   // store and file system
