@@ -4,7 +4,8 @@
  *
  *   npm run bench -- noop [--runs 41] [--from checkout,installed]
  *
- * Contenders alternate, the registry is another process, medians are quoted: as a multiple of the median of `varve version`.
+ * Contenders alternate, the registry is another process, medians are quoted: as a multiple of the median of `varve version`. Beside them
+ * runs lib/noop-floor.mjs, a bare script with the same libraries and the same request.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,8 +22,12 @@ import { startRegistryProcess, type RegistryProcess } from "../lib/registry-proc
 
 const HERE = join(import.meta.dirname, "../..");
 
+const FLOOR = join(import.meta.dirname, "../lib/noop-floor.mjs");
+
 interface Contender {
   readonly name: string;
+  /** Default: varve. */
+  readonly program?: string;
   readonly args: readonly string[];
   /** Requests that each run may make of this registry. */
   readonly expected?: { readonly of: RegistryProcess; readonly requests: readonly string[] };
@@ -44,7 +49,8 @@ export async function main(args: readonly string[]): Promise<void> {
   const trusting = new Agent({ connect: { ca: cert } });
   await pushImage(secure.host, "small", "1", image, { scheme: "https", dispatcher: trusting });
   await trusting.close();
-  const root = ["--root", join(own.path, "store"), "-q"];
+  const store = join(own.path, "store");
+  const root = ["--root", store, "-q"];
   const tls = ["--ca-file", authorities];
   const head = ["HEAD /v2/small/manifests/1"];
   const contenders: readonly Contender[] = [
@@ -65,6 +71,12 @@ export async function main(args: readonly string[]): Promise<void> {
       expected: { of: plain, requests: [] },
     },
     { name: "images", args: [...root, "images"] },
+    {
+      name: "floor of a pull, HTTP",
+      program: FLOOR,
+      args: [`http://${plain.host}/v2/small/manifests/1`, join(store, "meta.db")],
+      expected: { of: plain, requests: head },
+    },
   ];
   for (const from of values.from.split(",")) {
     const program = from === "installed" ? await install(own.path) : join(HERE, "bin/varve.js");
@@ -101,9 +113,9 @@ async function race(
   for (let run = -3; run < runs; run++) {
     const nodeTook = await timed(node.args, env);
     if (run >= 0) times.get(node.name)?.push(nodeTook);
-    for (const { name, args, expected } of contenders) {
+    for (const { name, program: own, args, expected } of contenders) {
       await expected?.of.requests();
-      const took = await timed([program, ...args], env);
+      const took = await timed([own ?? program, ...args], env);
       if (run < 0) continue;
       times.get(name)?.push(took);
       const asked = await expected?.of.requests();
