@@ -1,6 +1,6 @@
 /**
- * The pull side of an OCI distribution client: what a tag means, manifests, blobs, tags, referrers, and whether an
- * account is good. Mirrors, credentials, retries and redirects happen inside.
+ * An OCI distribution client: what a tag means, manifests, blobs, tags, referrers, whether an account is good, and what is pushed.
+ * Mirrors, credentials, retries and redirects happen inside.
  */
 import { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -24,6 +24,7 @@ import { Session } from "./session.ts";
 import { SignedUrls } from "./signed-urls.ts";
 import { discard } from "./transport/body.ts";
 import { contentLength, Transport } from "./transport/transport.ts";
+import type { BlobSink } from "./upload/blob-sink.ts";
 
 export interface FetchOptions extends Caller {
   /** Overrides the reference's own. */
@@ -136,6 +137,24 @@ export class RegistryClient implements AsyncDisposable {
     });
   }
 
+  /**
+   * The reference's repository, to be written to. Where that is, see {@link MirrorChain.pushEndpoint}.
+   *
+   * @throws VarveError from each of its methods: `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID`
+   */
+  uploads(reference: Reference): BlobSink {
+    let sink: Promise<BlobSink> | undefined;
+    // Loaded when something is pushed; most commands never do.
+    const loaded = (): Promise<BlobSink> => (sink ??= this.#sink(reference));
+    return {
+      has: async (...asked) => (await loaded()).has(...asked),
+      mount: async (...asked) => (await loaded()).mount(...asked),
+      putBlob: async (...asked) => (await loaded()).putBlob(...asked),
+      resolve: async (...asked) => (await loaded()).resolve(...asked),
+      putManifest: async (...asked) => (await loaded()).putManifest(...asked),
+    };
+  }
+
   /** All tags of the reference's repository, in the registry's order. */
   async listTags(reference: Reference, caller: Caller = {}): Promise<string[]> {
     const endpoints = await this.#chain.endpoints(reference, "tag");
@@ -195,6 +214,19 @@ export class RegistryClient implements AsyncDisposable {
   /** Ends all connections; what is still running fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
+  }
+
+  async #sink(reference: Reference): Promise<BlobSink> {
+    const { RepositorySink } = await import("./upload/repository-sink.ts");
+    const endpointOf = (name: string) => this.#chain.pushEndpoint({ host: reference.host, name });
+    return new RepositorySink({
+      session: this.#session,
+      settings: this.#settings,
+      limiter: this.#limiter,
+      reference,
+      endpoint: await endpointOf(reference.name),
+      endpointOf,
+    });
   }
 
   #newSession(credentials: Credentials): Session {

@@ -1,4 +1,4 @@
-/** One place where a repository can be read: the registry itself or a mirror, with all that is needed to talk to it. */
+/** One place where a repository can be read, and maybe written: the registry itself or a mirror, with all that is needed to talk to it. */
 import { hasPort, isLoopback } from "./transport/loopback.ts";
 import { DEFAULT_TLS, type TlsSettings } from "./transport/trust.ts";
 import type { Headers } from "./transport/transport.ts";
@@ -12,6 +12,8 @@ export interface Capabilities {
   /** What a tag means. */
   readonly resolve: boolean;
   readonly referrers: boolean;
+  /** Whether it may be written to. */
+  readonly push: boolean;
 }
 
 export interface Endpoint {
@@ -37,7 +39,7 @@ export interface Endpoint {
   readonly capabilities: Capabilities;
 }
 
-export const ALL_CAPABILITIES: Capabilities = { pull: true, resolve: true, referrers: true };
+export const ALL_CAPABILITIES: Capabilities = { pull: true, resolve: true, referrers: true, push: true };
 
 const HUB_HOSTS = new Set(["docker.io", "index.docker.io", "registry-1.docker.io"]);
 
@@ -71,7 +73,7 @@ export function directEndpoint(
     connectMs: settings.timeouts.connectMs,
     upstream,
     ownCredentials: options.ownCredentials ?? upstream,
-    capabilities: ALL_CAPABILITIES,
+    capabilities: { ...ALL_CAPABILITIES, push: upstream },
   };
 }
 

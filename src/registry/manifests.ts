@@ -23,6 +23,8 @@ export interface ManifestAsk {
   readonly digest?: Digest | undefined;
   readonly size?: number | undefined;
   readonly mediaType?: string | undefined;
+  /** As in {@link Ask}: whoever asks is going to write. */
+  readonly push?: boolean;
   /** For messages: `manifest docker.io/library/debian:12`. */
   readonly subject: string;
 }
@@ -99,6 +101,7 @@ function request(method: "HEAD" | "GET", ask: ManifestAsk, caller: Caller): Ask 
   return {
     method,
     path: `/manifests/${ask.target}`,
+    push: ask.push ?? false,
     headers: { accept, "accept-encoding": "identity" },
     subject: ask.subject,
     ...caller,

@@ -8,6 +8,8 @@ import { portFollowsScheme, type Endpoint, type Scheme } from "./endpoint.ts";
 import { builtinHttp } from "./transport/builtin.ts";
 import { readErrorBody } from "./transport/body.ts";
 import { isLoopback } from "./transport/loopback.ts";
+import type { RequestBody } from "./transport/request-body.ts";
+import type { HttpMethod } from "./transport/wire.ts";
 import { isRefused, networkFailure, speaksNoTls } from "./transport/network-failure.ts";
 import { speaksPlainHttp } from "./transport/plain-probe.ts";
 import { header, type Headers, type HttpAnswer, type Transport } from "./transport/transport.ts";
@@ -18,12 +20,22 @@ import type { ErrorCode } from "../errors/table.ts";
 import { isThrottle, type RegistryFailure } from "./transport/failure.ts";
 
 export interface Ask {
-  readonly method: "GET" | "HEAD";
+  readonly method: HttpMethod;
   /** After `/v2/<name>`: `/manifests/latest`; or after `/v2` when `repository` is false. Query included. */
   readonly path: string;
+  /** In place of the path: an address that an answer gave. On another origin it gets nothing that belongs to the endpoint. */
+  readonly url?: URL;
   /** Default: true. */
   readonly repository?: boolean;
+  /** The request needs the right to push. Default: false. */
+  readonly push?: boolean;
+  /** What else it needs a token for: `repository:<other>:pull`. */
+  readonly extraScopes?: readonly string[];
   readonly headers?: Headers;
+  /** As in {@link HttpRequest}. */
+  readonly body?: Uint8Array | RequestBody | undefined;
+  /** As in {@link HttpRequest}. */
+  readonly headersMs?: number | undefined;
   /** As in {@link HttpRequest}. */
   readonly bulk?: boolean;
   /** For messages: `manifest docker.io/library/debian:12`. */
@@ -56,10 +68,15 @@ export class Session {
   /** Any answer but an authentication demand, which is met or becomes `UNAUTHORIZED` or `DENIED`. */
   async send(endpoint: Endpoint, ask: Ask): Promise<SessionAnswer> {
     const scheme = this.#schemes.get(schemeKey(endpoint)) ?? endpoint.schemes[0] ?? "https";
+    if (ask.url !== undefined && ask.url.origin !== new URL(`${scheme}://${endpoint.host}`).origin) {
+      return await this.follow(endpoint, ask.url, ask);
+    }
     const context: AuthContext = {
       endpoint,
       plain: scheme === "http",
       repository: ask.repository ?? true,
+      push: ask.push,
+      extraScopes: ask.extraScopes,
       signal: ask.signal,
       onEvent: ask.onEvent,
     };
@@ -89,6 +106,8 @@ export class Session {
       method: ask.method,
       url,
       headers: ask.headers ?? {},
+      body: ask.body,
+      headersMs: ask.headersMs,
       bulk: ask.bulk ?? false,
       tls: tlsElsewhere(endpoint.tls),
       connectMs: endpoint.connectMs,
@@ -112,6 +131,11 @@ export class Session {
       text: errorText(body, answer.secrets) ?? errorText(reason, answer.secrets),
       retryAfterMs: parseRetryAfter(header(answer.headers, "retry-after"), this.#clock.now()),
       missing,
+      ...(ask.push === true && answer.status === 403
+        ? {
+            hint: `the account may not write this; check its rights, or log in with another: varve login ${answer.url.host}`,
+          }
+        : {}),
     });
     if (isThrottle(failure)) answer.admission.throttled();
     return failure;
@@ -166,19 +190,21 @@ export class Session {
       hint:
         sent?.header.startsWith("Basic ") === true
           ? `the credentials for ${account} were refused; log in again with: varve login ${account}`
-          : `log in, or log in with an account that may read this: varve login ${account}`,
+          : `log in, or log in with an account that may ${ask.push === true ? "write" : "read"} this: varve login ${account}`,
     });
   }
 }
 
 function request(endpoint: Endpoint, ask: Ask, scheme: Scheme, authorization: Authorization | undefined) {
   const name = ask.repository === false ? "" : `/${endpoint.repository}`;
-  const url = new URL(`${scheme}://${endpoint.host}${endpoint.prefix}${name}${ask.path}`);
-  if (endpoint.namespace !== undefined) url.searchParams.set("ns", endpoint.namespace);
+  const url = ask.url ?? new URL(`${scheme}://${endpoint.host}${endpoint.prefix}${name}${ask.path}`);
+  if (endpoint.namespace !== undefined && ask.url === undefined) url.searchParams.set("ns", endpoint.namespace);
   return {
     method: ask.method,
     url,
     headers: ask.headers ?? {},
+    body: ask.body,
+    headersMs: ask.headersMs,
     originHeaders: {
       ...endpoint.headers,
       ...(authorization === undefined ? {} : { authorization: authorization.header }),

@@ -7,7 +7,7 @@ import type { Endpoint } from "../endpoint.ts";
 import { basic, secretsOf, type Credential } from "../credentials/credential.ts";
 import { tlsElsewhere } from "../transport/trust.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
-import { mergeScopes, pullScope, splitScopes } from "./scope.ts";
+import { mergeScopes, pullScope, pushScope, splitScopes, withoutScopes } from "./scope.ts";
 import type { Token, TokenAsk } from "./token-service.ts";
 
 /** Where credentials come from; `fresh` asks for them anew, not from a cache. */
@@ -26,6 +26,10 @@ export interface AuthContext {
   readonly plain: boolean;
   /** False for requests that concern no repository, such as a ping. */
   readonly repository: boolean;
+  /** The request writes. Default: false. */
+  readonly push?: boolean | undefined;
+  /** For this request only: what it needs beside the repository itself. */
+  readonly extraScopes?: readonly string[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onEvent?: ((event: TransportEvent) => void) | undefined;
 }
@@ -75,9 +79,10 @@ export class Authorizer {
     if (state.scheme === "basic") {
       return credential?.kind === "password" ? withCredential(basic(credential), [], credential) : undefined;
     }
-    const scopes = state.scopes.get(this.#repositoryKey(context));
+    const known = state.scopes.get(this.#repositoryKey(context));
     // Another repository's scopes are not known before its own challenge, unless they are the usual ones.
-    return await this.#bearer(context, state, scopes ?? hinted(context), credential, undefined);
+    const scopes = mergeScopes(known ?? hinted(context), needed(context));
+    return await this.#bearer(context, state, scopes, credential, undefined);
   }
 
   /** What to send after a 401, or undefined when nothing better is to be had. */
@@ -113,9 +118,11 @@ export class Authorizer {
     const key = this.#repositoryKey(context);
     const asked = splitScopes(challenge.parameters.get("scope"));
     // A mirror under a path has names of its own; there only the challenge knows the scope.
-    const hints = asked.length > 0 && context.endpoint.prefix !== "/v2" ? [] : hinted(context);
-    const scopes = mergeScopes(state.scopes.get(key) ?? hints, asked, refused?.scopes ?? []);
-    remember(state.scopes, key, scopes);
+    const hints = asked.length > 0 && context.endpoint.prefix !== "/v2" ? [] : [...hinted(context), ...needed(context)];
+    const known = mergeScopes(state.scopes.get(key) ?? hints, asked, refused?.scopes ?? []);
+    const { extraScopes = [] } = context;
+    remember(state.scopes, key, withoutScopes(known, extraScopes));
+    const scopes = mergeScopes(known, extraScopes);
     if (refused?.fresh === true && sameScopes(refused.scopes, scopes)) return undefined;
     const credential = await this.#find(context);
     const next = await this.#bearer(context, state, scopes, credential, refused);
@@ -208,6 +215,12 @@ function withCredential(header: string, scopes: readonly string[], credential: C
 
 function hinted(context: AuthContext): string[] {
   return context.repository ? [pullScope(context.endpoint.repository)] : [];
+}
+
+/** What the request cannot do without, whatever earlier ones could. */
+function needed({ push = false, endpoint, extraScopes = [] }: AuthContext): string[] {
+  // A mirror under a path has names of its own; there only the challenge knows the scope.
+  return push && endpoint.prefix === "/v2" ? [pushScope(endpoint.repository), ...extraScopes] : [];
 }
 
 function realmOf(challenge: Challenge): URL | undefined {

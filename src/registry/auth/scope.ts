@@ -11,7 +11,7 @@ export function mergeScopes(...lists: readonly (readonly string[])[]): string[] 
   for (const scope of lists.flat()) {
     if (scope === "" || scope.length > LONGEST) continue;
     const colon = scope.lastIndexOf(":");
-    const resource = colon < 0 ? scope : scope.slice(0, colon);
+    const resource = resourceOf(scope);
     if (!actions.has(resource) && actions.size === MOST_SCOPES) continue;
     const known = actions.get(resource) ?? new Set();
     if (colon >= 0) for (const action of scope.slice(colon + 1).split(",")) known.add(action);
@@ -29,4 +29,19 @@ export function splitScopes(parameter: string | undefined): string[] {
 
 export function pullScope(repository: string): string {
   return `repository:${repository}:pull`;
+}
+
+export function pushScope(repository: string): string {
+  return `repository:${repository}:pull,push`;
+}
+
+/** The scopes that concern other resources than those of `others`. */
+export function withoutScopes(scopes: readonly string[], others: readonly string[]): string[] {
+  const resources = new Set(others.map(resourceOf));
+  return scopes.filter((scope) => !resources.has(resourceOf(scope)));
+}
+
+function resourceOf(scope: string): string {
+  const colon = scope.lastIndexOf(":");
+  return colon < 0 ? scope : scope.slice(0, colon);
 }

@@ -1,6 +1,6 @@
 /**
  * The places to read a repository from, best first, the registry itself last: hosts.toml where it knows the host, else
- * registries.conf, else the registry alone.
+ * registries.conf, else the registry alone. And the one place to write it to.
  */
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Reference } from "../../oci/reference.ts";
@@ -33,7 +33,7 @@ export class MirrorChain {
     const image = `${reference.host}/${reference.name}`;
     const match = ruleFor(conf, image);
     if (match?.rule.blocked === true) {
-      throw new VarveError("REGISTRY_BLOCKED", `registries.conf blocks ${match.rule.prefix}, so ${image} is not read`);
+      throw new VarveError("REGISTRY_BLOCKED", `registries.conf blocks ${match.rule.prefix}, and with it ${image}`);
     }
     const hosts = await this.#hostsToml(reference.host, reference.name, tls);
     if (hosts !== undefined) return capable(hosts, purpose);
@@ -48,6 +48,22 @@ export class MirrorChain {
       ...mirrors.map((mirror) => at(mirror.location, mirror.insecure, false)),
       at(rule.location ?? taken, rule.insecure, true),
     ];
+  }
+
+  /**
+   * Where to push to: the first host of hosts.toml that is named for pushing, else the registry itself; with registries.conf its
+   * `location`. Never a mirror that is only read.
+   *
+   * @throws VarveError `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID`
+   */
+  async pushEndpoint(reference: Reference): Promise<Endpoint> {
+    const chain = await this.endpoints(reference, "blob");
+    const fit = chain.find(({ capabilities }) => capabilities.push);
+    if (fit !== undefined) return fit;
+    const image = `${reference.host}/${reference.name}`;
+    throw new VarveError("CONFIGURATION_INVALID", `hosts.toml names no host to push ${image} to`, {
+      hint: 'add "push" to the capabilities of the host that takes what is pushed',
+    });
   }
 
   /** The registry's own endpoint, whatever mirrors there are. */

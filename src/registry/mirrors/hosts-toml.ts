@@ -112,7 +112,7 @@ async function hostEndpoint(
     ...(same ? {} : { namespace: subject.host }),
     upstream,
     ownCredentials: same,
-    capabilities: capabilitiesOf(table),
+    capabilities: capabilitiesOf(table, upstream),
   };
 }
 
@@ -137,13 +137,15 @@ function prefixOf(url: URL, override: boolean): string {
   return override || path.endsWith("/v2") ? path : `${path}/v2`;
 }
 
-function capabilitiesOf(table: TableReader): Capabilities {
+/** What is pushed must not end in a mirror that nobody has named for it, though to containerd no list means everything. */
+function capabilitiesOf(table: TableReader, upstream: boolean): Capabilities {
   const names = table.texts("capabilities");
-  if (names.length === 0) return ALL_CAPABILITIES;
+  if (names.length === 0) return { ...ALL_CAPABILITIES, push: upstream };
   const known = new Set(["pull", "resolve", "push", "referrers"]);
   const strange = names.find((name) => !known.has(name));
   if (strange !== undefined) table.refuse("capabilities", `knows no ${JSON.stringify(strange)}`);
-  return { pull: names.includes("pull"), resolve: names.includes("resolve"), referrers: names.includes("referrers") };
+  const can = (name: string): boolean => names.includes(name);
+  return { pull: can("pull"), resolve: can("resolve"), referrers: can("referrers"), push: can("push") };
 }
 
 function headersOf(table: TableReader): Headers {

@@ -17,25 +17,28 @@ export class Dispatchers implements Wire {
   }
 
   async request(request: WireRequest): Promise<WireAnswer> {
-    const { url, method, headers, body: text, signal, tls, connectMs } = request;
-    const { statusCode, statusText, ...answer } = await this.#for(url, tls, connectMs).request({
+    const { url, method, headers, body = request.stream, signal, headersMs } = request;
+    const { statusCode, statusText, ...answer } = await this.#for(request).request({
       origin: url.origin,
       path: url.pathname + url.search,
       method,
       headers,
       // A consumer that hashes and writes in between does not stop the socket for it.
       highWaterMark: 1024 * 1024,
-      ...(text === undefined ? {} : { body: text }),
+      ...(body === undefined ? {} : { body: body as Uint8Array }),
+      ...(headersMs === undefined ? {} : { headersTimeout: headersMs }),
       ...(signal === undefined ? {} : { signal }),
     });
     return { status: statusCode, reason: statusText, headers: answer.headers, body: answer.body };
   }
 
-  #for(url: URL, tls: TlsSettings, connectMs: number): Dispatcher {
+  #for({ url, tls, connectMs, stream }: WireRequest): Dispatcher {
     const secure = url.protocol === "https:";
     const proxy = proxyFor(url, this.#settings.env);
     const identity = secure || proxy?.protocol === "https:" ? tlsIdentity(tls) : "";
-    const key = `${connectMs} ${proxy?.href ?? ""} ${secure ? "tls" : "plain"} ${identity}`;
+    // What is sent may come from the same host: of one pool, those who send could take all connections while they wait for their bytes.
+    const direction = stream === undefined ? "down" : "up";
+    const key = `${direction} ${connectMs} ${proxy?.href ?? ""} ${secure ? "tls" : "plain"} ${identity}`;
     let dispatcher = this.#byKey.get(key);
     if (dispatcher === undefined) {
       dispatcher = this.#create(proxy, secure, tls, connectMs);

@@ -38,7 +38,8 @@ export class LightClient implements Wire {
 
   #send(request: WireRequest): Promise<WireAnswer> {
     const { url, method, headers, signal, body } = request;
-    const { headersMs, idleBodyMs } = this.#settings.timeouts;
+    const { idleBodyMs } = this.#settings.timeouts;
+    const { headersMs = this.#settings.timeouts.headersMs } = request;
     const { request: open } = url.protocol === "https:" ? builtinHttps() : builtinHttp();
     const sent = open(url, {
       method,

@@ -8,26 +8,30 @@ import type { Readable } from "node:stream";
 import type { TransportEvent } from "../blob-source.ts";
 import type { Settings } from "../options.ts";
 import { discard } from "./body.ts";
+import { sending, type RequestBody } from "./request-body.ts";
 import { proxyFor } from "./environment-proxy.ts";
 import { RegistryFailure } from "./failure.ts";
 import { HostGates, type Admission } from "./host-gates.ts";
 import { LightClient } from "./light-client.ts";
 import { networkFailure, speaksNoTls } from "./network-failure.ts";
 import { tlsElsewhere, type TlsSettings } from "./trust.ts";
-import type { Wire } from "./wire.ts";
+import type { HttpMethod, Wire } from "./wire.ts";
 
 const MOST_REDIRECTS = 10;
 
 export type Headers = Readonly<Record<string, string | readonly string[]>>;
 
 export interface HttpRequest {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: HttpMethod;
   readonly url: URL;
   /** Sent to every hop. */
   readonly headers: Headers;
   /** Sent to the URL's own scheme, host and port only. */
   readonly originHeaders?: Headers;
-  readonly body?: string;
+  /** A string is for the address that it was written to: it is not sent where a redirect leads. */
+  readonly body?: string | Uint8Array | RequestBody | undefined;
+  /** As in {@link WireRequest}. */
+  readonly headersMs?: number | undefined;
   /** For bodies of any size: by the client that is fast with those, and slow to load. Default false. */
   readonly bulk?: boolean;
   readonly tls: TlsSettings;
@@ -98,6 +102,7 @@ export class Transport implements AsyncDisposable {
     const { method, signal, doing } = request;
     const made = (): void => request.onEvent?.({ type: "request", host: url.host });
     const admission = await enter(this.#gates, request, url.host);
+    const content = sending(request.body, admission, request.onEvent);
     try {
       const wire = await this.#wireFor(request, url);
       const { status, reason, headers, body } = await wire.request({
@@ -106,9 +111,12 @@ export class Transport implements AsyncDisposable {
         headers: {
           "user-agent": "varve",
           ...mutable(request.headers),
+          ...content.headers,
           ...(elsewhere ? {} : mutable(request.originHeaders ?? {})),
         },
-        body: request.body,
+        body: content.body,
+        stream: content.stream,
+        headersMs: request.headersMs,
         tls,
         connectMs: request.connectMs,
         signal,
@@ -129,8 +137,9 @@ export class Transport implements AsyncDisposable {
   }
 
   /** Documents go by the light client; blobs, and whatever a proxy is for, by the other one, which is loaded when it is needed. */
-  async #wireFor({ bulk = false }: HttpRequest, url: URL): Promise<Wire> {
-    if (!bulk && proxyFor(url, this.#settings.env) === undefined) return this.#light;
+  async #wireFor({ bulk = false, body }: HttpRequest, url: URL): Promise<Wire> {
+    const small = !bulk && (body === undefined || typeof body === "string" || body instanceof Uint8Array);
+    if (small && proxyFor(url, this.#settings.env) === undefined) return this.#light;
     this.#bulk ??= import("./dispatchers.ts").then(({ Dispatchers }) => new Dispatchers(this.#settings));
     return await this.#bulk;
   }
@@ -160,7 +169,10 @@ export function contentLength(headers: IncomingHttpHeaders): number | undefined 
 function redirectTarget(request: HttpRequest, answer: HttpAnswer): URL | undefined {
   if (![301, 302, 303, 307, 308].includes(answer.status)) return undefined;
   // A form with a secret in it is for the address it was written to.
-  if (request.method === "POST") return undefined;
+  if (typeof request.body === "string") return undefined;
+  // Only these two leave a method what it is (RFC 9110 §15.4); what was an upload would become a GET.
+  const reads = request.method === "GET" || request.method === "HEAD";
+  if (!reads && answer.status !== 307 && answer.status !== 308) return undefined;
   const location = header(answer.headers, "location");
   if (location === undefined || !URL.canParse(location, answer.url)) return undefined;
   const target = new URL(location, answer.url);

@@ -3,11 +3,17 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import type { TlsSettings } from "./trust.ts";
 
+export type HttpMethod = "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
+
 export interface WireRequest {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: HttpMethod;
   readonly url: URL;
   readonly headers: Record<string, string | string[]>;
-  readonly body?: string | undefined;
+  readonly body?: string | Uint8Array | undefined;
+  /** In place of `body`, with a Content-Length among the headers; only by the client for blobs, which takes from it no more than it sends. */
+  readonly stream?: AsyncIterable<Uint8Array> | undefined;
+  /** Until the answer's headers are there, from the end of the request on. Default: as in the settings. */
+  readonly headersMs?: number | undefined;
   readonly tls: TlsSettings;
   /** Bounds the time until the connection stands, TLS included. */
   readonly connectMs: number;

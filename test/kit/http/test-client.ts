@@ -6,6 +6,7 @@ import { parseReference, type Reference } from "../../../src/oci/reference.ts";
 import type { TransportEvent } from "../../../src/registry/blob-source.ts";
 import { RegistryClient } from "../../../src/registry/client.ts";
 import type { RegistryOptions } from "../../../src/registry/options.ts";
+import type { OpenBlob } from "../../../src/registry/upload/blob-sink.ts";
 import { fakeClock } from "./fake-clock.ts";
 
 export const NO_HOME: NodeJS.ProcessEnv = { HOME: "/nonexistent", XDG_RUNTIME_DIR: "/nonexistent" };
@@ -28,6 +29,13 @@ export function noise(size: number, seed = "varve"): Buffer {
 
 export function describeBlob(bytes: Uint8Array): Descriptor {
   return { mediaType: "application/octet-stream", digest: digestOf(bytes), size: bytes.length };
+}
+
+/** The bytes as an upload asks for them, in chunks of an odd size, from wherever it wants them. */
+export function opening(bytes: Uint8Array, size = 70_001): OpenBlob {
+  return async function* (start) {
+    for (let from = start; from < bytes.length; from += size) yield bytes.subarray(from, from + size);
+  };
 }
 
 export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
