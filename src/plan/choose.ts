@@ -1,5 +1,6 @@
 /** Ranks plans for the same target by what they would cost, and says why the winner wins. */
 import { VarveError } from "../errors/varve-error.ts";
+import type { HostRates } from "../registry/host-rates.ts";
 import type { Cost, Plan } from "./plan.ts";
 
 /**
@@ -20,6 +21,26 @@ export interface Rates {
   readonly request?: number;
 }
 
+/** What a connection is taken for of which nothing was measured. */
+export const DEFAULTS = { network: 25e6, request: 0.01 } as const;
+
+/** A link is shared and often paid for: however near a registry is, its bytes are not cheaper than these, per second. */
+const FASTEST = 100e6;
+const SLOWEST = 10e3;
+/** Seconds. */
+const LONGEST_REQUEST = 5;
+
+/**
+ * The rates of a connection as it was measured; the defaults for what was not.
+ * @param concurrency requests at once, which share the waiting for answers. Default 4
+ */
+export function ratesOf({ latencyMs, bytesPerSecond }: HostRates, concurrency = 4): Rates {
+  return {
+    ...(bytesPerSecond !== undefined && { network: Math.min(FASTEST, Math.max(SLOWEST, bytesPerSecond)) }),
+    ...(latencyMs !== undefined && { request: Math.min(LONGEST_REQUEST, latencyMs / 1000 / Math.max(1, concurrency)) }),
+  };
+}
+
 export interface Choice {
   readonly plan: Plan;
   /** All plans, cheapest first. */
@@ -29,7 +50,7 @@ export interface Choice {
 
 /** Seconds that carrying out a plan would take, at these rates. For comparing, not for promising. */
 export function estimate(cost: Cost, rates: Rates = {}): number {
-  const { network = 25e6, local = 1e9, data = 4e9, zero = 8e9, request = 0.01 } = rates;
+  const { network = DEFAULTS.network, local = 1e9, data = 4e9, zero = 8e9, request = DEFAULTS.request } = rates;
   return cost.network / network + cost.local / local + cost.data / data + cost.zero / zero + cost.requests * request;
 }
 

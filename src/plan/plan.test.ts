@@ -4,9 +4,10 @@ import { describe, expect, it } from "vitest";
 import { digestOf } from "../oci/digest.ts";
 import { segmentLength, type Recipe, type Segment } from "../recipe/segment.ts";
 import { RangeSet } from "../store/range-set.ts";
-import { choose, estimate } from "./choose.ts";
+import { choose, estimate, ratesOf } from "./choose.ts";
 import { connectionsFor, planFull } from "./full.ts";
 import { costOf, type Cost, type How, type Plan } from "./plan.ts";
+import { gapBytesFor } from "./near-frames.ts";
 import { planResume } from "./resume.ts";
 
 const MIB = 1 << 20;
@@ -220,7 +221,52 @@ describe("choose", () => {
     expect(choose([two, one]).plan).toBe(two);
   });
 
+  it("weighs bytes and requests by what was measured of the connection, within reason", () => {
+    const full = plan("full", { network: 10_000_000, requests: 1 });
+    const crumbs = plan("estargz", { network: 2_000_000, requests: 60 });
+    const over = (latencyMs: number, bytesPerSecond: number): Plan =>
+      choose([full, crumbs], ratesOf({ latencyMs, bytesPerSecond })).plan;
+    expect(over(40, 12_500_000)).toBe(crumbs);
+    expect(over(400, 12_500_000)).toBe(full);
+    expect(over(400, 1_250_000)).toBe(crumbs);
+    expect(ratesOf({})).toEqual({});
+    expect(ratesOf({ latencyMs: 0, bytesPerSecond: 5e9 })).toEqual({ network: 100e6, request: 0 });
+    expect(ratesOf({ latencyMs: 1e6, bytesPerSecond: 1 })).toEqual({ network: 10e3, request: 5 });
+  });
+
   it("needs a plan to choose from", () => {
     expect(() => choose([])).toThrow(expect.objectContaining({ code: "INTERNAL" }));
+  });
+});
+
+describe("gapBytesFor", () => {
+  const frames = (...gaps: number[]): Segment[] => {
+    let start = 0;
+    return gaps.map((gap) => {
+      start += gap + 1000;
+      return { kind: "frames", blob: blobOf(1 << 30), start: start - 1000, length: 1000, codec: "zstd", size: 2000 };
+    });
+  };
+  const far = { network: 1e6, request: 0.1 };
+
+  it("reads over a KiB whatever the line, and never over more than a request takes", () => {
+    expect(gapBytesFor([], far)).toBe(1024);
+    expect(gapBytesFor(frames(0, 900, 900, 900), { network: 1e3, request: 0 })).toBe(1024);
+    const wide = frames(...Array.from({ length: 1000 }, () => 0), 20_000, 0);
+    expect(gapBytesFor(wide, far)).toBe(20_000);
+    expect(gapBytesFor(wide, { network: 1e6, request: 0.01 })).toBe(1024);
+  });
+
+  it("spends little on gaps, the narrow ones first", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat({ max: 100_000 }), { minLength: 1 }), (gaps) => {
+        const segments = frames(0, ...gaps);
+        const gapBytes = gapBytesFor(segments, far);
+        const narrow = costOf(segments, 1024);
+        const cost = costOf(segments, gapBytes);
+        expect(cost.requests).toBeLessThanOrEqual(narrow.requests);
+        expect(cost.network).toBeLessThanOrEqual(Math.max(narrow.network, 1.04 * 1000 * segments.length));
+      }),
+    );
   });
 });

@@ -45,7 +45,8 @@ async function read(script: Script, range?: { start: number; end: number }, opti
   const log = eventLog();
   const source = client.blobs(at(server.host)).readBlob(DESCRIPTOR, { onEvent: log.onEvent, ...(range && { range }) });
   const bytes = await collect(source).catch((error: unknown) => error as Error);
-  return { bytes, seen: server.seen, events: log.events, ranges: client.supportsRanges(server.host) };
+  const rates = client.rates(at(server.host));
+  return { bytes, seen: server.seen, events: log.events, ranges: client.supportsRanges(server.host), rates };
 }
 
 const same = (bytes: Buffer | Error, start = 0, end = BLOB.length): boolean => {
@@ -54,6 +55,12 @@ const same = (bytes: Buffer | Error, start = 0, end = BLOB.length): boolean => {
 };
 
 describe("a whole blob", () => {
+  it("tells how fast its registry is", async () => {
+    const { rates } = await read(honest);
+    expect(rates).toEqual({ latencyMs: expect.any(Number), bytesPerSecond: expect.any(Number) });
+    expect(rates.bytesPerSecond).toBeGreaterThan(0);
+  });
+
   it("is asked for without a Range header and with Accept-Encoding: identity", async () => {
     const { bytes, seen } = await read(honest);
     expect(same(bytes)).toBe(true);

@@ -8,6 +8,7 @@ import { Attempts, type Caller } from "./attempts.ts";
 import { BlobOpener, type OpenBody, type OpenerContext } from "./blob-opener.ts";
 import type { BlobRange } from "./blob-source.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { RatesBook } from "./host-rates.ts";
 import type { Settings } from "./options.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { abandon } from "./transport/body.ts";
@@ -16,6 +17,7 @@ import { networkFailure } from "./transport/network-failure.ts";
 
 export interface ReaderContext extends OpenerContext {
   readonly settings: Settings;
+  readonly rates: RatesBook;
   readonly limiter: RateLimiter | undefined;
 }
 
@@ -33,12 +35,16 @@ export async function* readBlobFrom(
     yield Buffer.from(blob.data, "base64").subarray(start, end);
     return;
   }
-  const attempts = new Attempts(endpoints, context.settings, caller);
+  const { rates, registry, settings } = context;
+  const { clock } = settings;
+  const attempts = new Attempts(endpoints, settings, caller);
   const opener = new BlobOpener(context, attempts.caller);
   let position = start;
   while (position < end) {
     try {
+      const asked = clock.now();
       const opened = await opener.open(attempts.endpoint, { blob, start, end, position });
+      rates.answered(registry, clock.now() - asked);
       for await (const piece of pieces(opened, position, end, context, caller)) {
         position += piece.length;
         attempts.progressed(piece.length);
@@ -61,10 +67,13 @@ async function* pieces(
   caller: Caller,
 ): AsyncGenerator<Uint8Array> {
   const { body, limit, host, admission } = opened;
+  const { rates, registry, settings } = context;
   const last = Math.min(end, limit);
+  const measured = rates.body(registry, settings.clock.now());
   let at = opened.offset;
   try {
     for await (const chunk of body as AsyncIterable<Uint8Array>) {
+      measured.received(chunk.length);
       caller.onEvent?.({ type: "received", bytes: chunk.length });
       await context.limiter?.take(chunk.length, caller.signal);
       const from = Math.max(0, position - at);
@@ -80,6 +89,7 @@ async function* pieces(
       if (at >= last && last < limit) return;
     }
   } finally {
+    measured.end(settings.clock.now());
     if (!body.readableEnded) abandon(body);
   }
   if (at < last) throw truncated(context.subject, host, at, last);

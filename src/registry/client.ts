@@ -15,6 +15,7 @@ import type { ReaderContext } from "./blob-reader.ts";
 import type { BlobSource } from "./blob-source.ts";
 import type { CredentialLookup } from "./credentials/lookup.ts";
 import { networkHost } from "./endpoint.ts";
+import { RatesBook, type HostRates } from "./host-rates.ts";
 import { fetchManifest, readDocument, resolveManifest, type ManifestAsk, type Resolved } from "./manifests.ts";
 import { MirrorChain } from "./mirrors/chain.ts";
 import { resolveSettings, type RegistryOptions, type Settings } from "./options.ts";
@@ -44,6 +45,7 @@ export class RegistryClient implements AsyncDisposable {
   readonly #chain: MirrorChain;
   readonly #session: Session;
   readonly #ranges = new RangeSupport();
+  readonly #rates = new RatesBook();
   readonly #urls = new SignedUrls();
   readonly #origins = new BlobOrigins();
   readonly #limiter: RateLimiter | undefined;
@@ -211,6 +213,11 @@ export class RegistryClient implements AsyncDisposable {
     return this.#ranges.of(host) ?? this.#ranges.of(networkHost(host));
   }
 
+  /** How fast the reference's registry, or whoever stood in for it, has sent blobs to this client so far. */
+  rates(reference: Reference): HostRates {
+    return this.#rates.of(reference.host);
+  }
+
   /** Ends all connections; what is still running fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();
@@ -266,6 +273,7 @@ export class RegistryClient implements AsyncDisposable {
     return {
       session: this.#session,
       ranges: this.#ranges,
+      rates: this.#rates,
       urls: this.#urls,
       origins: this.#origins,
       registry: reference.host,
