@@ -25,6 +25,7 @@ import { encodeTarEntry, TAR_END, tarPadding } from "../codec/tar/header.ts";
 import { digestOf } from "../oci/digest.ts";
 import { emptyIndex } from "./index-tree.ts";
 import { bindLayer, replayLayer } from "./index-replay.ts";
+import { placeTar } from "./place-tar.ts";
 import { readLayer } from "./read-layer.ts";
 import { unpackErofs } from "./unpack-erofs.ts";
 import { unpackLayer } from "./unpack-layer.ts";
@@ -65,6 +66,24 @@ describe("a layer kept as its tar", () => {
   it.skipIf(!asRoot).each([1, 2, 3])("is the tree that applying it makes (seed %d)", async (seed) => {
     await using dir = await tempDir();
     await expectSame(dir.path, packTree(randomTree(createRng(seed), { size: 150, maxFileSize: 3000 })));
+  });
+
+  it("is the same over a tar that is a file already, which is not written again", async () => {
+    await using dir = await tempDir();
+    // Sparse files and odd sizes: what the tar cannot serve in place is copied from there too.
+    const tree = packTree(randomTree(createRng(5), { size: 60, maxFileSize: 9000 }));
+    const [path, written, placed] = ["tar", "written", "placed"].map((name) => join(dir.path, name));
+    writeFileSync(path!, tree, { mode: 0o444 });
+    const first = await unpackErofs(piecesOf(tree), written!);
+    const again = await unpackLayer(piecesOf(tree), { form: "erofs", directory: placed!, tar: path! });
+    expect(again).toEqual(first);
+    expect(readdirSync(placed!)).not.toContain("layer.tar");
+    await placeTar(path!, placed!);
+    for (const name of readdirSync(written!)) {
+      expect(readFileSync(join(placed!, name)).equals(readFileSync(join(written!, name)))).toBe(true);
+    }
+    expect(statSync(join(placed!, "layer.tar")).ino).toBe(statSync(path!).ino);
+    await expect(placeTar(join(dir.path, "missing"), placed!)).rejects.toMatchObject({ code: "FILE_NOT_FOUND" });
   });
 
   it("keeps the tar to the last byte, and tells what it is", async () => {

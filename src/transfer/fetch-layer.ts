@@ -242,28 +242,3 @@ async function recordLayer({ store }: TransferContext, { blob }: LayerTask, chec
   const { diffId, entries, size: uncompressedSize } = check;
   await store.layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt: new Date() });
 }
-
-interface PlanFacts {
-  readonly layersLeft: number;
-  readonly concurrency: number;
-  /** Whether the layer is held unpacked. */
-  readonly isUnpacked: boolean;
-  readonly discards: boolean;
-}
-
-/** How this layer would come, without moving anything. */
-export async function planLayer(context: TransferContext, task: LayerTask, facts: PlanFacts): Promise<LayerResult> {
-  const { store, registry } = context;
-  const { blob, reference } = task;
-  if ((await store.content.stat(blob.digest))?.size === blob.size) {
-    return resultOf(task, { how: "present", why: "the store has it" });
-  }
-  if (facts.isUnpacked && !(await isWanted(context, task, facts.discards))) {
-    return resultOf(task, { how: "present", why: "the store has it unpacked" });
-  }
-  const done = await store.content.partial(blob.digest);
-  const ranges = registry.supportsRanges(reference);
-  const { cost, how, why } = planFetch(blob, { ...facts, done, ranges });
-  const { network, local, data, zero } = cost;
-  return resultOf(task, { how: how === "resumed" ? "resumed" : "full", bytes: { network, local, data, zero }, why });
-}

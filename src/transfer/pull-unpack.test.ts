@@ -1,4 +1,6 @@
 /** What a pull unpacks, in which order it binds, and what it leaves alone: with a driver and threads that only take notes. */
+import { chmod, writeFile } from "node:fs/promises";
+import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildImage, type KitImage } from "../../test/kit/images/build-image.ts";
 import { buildLayer } from "../../test/kit/images/build-layer.ts";
@@ -15,6 +17,8 @@ import type { Digest } from "../oci/digest.ts";
 import { Snapshots } from "../snapshot/service.ts";
 import type { TransferContext } from "./context.ts";
 import { pull } from "./pull.ts";
+
+const NONE = { choice: "none", open: () => Promise.resolve({ snapshots: undefined }) } as const;
 
 interface Bench {
   readonly context: TransferContext;
@@ -143,6 +147,71 @@ describe("a pull that unpacks", () => {
     expect(unpacked).toHaveLength(2);
     expect(await context.store.layers.get(zipped.descriptor.digest)).toMatchObject({ discardedAt: expect.any(Date) });
     expect(await pull(context, name)).toMatchObject({ status: "up-to-date", requests: 1 });
+  });
+
+  it("fetches nothing of a layer that is here in another compression without being unpacked", async () => {
+    const { context, unpacked, fetched, push } = await bench();
+    const tree = [file("base", "b".repeat(9000))];
+    const [zipped, better] = [
+      await buildLayer(tree, { compression: "gzip" }),
+      await buildLayer(tree, { compression: "zstd" }),
+    ];
+    await pull({ ...context, snapshotter: NONE }, await push("1", await buildImage({ layers: [zipped] })));
+    fetched();
+    const name = await push("2", await buildImage({ layers: [better] }));
+    expect(await pull(context, name, { plan: true })).toMatchObject({
+      layers: [{ how: "present", why: expect.stringContaining("another") }],
+    });
+    const result = await pull(context, name);
+    expect(fetched()).toEqual([]);
+    expect(result.layers).toMatchObject([{ how: "present", unpack: "unpacked", requests: 0 }]);
+    expect(unpacked).toEqual([better.diffId]);
+    expect(await pull(context, name)).toMatchObject({ status: "up-to-date", requests: 1 });
+  });
+
+  it("fetches the blob after all when that other form turns out spoilt, and says so", async () => {
+    const { context, fetched, push } = await bench();
+    const tree = [file("base", "b".repeat(9000))];
+    const [zipped, better] = [
+      await buildLayer(tree, { compression: "gzip" }),
+      await buildLayer(tree, { compression: "zstd" }),
+    ];
+    await pull({ ...context, snapshotter: NONE }, await push("1", await buildImage({ layers: [zipped] })));
+    const path = context.store.content.pathOf(zipped.descriptor.digest);
+    await chmod(path, 0o600);
+    await writeFile(path, Buffer.alloc(zipped.descriptor.size, 1));
+    fetched();
+    const result = await pull(context, await push("2", await buildImage({ layers: [better] })));
+    expect(fetched()).toEqual([better.descriptor.digest]);
+    expect(result.layers).toMatchObject([
+      { how: "full", unpack: "unpacked", fallbacks: [{ from: "the same layer in another compression" }] },
+    ]);
+    expect(await context.store.content.stat(zipped.descriptor.digest)).toBeUndefined();
+  });
+
+  it("unpacks a tar that a pull which was killed has left, and keeps it no longer than that", async () => {
+    const { context, fetched, push } = await bench();
+    const zipped = await buildLayer([file("base", "b".repeat(9000))], { compression: "gzip" });
+    await context.store.content.writeBytes(zipped.diffId, gunzipSync(zipped.bytes));
+    const result = await pull(context, await push("1", await buildImage({ layers: [zipped] })));
+    expect(fetched()).toEqual([]);
+    expect(result.layers).toMatchObject([{ how: "present", unpack: "unpacked" }]);
+    expect(await context.store.content.stat(zipped.diffId)).toBeUndefined();
+  });
+
+  it("keeps such a tar where it is a layer's blob", async () => {
+    const { context, fetched, push } = await bench();
+    const tree = [file("base", "b".repeat(9000))];
+    const [plain, zipped] = [
+      await buildLayer(tree, { compression: "none" }),
+      await buildLayer(tree, { compression: "gzip" }),
+    ];
+    await pull({ ...context, snapshotter: NONE }, await push("1", await buildImage({ layers: [plain] })));
+    fetched();
+    await pull(context, await push("2", await buildImage({ layers: [zipped] })));
+    await pull(context, await push("3", await buildImage({ layers: [zipped, plain] })));
+    expect(fetched()).toEqual([]);
+    expect(await context.store.content.stat(plain.diffId)).toBeDefined();
   });
 
   it("unpacks a layer once that an image has twice", async () => {

@@ -15,7 +15,7 @@ import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
 import type { LayerResult, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
-import { isHeld, unpackedBy } from "./snapshotter.ts";
+import { isHeld, unpackedBy, type Snapshotter } from "./snapshotter.ts";
 import { Tally } from "./tally.ts";
 
 export interface PullOptions {
@@ -97,16 +97,24 @@ async function planAll(
   const diffIds = image.config?.rootfs.diffIds ?? [];
   const chain = chainIds(diffIds);
   const results: LayerResult[] = [];
-  const { planLayer } = await import("./fetch-layer.ts");
+  const unpacksInto = unpack ? snapshotter?.choice : undefined;
+  let opening: Promise<boolean> | undefined;
+  const unpacks = (): Promise<boolean> => (opening ??= isOpened(unpack ? snapshotter : undefined));
+  const { planLayer } = await import("./plan-layer.ts");
   for (const task of distinct) {
     const { diffId } = task;
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
-    const isUnpacked =
-      unpack && snapshotter && chainId && (await isHeld(store, snapshotter.choice, { chainId, diffId }));
-    const facts = { layersLeft: distinct.length, concurrency, isUnpacked: isUnpacked === true, discards };
-    results.push(await planLayer(context, task, facts));
+    const isUnpacked = unpacksInto && chainId && (await isHeld(store, unpacksInto, { chainId, diffId }));
+    const facts = { layersLeft: distinct.length, concurrency, discards, unpacks };
+    const given = { ...facts, isUnpacked: isUnpacked === true };
+    results.push(await planLayer(context, task, given));
   }
   return { status: "planned", layers: inOrder(tasks, results), resumedBytes: 0 };
+}
+
+/** Whether layers can be unpacked. */
+async function isOpened(snapshotter: Snapshotter | undefined): Promise<boolean> {
+  return (await snapshotter?.open())?.snapshots !== undefined;
 }
 
 /** What a pull that fails has got so far stays leased as unfinished, so that trying again finds it whatever is cleaned up meanwhile. */

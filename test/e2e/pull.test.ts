@@ -56,6 +56,7 @@ describe("a pull", () => {
       peakRssBytes: expect.any(Number),
       layers: image.layers.map(({ descriptor: { digest, size, mediaType }, diffId }) => ({
         how: "full",
+        requests: 1,
         fallbacks: [],
         digest,
         diffId,
