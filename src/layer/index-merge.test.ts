@@ -156,6 +156,8 @@ function packedEntry() {
     deviceMajor: 0,
     deviceMinor: 0,
     sparse: undefined,
+    changedAt: undefined,
     typeFlag: 0x30,
+    stated: undefined,
   };
 }

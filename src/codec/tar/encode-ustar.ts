@@ -9,7 +9,9 @@ import { FLAG } from "./member-type.ts";
 import { formatTime, writeNumber, writeOctal } from "./number.ts";
 
 /** An entry with all defaults filled in. `payloadBytes`: what the size field counts, a sparse map included. */
-export type Writable = Omit<TarEntry, "storedSize" | "typeFlag"> & { readonly payloadBytes: number };
+export type Writable = Omit<TarEntry, "storedSize" | "typeFlag" | "changedAt" | "stated"> & {
+  readonly payloadBytes: number;
+};
 
 type Field = readonly [offset: number, length: number];
 

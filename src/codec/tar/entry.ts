@@ -35,6 +35,7 @@ export interface TarEntry {
   readonly size: number;
   readonly modifiedAt: TarTime;
   readonly accessedAt: TarTime | undefined;
+  readonly changedAt: TarTime | undefined;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
   /** From `SCHILY.xattr.*` only, by name, in the order of the archive. */
@@ -42,6 +43,18 @@ export interface TarEntry {
   readonly sparse: readonly SparseExtent[] | undefined;
   /** The type flag byte as it stood in the header. */
   readonly typeFlag: number;
+  /** Undefined where the headers say just what stands above. */
+  readonly stated: StatedFields | undefined;
+}
+
+/** What the headers say (PAX and GNU extensions included) where it means nothing, as Go's archive/tar hands it on. */
+export interface StatedFields {
+  /** Some writers put the file's type above the permission bits. */
+  readonly mode: number;
+  /** Of members that are no links too. */
+  readonly linkName: string;
+  /** Of members without payload too. */
+  readonly size: number;
 }
 
 /** Called synchronously, in stream order. Bytes are lent for the time of the call only. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import * as fc from "fast-check";
+import { header, octal, one } from "../../../test/codec/tar-blocks.ts";
 import { decodeName } from "../../sys/path-bytes.ts";
 import type { TarEntry, TarTime, TarType } from "./entry.ts";
 import { encodeTarEntry, TAR_END, tarPadding, type TarEntryInit, type TarFormat } from "./header.ts";
@@ -68,7 +69,9 @@ function anyEntry(format: TarFormat): fc.Arbitrary<TarEntry> {
         storedSize: bytes,
         xattrs: pax && xattrs.length > 0 ? new Map(xattrs) : undefined,
         sparse: undefined,
+        changedAt: undefined,
         typeFlag: FLAGS[type].charCodeAt(0),
+        stated: undefined,
       });
     });
 }
@@ -143,5 +146,13 @@ describe("tar headers", () => {
   it("pad to whole blocks", () => {
     expect([0, 1, 511, 512, 513].map((size) => tarPadding(size).length)).toEqual([0, 511, 1, 0, 511]);
     expect(TAR_END.length).toBe(1024);
+  });
+
+  it("tell what means nothing apart from what does", () => {
+    expect(one(header("a")).stated).toBeUndefined();
+    const file = one(header("a", { 100: "0100644\0", 157: "b" }));
+    expect(file).toMatchObject({ mode: 0o644, linkName: "", stated: { mode: 0o100644, linkName: "b", size: 0 } });
+    const link = one(header("a", { 156: "1", 157: "b", 124: octal(5) }));
+    expect(link).toMatchObject({ linkName: "b", size: 0, storedSize: 0, stated: { linkName: "b", size: 5 } });
   });
 });

@@ -36,6 +36,7 @@ describe("extensions", () => {
       groupName: "users",
       modifiedAt: { seconds: 1_700_000_000, nanoseconds: 1 },
       accessedAt: { seconds: -1, nanoseconds: 500_000_000 },
+      changedAt: { seconds: 5, nanoseconds: 0 },
       xattrs: new Map([
         ["security.selinux", Uint8Array.from(text("a\0b\0"))],
         ["user.größe", Uint8Array.of(0xff)],

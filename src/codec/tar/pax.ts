@@ -125,7 +125,7 @@ export function mergePax(draft: Draft, pax: PaxRecords, offset: number): void {
         draft.accessedAt = time(key, value, offset);
         break;
       case "ctime":
-        time(key, value, offset);
+        draft.changedAt = time(key, value, offset);
         break;
       default:
     }

@@ -53,10 +53,14 @@ export class PendingExtensions {
     if (this.#longName !== "") draft.name = this.#longName;
     if (this.#longLink !== "") draft.linkName = this.#longLink;
     draft.type = this.#typeOf(draft, offset);
+    const { linkName, storedSize: size } = draft;
     if (draft.type !== "link" && draft.type !== "symlink") draft.linkName = "";
     if (draft.type !== "file") draft.storedSize = 0;
     else checkStoredSize(draft.storedSize, offset);
     draft.size = draft.storedSize;
+    if (draft.stated !== undefined || linkName !== draft.linkName || size !== draft.size) {
+      draft.stated = { mode: draft.stated?.mode ?? draft.mode, linkName, size };
+    }
     this.checkName(draft.name, offset);
     this.checkName(draft.linkName, offset);
   }

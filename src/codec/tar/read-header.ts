@@ -57,11 +57,12 @@ export function readHeader(bytes: Buffer, at: number, offset: number): Draft {
     return value;
   };
   const extended = dialect !== "v7";
+  const mode = integer(FIELD.mode);
   const draft: Draft = {
     type: "file",
     name: text(bytes, at, FIELD.name),
     linkName: text(bytes, at, FIELD.linkName),
-    mode: integer(FIELD.mode) & 0o7777,
+    mode: mode & 0o7777,
     uid: integer(FIELD.uid),
     gid: integer(FIELD.gid),
     userName: extended ? text(bytes, at, FIELD.userName) : "",
@@ -70,11 +71,13 @@ export function readHeader(bytes: Buffer, at: number, offset: number): Draft {
     size: 0,
     modifiedAt: { seconds: number(FIELD.modifiedAt), nanoseconds: 0 },
     accessedAt: undefined,
+    changedAt: undefined,
     deviceMajor: extended ? integer(FIELD.deviceMajor) : 0,
     deviceMinor: extended ? integer(FIELD.deviceMinor) : 0,
     xattrs: undefined,
     sparse: undefined,
     typeFlag: bytes[at + TYPE_FLAG_AT] ?? 0,
+    stated: mode === (mode & 0o7777) ? undefined : { mode, linkName: "", size: 0 },
   };
   switch (dialect) {
     case "v7":
@@ -85,7 +88,7 @@ export function readHeader(bytes: Buffer, at: number, offset: number): Draft {
     case "star":
       addPrefix(draft, text(bytes, at, FIELD.starPrefix));
       draft.accessedAt = { seconds: number(FIELD.starAccessedAt), nanoseconds: 0 };
-      number(FIELD.starChangedAt);
+      draft.changedAt = { seconds: number(FIELD.starChangedAt), nanoseconds: 0 };
       break;
     case "gnu":
       readGnuTimes(draft, bytes, at);
@@ -104,6 +107,7 @@ function readGnuTimes(draft: Draft, bytes: Buffer, at: number): void {
   const changed = optionalTime(bytes, at, FIELD.gnuChangedAt);
   if (accessed !== null && changed !== null) {
     draft.accessedAt = accessed;
+    draft.changedAt = changed;
     return;
   }
   const prefix = text(bytes, at, FIELD.ustarPrefix);
