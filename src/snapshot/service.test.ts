@@ -18,6 +18,7 @@ const code = (code: string): { code: string } => expect.objectContaining({ code 
 /** A driver to which things happen at the worst moment, and that holds layers by their DiffIDs. */
 class Eventful extends CopyDriver {
   onCreate: () => unknown = () => {};
+  onMounts: () => void = () => {};
   onBind: (options: BindOptions) => unknown = () => {};
   readonly held = new Set<Digest>();
   readonly asked: boolean[] = [];
@@ -31,6 +32,11 @@ class Eventful extends CopyDriver {
     this.asked.push(given[2].sync ?? true);
     await this.onBind(given[2]);
     return super.bind(...given);
+  }
+
+  override mounts(...given: Parameters<CopyDriver["mounts"]>): ReturnType<CopyDriver["mounts"]> {
+    this.onMounts();
+    return super.mounts(...given);
   }
 
   override holds(diffId?: Digest): Promise<boolean> {
@@ -80,6 +86,17 @@ describe("making a snapshot", () => {
     expect([await on.keys(), await on.folders()]).toEqual([[], []]);
     on.driver.onCreate = () => {};
     await on.snapshots.prepare("key");
+  });
+
+  it.each(["prepare", "view"] as const)("leaves nothing when %s cannot say how to mount it", async (make) => {
+    await using on = await scene();
+    on.driver.onMounts = () => {
+      throw new Error("no mount");
+    };
+    await expect(on.snapshots[make]("key")).rejects.toThrow("no mount");
+    expect([await on.keys(), await on.folders()]).toEqual([[], []]);
+    on.driver.onMounts = () => {};
+    await on.snapshots[make]("key");
   });
 
   it("fails when its parent is removed meanwhile, and says that", async () => {

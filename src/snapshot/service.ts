@@ -71,12 +71,12 @@ export class Snapshots {
    * `SNAPSHOT_INVALID`, `NO_SPACE`, `PERMISSION`, `IO`
    */
   async prepare(key: string, parent?: string, options: PrepareOptions = {}): Promise<readonly Mount[]> {
-    return this.#mountsOf(await this.#steps.make(key, "active", parent, options));
+    return this.#makeToMount(key, "active", parent, options);
   }
 
   /** The same, only to be read. */
   async view(key: string, parent?: string, options: PrepareOptions = {}): Promise<readonly Mount[]> {
-    return this.#mountsOf(await this.#steps.make(key, "view", parent, options));
+    return this.#makeToMount(key, "view", parent, options);
   }
 
   /** How to mount an active snapshot or a view. @throws VarveError `SNAPSHOT_NOT_FOUND`, `SNAPSHOT_STATE` of a committed one */
@@ -225,11 +225,27 @@ export class Snapshots {
     return { sync: this.#sync, ...options };
   }
 
+  /** One that cannot be mounted is not made, so that its key is free for another try. */
+  async #makeToMount(
+    key: string,
+    kind: "active" | "view",
+    parent: string | undefined,
+    options: PrepareOptions,
+  ): Promise<readonly Mount[]> {
+    const made = await this.#steps.make(key, kind, parent, options);
+    try {
+      return await this.#mountsOf(made);
+    } catch (error) {
+      await this.#drop(made);
+      throw error;
+    }
+  }
+
   async #mountsOf(entry: SnapshotEntry): Promise<readonly Mount[]> {
     return this.driver.mounts(entry, (await this.#store.snapshots.chain(entry.id)).slice(1));
   }
 
-  /** Removes a staged snapshot. When that fails it is left for the collection of garbage, for it must not hide why it was given up. */
+  /** Removes a snapshot that nobody has been told of. When that fails it is left, for it must not hide why it was given up. */
   async #drop({ key, id }: SnapshotEntry): Promise<void> {
     try {
       using _lock = await this.#store.locks.snapshot(id);

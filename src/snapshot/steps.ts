@@ -113,9 +113,13 @@ export class Steps {
       ...(labels !== undefined && { labels }),
     });
     this.#step("committed");
-    // What it cannot clear away now goes with the snapshot.
-    await this.#driver.committed?.(entry).catch(() => undefined);
+    await this.tidy(entry);
     return { entry, report };
+  }
+
+  /** Clears away what a committed snapshot does not need any more. What stays for now goes with the next sweep, or with the snapshot. */
+  async tidy(committed: SnapshotEntry): Promise<void> {
+    await this.#driver.committed?.(committed).catch(() => undefined);
   }
 
   /** Takes a snapshot's row out, then removes its folder. @throws VarveError as `SnapshotRecords.remove` */

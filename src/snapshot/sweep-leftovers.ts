@@ -34,6 +34,16 @@ export async function sweepStaged(context: SweepContext): Promise<SweptCount> {
   return swept;
 }
 
+/** What a committed snapshot was made of, when its process died before it cleared that away. */
+export async function sweepCommitted({ store, stepsOf, dryRun, signal }: SweepContext): Promise<void> {
+  if (dryRun) return;
+  for await (const snapshot of store.snapshots.walk([{ kind: "committed" }])) {
+    signal?.throwIfAborted();
+    using lock = store.locks.trySnapshot(snapshot.id);
+    if (lock !== undefined) await stepsOf.get(snapshot.driver)?.tidy(snapshot);
+  }
+}
+
 async function remove(context: SweepContext, { id, key, driver }: SnapshotRecord): Promise<number | undefined> {
   const { store, layout, stepsOf, dryRun, wouldGo } = context;
   const bytes = await bytesOf(layout.snapshot(id));

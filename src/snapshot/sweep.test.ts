@@ -9,6 +9,7 @@ import { parseImageConfig } from "../oci/config.ts";
 import { StoreLayout } from "../store/layout.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { CopyDriver } from "./copy/driver.ts";
+import { ErofsDriver } from "./erofs/driver.ts";
 import { exists, namesIn } from "./folder.ts";
 import { mountAll } from "./mount-all.ts";
 import { Snapshots } from "./service.ts";
@@ -70,6 +71,26 @@ async function sweepTwice(on: Scene, options: Partial<SweepOptions> = {}): Promi
 }
 
 const digest = (text: string): Digest => digestOf(text);
+
+describe("what a committed snapshot was made of", () => {
+  it("goes with the next sweep when its process died before it cleared that away, and not in a dry run", async () => {
+    await using dir = await mountDir();
+    await using store = await openStore(join(dir.path, "store"), { sync: false });
+    const driver = new ErofsDriver(store);
+    const snapshots = new Snapshots({ store, driver, sync: false });
+    await snapshots.prepare("active");
+    await snapshots.commit("base", "active");
+    const { id } = await store.snapshots.find("erofs", "base");
+    const left = join(new StoreLayout(store.root).snapshot(id), "fs");
+    await mkdir(left);
+    await writeFile(join(left, "file"), "written before it was committed");
+    await sweepSnapshots({ store, drivers: [driver], dryRun: true });
+    expect(await exists(left)).toBe(true);
+    await sweepSnapshots({ store, drivers: [driver] });
+    expect(await exists(left)).toBe(false);
+    expect((await snapshots.stat("base")).kind).toBe("committed");
+  });
+});
 
 describe("sweeping layers of images", () => {
   it("keeps those that an image wants, whatever else is named so, and takes the rest from the top down", async () => {

@@ -24,7 +24,7 @@ import type { Store } from "../store/store.ts";
 import { Steps } from "./steps.ts";
 import { addSwept, type SweptCount } from "./sweep-count.ts";
 import { sweepChains } from "./sweep-chains.ts";
-import { sweepFolders, sweepLayers, sweepStaged } from "./sweep-leftovers.ts";
+import { sweepCommitted, sweepFolders, sweepLayers, sweepStaged } from "./sweep-leftovers.ts";
 import type { Driver, SnapshotRecord } from "./types.ts";
 import { WantedChains } from "./wanted-chains.ts";
 
@@ -72,6 +72,7 @@ export async function sweepSnapshots(options: SweepOptions): Promise<SweptSnapsh
   const isClear = wanted.broken.size === 0;
   const snapshots = await sweepStaged(context);
   if (isClear) addSwept(snapshots, await sweepChains(context));
+  await sweepCommitted(context);
   const folders = await sweepFolders(context);
   const layers = isClear ? await sweepLayers(context) : { count: 0, bytes: 0 };
   return { snapshots, layers, folders, broken: [...wanted.broken].map(([image, reason]) => ({ image, reason })) };
