@@ -23,13 +23,13 @@ export interface LocalPlaces extends AsyncDisposable {
 export interface LocateOptions {
   readonly signal?: AbortSignal;
   /**
-   * Bytes that may be read and hashed to find out what is held, beside what this is sure to save. Default: 16 times the bytes that are
-   * wanted and were not found, since a disk is so much faster than a network; 64 MiB at least. What was hashed is remembered.
+   * Bytes that may be read and hashed to find out what is held. Default: 8 times the bytes that are
+   * wanted and of which no digest was known, since a disk is so much faster than a network; 64 MiB at least. What was hashed is remembered.
    */
   readonly hashBytes?: number;
 }
 
-export interface LocalSources {
+export interface LocalSources extends AsyncDisposable {
   /**
    * Looks for pieces in all that is held: layers that are unpacked, whoever they came from, and blobs. Beside a pull that needs nothing of
    * this it costs nothing; the index of each layer is built when it is first asked.
