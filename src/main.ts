@@ -48,7 +48,7 @@ export function connect(settings: Settings, bound: Run): Services {
   const online = async (options: StoreOptions): Promise<TransferContext> => {
     return { ...(await local(options)), registry: await registry() };
   };
-  /** Plans, lists and copies to files make nothing in the store, not even the store. */
+  /** Plans, lists and copies to elsewhere make nothing in the store, not even the store. */
   const reading = { readOnly: true };
   const reclaiming = { reclaims: true };
   const managing = once(() => import("./transfer/manage-snapshots.ts"));
@@ -65,7 +65,12 @@ export function connect(settings: Settings, bound: Run): Services {
     },
     async copyImage(from, to, options) {
       const { copyImage } = await import("./transfer/copy.ts");
-      return copyImage(await source(from, isFile(to) ? reading : {}), from, to, options);
+      const context = to.startsWith("docker://") ? online : (given: StoreOptions) => source(from, given);
+      return copyImage(await context(isElsewhere(to) ? reading : {}), from, to, options);
+    },
+    async pushImage(...args) {
+      const { pushImage } = await import("./transfer/push.ts");
+      return pushImage(await online(reading), ...args);
     },
     async inspectImage(image, options) {
       const { inspectImage } = await import("./transfer/images.ts");
@@ -142,9 +147,9 @@ function memoized<Options extends object, Result>(make: (options: Options) => Pr
   };
 }
 
-/** Whether a copy goes to a layout or archive, so that no store has to be made for it. */
-function isFile(destination: string): boolean {
-  return /^(oci|oci-archive|docker-archive):/.test(destination);
+/** Whether a copy goes to a registry, layout or archive, so that no store has to be made for it. */
+function isElsewhere(destination: string): boolean {
+  return /^(oci:|oci-archive:|docker-archive:|docker:\/\/)/.test(destination);
 }
 
 function credentialFiles({ transport: { authFile } }: Settings): CredentialFileOptions {

@@ -48,6 +48,7 @@ async function cliReference(): Promise<string> {
     'An error is `varve: CODE: what happened` and `hint: what to do`, with `--json` `{"error":{"code","message","hint"}}`; [errors.md](errors.md) lists the codes.',
     ...sections,
     PULL_JSON,
+    COPY_JSON,
     PROGRESS,
   ].join("\n\n")}\n`;
 }
@@ -67,14 +68,28 @@ const PULL_JSON = `## What \`pull --json\` prints
 \`bytes.network\` counts body bytes received from registries for this command, manifests and indexes included. Several references give an
 array. With \`--plan\` nothing moves, and each layer also says \`why\` it would come this way.`;
 
+const COPY_JSON = `## What \`copy --json\` and \`push --json\` print
+
+    {
+      "source", "destination", "digest", "mediaType", "status": "copied" | "up-to-date",
+      "blobs": { "copied", "mounted", "present" }, "manifests",
+      "bytes": { "network", "sent", "copied" },
+      "requests", "retries", "durationMs", "peakRssBytes", "warnings": [ ... ]
+    }
+
+\`digest\` is that of what was copied: the platform's manifest, or with \`--all\` the index. \`blobs\` were written, taken by the registry from another
+of its repositories, or there; \`manifests\` were written. \`bytes.network\` counts body bytes received from registries, \`bytes.sent\` those sent to
+them, also what had to be sent again, and \`bytes.copied\` the blobs that were written. Nothing is counted of parts that are there under a manifest that is.`;
+
 const PROGRESS = `## Progress events
 
 With \`--progress json\` each line on stderr is an event with a \`type\`: \`resolve\`, \`layer-queued\`, \`unpack-queued\`, \`layer-start\`,
-\`progress\`, \`unpack\`, \`retry\`, \`failover\`, \`throttle\`, \`fallback\`, \`wait\`, \`layer-verified\`, \`layer-present\`, \`layer-done\`, \`image-done\`,
+\`progress\`, \`unpack\`, \`retry\`, \`failover\`, \`throttle\`, \`fallback\`, \`wait\`, \`layer-verified\`, \`layer-mounted\`, \`layer-present\`, \`layer-done\`, \`image-done\`,
 \`warning\`, \`log\`. All layers are queued before the first is begun, so that their \`total\`s give the whole. A \`progress\` event has \`digest\`,
 \`done\`, \`total\`, \`bytesPerSecond\`, \`etaSeconds\` (null while nothing moves) and the byte kinds \`network\`, \`local\`, \`data\`, \`zero\`; at most ten a
 second come for one digest, and the last state always. While another process gets a blob, \`wait\` says every half second how much of it
-that has: \`done\` of \`total\`.`;
+that has: \`done\` of \`total\`. Of \`copy\` and \`push\`, \`resolve\` says where \`to\`, and \`done\` counts what was sent; it goes back where a part has to be sent
+again. \`layer-mounted\` says \`from\` which repository the registry took a blob.`;
 
 function errorReference(): string {
   const rows = Object.entries(ERROR_TABLE).map(([name, { exit, hint }]) => [code(name), String(exit), hint]);

@@ -4,8 +4,21 @@ import type { Terminal } from "./prompt.ts";
 import type { Services } from "./services.ts";
 import type { Flags, Settings } from "./settings.ts";
 
-/** What the shell may offer for a value. A place is an image of the store, or with a transport's name before it one in a file. */
-export type Completes = "image" | "place" | "file" | "directory" | "nothing";
+/**
+ * What the shell may offer for a value. A place is an image of the store, or with a transport's name before it one in a file; prepared are
+ * snapshots that can be mounted as they are, the active ones and views.
+ */
+export type Completes =
+  | "image"
+  | "place"
+  | "snapshot"
+  | "prepared snapshot"
+  | "active snapshot"
+  | "image or snapshot"
+  | "image or prepared snapshot"
+  | "file"
+  | "directory"
+  | "nothing";
 
 export interface FlagSpec {
   /** As commander takes it: `-u, --username <name>`. */
@@ -20,8 +33,8 @@ export interface ArgumentSpec {
   readonly name: string;
   readonly summary: string;
   readonly choices?: readonly string[];
-  /** Default: nothing. */
-  readonly completes?: Completes;
+  /** Where it depends on the arguments before it, as with actions, by these. Default: nothing. */
+  readonly completes?: Completes | ((earlier: readonly string[]) => Completes);
 }
 
 /** One use of a command. */
@@ -53,8 +66,8 @@ export interface Command<Data = unknown> {
   readonly examples?: readonly string[];
   /** Transfers report their progress while it runs. */
   readonly showsProgress?: boolean;
-  /** An interrupted run leaves its progress in the store, and the user is told how much. */
-  readonly keepsProgress?: boolean;
+  /** An interrupted run leaves its progress, bytes in the store or whole blobs where they were going, and the user is told how much. */
+  readonly keepsProgress?: "in the store" | "at its destination";
   /** Global flags that its arguments carry, as the words of a command line that is being typed do. */
   globalsIn?(args: readonly string[]): Flags;
   run(call: Call): Promise<Data>;

@@ -15,9 +15,14 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/pull.ts")).pullCommand,
   },
   {
+    name: "push",
+    summary: "send an image to a registry, only what is not there yet",
+    load: async () => (await import("./commands/push.ts")).pushCommand,
+  },
+  {
     name: "copy",
     alias: "cp",
-    summary: "copy an image between registries, layouts and archives",
+    summary: "copy an image between the store, registries, layouts and archives",
     load: async () => (await import("./commands/copy.ts")).copyCommand,
   },
   {

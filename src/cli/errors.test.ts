@@ -20,7 +20,7 @@ describe("usage errors", () => {
       "pull takes images of registries, not oci:dir:1",
       "varve copy oci:dir:1 NAME gets it into the store",
     ],
-    [["push", "a"], "unknown command 'push'", ""],
+    [["serve", "a"], "unknown command 'serve'", ""],
     [["-q", "-v", "version"], "--quiet goes with neither --verbose nor --debug", "see varve version --help"],
     [
       ["--progress", "loud", "version"],

@@ -309,6 +309,7 @@ describe("help", () => {
     expect(host.err).toBe("");
     for (const name of [
       "pull",
+      "push",
       "copy|cp",
       "images",
       "inspect",
@@ -323,7 +324,7 @@ describe("help", () => {
     ]) {
       expect(host.out).toContain(`\n  ${name} `);
     }
-    expect(host.out).not.toMatch(/__complete|push|serve/);
+    expect(host.out).not.toMatch(/__complete|serve/);
     const pull = await runWith(["help", "pull"]);
     const same = await runWith(["pull", "--help"]);
     expect(pull.host.out).toContain("--no-unpack");

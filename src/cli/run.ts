@@ -6,7 +6,7 @@ import { type CommandLine, readCommandLine, wantsJson, withHelp } from "./comman
 import type { Host } from "./host.ts";
 import { printData, printText, reportError } from "./output.ts";
 import { toJson } from "./print/sanitize.ts";
-import { formatBytes } from "./print/units.ts";
+import { formatBytes, plural } from "./print/units.ts";
 import type { ProgressEvent } from "../recipe/progress.ts";
 import { type Arrived, openSession, type Session } from "./progress/session.ts";
 import { resumeCommand } from "./resume-command.ts";
@@ -87,10 +87,14 @@ interface Kept extends Arrived {
 }
 
 /** Whatever failed, it failed because it was told to stop. */
-function interrupted(host: Host, command: Command, { done, total, isOverdue }: Kept, cause: unknown): VarveError {
-  if (command.keepsProgress !== true)
+function interrupted(host: Host, command: Command, kept: Kept, cause: unknown): VarveError {
+  const { done, total, finished, layers, isOverdue } = kept;
+  if (command.keepsProgress === undefined)
     return new VarveError("INTERRUPTED", "stopped", { cause, hint: "run the same command again" });
-  const amount = `${isOverdue ? "up to " : ""}${formatBytes(done)} of ${formatBytes(total)} are kept`;
+  const amount =
+    command.keepsProgress === "at its destination"
+      ? `${finished} of ${plural(layers, "blob")} ${finished === 1 ? "is" : "are"} there`
+      : `${isOverdue ? "up to " : ""}${formatBytes(done)} of ${formatBytes(total)} are kept`;
   const { command: again, lacksCredentials } = resumeCommand(host.args);
   const hint = `go on with: ${again}${lacksCredentials ? "  (and the credentials, which are left out here)" : ""}`;
   return new VarveError("INTERRUPTED", total > 0 ? `stopped; ${amount}` : "stopped", { cause, hint });

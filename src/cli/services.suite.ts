@@ -32,6 +32,7 @@ function fakeServices(given: Partial<Services>): Services {
   return {
     pull: unexpected("pull"),
     unpack: unexpected("unpack"),
+    pushImage: unexpected("pushImage"),
     copyImage: unexpected("copyImage"),
     listImages: unexpected("listImages"),
     inspectImage: unexpected("inspectImage"),

@@ -1,7 +1,7 @@
 /** The use cases as the commands call them: bound to one store, one registry client and one run. */
 import type { ProgressEvent } from "../recipe/progress.ts";
 import type { commitImage } from "../transfer/commit-image.ts";
-import type { copyImage } from "../transfer/copy.ts";
+import type { CopyOptions, CopyResult } from "../transfer/copy.ts";
 import type { TransferContext } from "../transfer/context.ts";
 import type { diffSnapshot, saveDiff } from "../transfer/diff-snapshot.ts";
 import type { diskUsage } from "../transfer/disk-usage.ts";
@@ -23,6 +23,7 @@ import type { CredentialPlace } from "../registry/credentials/credential-file.ts
 import type { prune } from "../transfer/prune.ts";
 import type { PullOptions } from "../transfer/pull.ts";
 import type { PullResult } from "../transfer/pull-result.ts";
+import type { pushImage } from "../transfer/push.ts";
 import type { unpack } from "../transfer/unpack.ts";
 import type { Credentials } from "./parse-values.ts";
 import type { Settings } from "./settings.ts";
@@ -37,7 +38,8 @@ export interface Services extends AsyncDisposable {
   /** `sync: false` does not wait for the disk. */
   pull(reference: string, options: PullOptions & { readonly sync?: boolean }): Promise<PullResult>;
   readonly unpack: Bound<typeof unpack>;
-  readonly copyImage: Bound<typeof copyImage>;
+  readonly pushImage: Bound<typeof pushImage>;
+  copyImage(from: string, to: string, options: CopyOptions): Promise<CopyResult>;
   readonly listImages: Bound<typeof listImages>;
   readonly inspectImage: Bound<typeof inspectImage>;
   readonly rawDocument: Bound<typeof rawDocument>;

@@ -24,7 +24,14 @@ export interface UnpackProgress {
 }
 
 export type ProgressEvent =
-  | { readonly type: "resolve"; readonly reference: string; readonly digest?: Digest; readonly platform?: string }
+  /** `to`: where it is copied or pushed; what follows then tells of blobs on their way there, else into the store. */
+  | {
+      readonly type: "resolve";
+      readonly reference: string;
+      readonly digest?: Digest;
+      readonly platform?: string;
+      readonly to?: string;
+    }
   /** To be got. All are told of before the first is begun, so that the whole is known; `done` bytes are here from before. */
   | { readonly type: "layer-queued"; readonly digest: Digest; readonly total: number; readonly done: number }
   /** To be unpacked and nothing else: `total` is of uncompressed bytes, `null` where nobody knows it. */
@@ -55,7 +62,9 @@ export type ProgressEvent =
   | { readonly type: "wait"; readonly digest: Digest; readonly done: number; readonly total: number }
   /** All bytes are here and the digest is right. */
   | { readonly type: "layer-verified"; readonly digest: Digest; readonly total: number }
-  /** Nothing to do: the store has it. */
+  /** The registry took it from another of its repositories; nothing was sent. */
+  | { readonly type: "layer-mounted"; readonly digest: Digest; readonly total: number; readonly from: string }
+  /** Nothing to do: it is there. */
   | { readonly type: "layer-present"; readonly digest: Digest; readonly total: number }
   /** Fetched, verified and, where that was asked for, unpacked. */
   | { readonly type: "layer-done"; readonly digest: Digest; readonly total: number; readonly diffId?: Digest }

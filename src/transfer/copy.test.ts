@@ -29,7 +29,7 @@ describe("copyImage", () => {
     expect(first).toMatchObject({ digest: entry.descriptor.digest, blobs: { copied: 2, present: 0 } });
     expect(first.blobs.copied + 1).toBe(digests.length);
     const again = await copyImage(context, "app:1", layout);
-    expect(again).toMatchObject({ blobs: { copied: 0, present: 2 }, bytes: 0 });
+    expect(again).toMatchObject({ blobs: { copied: 0, present: 2 }, bytes: { copied: 0 } });
     await copyImage(context, layout, archive);
     const back = await copyImage(context, archive, "copy:1");
     expect(back).toMatchObject({ digest: entry.descriptor.digest, blobs: { copied: 0, present: 2 } });
@@ -70,7 +70,7 @@ describe("copyImage", () => {
     const layers = [[file("f", "x".repeat(5000))]];
     await pushImage(registry.host, "good", "1", await buildImage({ layers }));
     const good = await copyImage(context, `docker://${registry.host}/good:1`, "good:1");
-    expect(good.blobs).toEqual({ copied: 2, present: 0 });
+    expect(good.blobs).toEqual({ copied: 2, mounted: 0, present: 0 });
     const lies = { layers: { 0: { corrupt: true } } } as const;
     await using liar = await startRegistry({ quirks: { credulous: true } });
     await pushImage(liar.host, "bad", "1", await buildImage({ layers: [[file("g", "y".repeat(5000))]], lies }));
@@ -83,10 +83,8 @@ describe("copyImage", () => {
     expect(await listImages(context)).toHaveLength(1);
   });
 
-  it("cannot copy to a registry, nor from nothing", async () => {
+  it("cannot copy from nothing", async () => {
     const context = await transferContext();
-    await putImage(context.store, "docker.io/library/app:1");
-    await expect(copyImage(context, "app:1", "docker://x/y:1")).rejects.toMatchObject({ code: "USAGE" });
     await expect(copyImage(context, "nothing:1", "x:1")).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
     const none = copyImage(context, `oci:${join(context.path, "none")}:1`, "x:1");
     await expect(none).rejects.toMatchObject({ exitCode: 3 });

@@ -1,31 +1,34 @@
 /**
- * The use case "copy": an image from one place to another, by one algorithm for all of them. Blobs go first, several at once; then
- * documents, children before parents; then the name. What is there already is not sent.
+ * The use case "copy": an image from one place to another, by one algorithm for all of them. Layers go first, several at once; then configs;
+ * then documents, children before parents; then the name. What is there already is not sent, and not even looked at where what names it is.
  */
-import type { Descriptor } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
 import { VarveError } from "../errors/varve-error.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
-import { isIndexType, isManifestType } from "../oci/media-types.ts";
 import type { Platform } from "../oci/platform.ts";
-import { ProgressMeter } from "../recipe/progress-meter.ts";
+import { tellTransport } from "../recipe/transport-progress.ts";
+import type { TransportEvent } from "../registry/blob-source.ts";
 import type { TransferContext } from "./context.ts";
+import { BlobCopy } from "./copy-blobs.ts";
+import { findCopyGraph, type CopyGraph } from "./copy-graph.ts";
+import { childrenFirst, configsOf, distinctBlobs } from "./copy-order.ts";
 import { inParallel } from "./in-parallel.ts";
 import { openManifest } from "./open-image.ts";
 import { openSink, openSource } from "./open-place.ts";
-import { MAX_INDEX_DEPTH } from "./pick-platform.ts";
+import { Tally } from "./tally.ts";
 import type { ImageSink, ImageSource } from "./transports/types.ts";
-
-/** All documents of one copy are held in memory; those of the largest images there are come to less than a tenth of this. */
-const MAX_DOCUMENTS_BYTES = 64 * 1024 * 1024;
 
 export interface CopyOptions {
   /** Copy the whole index with all its platforms. Default false: one platform's manifest. */
   readonly all?: boolean;
   /** Default: the one that was pulled, else this machine's. Not together with `all`. */
   readonly platform?: Platform;
+  /** Copy also what refers to the copied manifests (signatures, inventories), and what refers to that. Default false. */
+  readonly referrers?: boolean;
   /** Blobs at once. Default 4. */
   readonly concurrency?: number;
+  /** Bytes of each request of an upload. Default: a blob in one request, or as much as the registry takes. */
+  readonly chunkSize?: number;
 }
 
 export interface CopyResult {
@@ -34,120 +37,162 @@ export interface CopyResult {
   /** Of what was copied: the platform's manifest, or with `all` the index. */
   readonly digest: Digest;
   readonly mediaType: string;
-  /** Blobs that were written, and those that were there. */
-  readonly blobs: { readonly copied: number; readonly present: number };
-  /** Bytes of the blobs that were written, as the descriptors have them. */
-  readonly bytes: number;
+  /** `up-to-date`: the destination's name stood for just this. */
+  readonly status: "copied" | "up-to-date";
+  /** Blobs that were written, that the registry took from another of its repositories, and that were there. */
+  readonly blobs: { readonly copied: number; readonly mounted: number; readonly present: number };
+  /** Manifests and indexes that were written. */
+  readonly manifests: number;
+  readonly bytes: {
+    /** Body bytes received from registries, manifests and indexes included. */
+    readonly network: number;
+    /** Body bytes sent to registries, also those that had to be sent again. */
+    readonly sent: number;
+    /** Of the blobs that were written, as the descriptors have them. */
+    readonly copied: number;
+  };
+  readonly requests: number;
+  readonly retries: number;
   readonly durationMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
 }
 
-/** @throws VarveError `USAGE`, `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `PLATFORM_NOT_FOUND`, `DIGEST_MISMATCH` ... */
+/** What is to be copied in place of what the source holds. */
+export type Transform = (context: TransferContext, source: ImageSource, root: Manifest | Index) => Promise<ImageSource>;
+
+const DEFAULT_CONCURRENCY = 4;
+
+/** @throws VarveError `USAGE`, `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `PLATFORM_NOT_FOUND`, `MANIFEST_UNKNOWN`, `DIGEST_MISMATCH`, `DENIED` ... */
 export async function copyImage(
   context: TransferContext,
   from: string,
   to: string,
   options: CopyOptions = {},
+  transform?: Transform,
 ): Promise<CopyResult> {
   const startedAt = performance.now();
-  const { all = false, platform, concurrency = 4 } = options;
-  if (all && platform !== undefined) {
+  if (options.all === true && options.platform !== undefined) {
     throw new VarveError("USAGE", "all platforms or one of them, not both", { hint: "leave out --all or --platform" });
   }
-  await using source = await openSource(context, from);
-  const root = all ? await source.root() : (await openManifest(source, from, platform)).manifest;
-  await using sink = await openSink(context, to);
-  const documents = await collectDocuments(source, root);
+  const failed = new AbortController();
+  const working = { ...context, signal: AbortSignal.any([context.signal, failed.signal]) };
+  const tally = new Tally();
+  const onEvent = listener(working, tally);
+  try {
+    await using stack = new AsyncDisposableStack();
+    const original = stack.use(await openSource(working, from, { onEvent }));
+    const chosen = await chooseRoot(original, from, options);
+    const source = transform === undefined ? original : stack.use(await transform(working, original, chosen));
+    const root = transform === undefined ? chosen : await source.root();
+    const sink = stack.use(await openSink(working, to, { ...options, onEvent, from }));
+    context.onProgress({ type: "resolve", reference: from, digest: root.digest, to });
+    const done = await copyRoot(working, source, sink, root, { ...options, name: from });
+    return report({ from, to, root, tally, startedAt, ...done });
+  } catch (error) {
+    // Whatever else is under way ends with it.
+    failed.abort(error);
+    throw error;
+  }
+}
+
+async function chooseRoot(
+  source: ImageSource,
+  name: string,
+  { all = false, platform }: CopyOptions,
+): Promise<Manifest | Index> {
+  return all ? source.root() : (await openManifest(source, name, platform)).manifest;
+}
+
+interface Done {
+  readonly status: CopyResult["status"];
+  readonly blobs: CopyResult["blobs"];
+  readonly manifests: number;
+  readonly copiedBytes: number;
+}
+
+const NOTHING: Done = {
+  status: "up-to-date",
+  blobs: { copied: 0, mounted: 0, present: 0 },
+  manifests: 0,
+  copiedBytes: 0,
+};
+
+async function copyRoot(
+  context: TransferContext,
+  source: ImageSource,
+  sink: ImageSink,
+  root: Manifest | Index,
+  { referrers = false, concurrency = DEFAULT_CONCURRENCY, name }: CopyOptions & { readonly name: string },
+): Promise<Done> {
+  const stands = (await sink.standsFor?.(root)) ?? false;
+  if (stands && !referrers) return NOTHING;
+  const graph = await findCopyGraph(source, sink, root, { referrers, concurrency, name });
+  const documents = [...graph.parts, ...graph.referrers];
+  const copy = new BlobCopy(context, source, sink);
   const blobs = distinctBlobs(documents);
-  context.onProgress({ type: "resolve", reference: from, digest: root.digest });
-  for (const { digest, size: total } of blobs) context.onProgress({ type: "layer-queued", digest, total, done: 0 });
-  let bytes = 0;
-  let copied = 0;
-  await inParallel(blobs, concurrency, async (blob) => {
-    context.signal.throwIfAborted();
-    if (await sink.has(blob))
-      return context.onProgress({ type: "layer-present", digest: blob.digest, total: blob.size });
-    await sendBlob(context, source, sink, blob);
-    bytes += blob.size;
-    copied++;
-  });
-  for (const document of documents.toReversed()) await sink.putDocument(document, { root: document === root });
-  await sink.commit();
+  copy.announce(blobs);
+  const configs = configsOf(documents);
+  const isConfig = ({ digest }: { readonly digest: Digest }): boolean => configs.has(digest);
+  await copy.copy(
+    blobs.filter((blob) => !isConfig(blob)),
+    concurrency,
+  );
+  await copy.copy(blobs.filter(isConfig), concurrency);
+  await putDocuments(sink, root, graph, concurrency);
+  if (!stands) await sink.putDocument(root, { root: true });
+  if (!stands) await sink.commit();
+  const isNew = !stands || documents.length > 0;
+  const manifests = documents.length + (stands || graph.parts.includes(root) ? 0 : 1);
+  return { status: isNew ? "copied" : "up-to-date", blobs: copy.counts, manifests, copiedBytes: copy.bytes };
+}
+
+/** All but the root. Those that refer to others follow each other: registries without a list of their own are told by reading and writing one. */
+async function putDocuments(
+  sink: ImageSink,
+  root: Manifest | Index,
+  { parts, referrers }: CopyGraph,
+  concurrency: number,
+): Promise<void> {
+  for (const list of childrenFirst(parts.filter((document) => document !== root))) {
+    await inParallel(list, concurrency, (document) => sink.putDocument(document, { root: false }));
+  }
+  for (const document of referrers) await sink.putDocument(document, { root: false, referrer: true });
+}
+
+/** Counts what registries are asked, and tells what there is to tell of it. */
+function listener({ onProgress }: TransferContext, tally: Tally): (event: TransportEvent, digest?: Digest) => void {
+  const tell = tellTransport(onProgress);
+  return (event, digest) => {
+    tally.onEvent(event);
+    const isAbout = digest !== undefined && (event.type === "retry" || event.type === "failover");
+    if (isAbout) onProgress({ ...event, digest });
+    else tell(event);
+  };
+}
+
+interface Facts extends Done {
+  readonly from: string;
+  readonly to: string;
+  readonly root: Manifest | Index;
+  readonly tally: Tally;
+  readonly startedAt: number;
+}
+
+function report({ from, to, root, tally, startedAt, status, blobs, manifests, copiedBytes }: Facts): CopyResult {
   return {
     source: from,
     destination: to,
     digest: root.digest,
     mediaType: root.mediaType,
-    blobs: { copied, present: blobs.length - copied },
-    bytes,
+    status,
+    blobs,
+    manifests,
+    bytes: { network: tally.network, sent: tally.sent, copied: copiedBytes },
+    requests: tally.requests,
+    retries: tally.retries,
     durationMs: Math.round(performance.now() - startedAt),
+    peakRssBytes: process.resourceUsage().maxRSS * 1024,
+    warnings: tally.warnings,
   };
-}
-
-async function sendBlob(
-  context: TransferContext,
-  source: ImageSource,
-  sink: ImageSink,
-  blob: Descriptor,
-): Promise<void> {
-  const { digest, size: total } = blob;
-  context.onProgress({ type: "layer-start", digest, total, resumed: 0 });
-  const meter = new ProgressMeter({ digest, total, emit: context.onProgress });
-  await sink.putBlob(blob, metered(source.blob(blob, context.signal), meter));
-  meter.finish();
-  context.onProgress({ type: "layer-done", digest, total });
-}
-
-async function* metered(bytes: AsyncIterable<Uint8Array>, meter: ProgressMeter): AsyncGenerator<Uint8Array> {
-  for await (const chunk of bytes) {
-    meter.advance(chunk.length);
-    yield chunk;
-  }
-}
-
-/** The root first, then what it names, each once. */
-async function collectDocuments(source: ImageSource, root: Manifest | Index): Promise<(Manifest | Index)[]> {
-  const found = new Map<Digest, Manifest | Index>([[root.digest, root]]);
-  let bytes = root.bytes.length;
-  let level: (Manifest | Index)[] = [root];
-  for (let depth = 1; level.length > 0; depth++) {
-    const named = level.flatMap((document) => (document.kind === "index" ? document.manifests : []));
-    const missing = named.filter(({ digest, mediaType }) => !found.has(digest) && isDocument(mediaType));
-    if (missing.length > 0 && depth >= MAX_INDEX_DEPTH) {
-      throw new VarveError("MANIFEST_INVALID", `${root.digest}: indexes are nested too deep`);
-    }
-    level = [];
-    for (const descriptor of missing) {
-      if (found.has(descriptor.digest)) continue;
-      const document = await source.document(descriptor);
-      bytes += document.bytes.length;
-      if (bytes > MAX_DOCUMENTS_BYTES) throw tooLarge(root);
-      found.set(document.digest, document);
-      level.push(document);
-    }
-  }
-  return [...found.values()];
-}
-
-function tooLarge({ digest }: Manifest | Index): VarveError {
-  return new VarveError(
-    "MANIFEST_TOO_LARGE",
-    `the manifests of ${digest} have more than ${MAX_DOCUMENTS_BYTES} bytes`,
-    {
-      hint: "copy one platform of it, with --platform",
-    },
-  );
-}
-
-function isDocument(mediaType: string): boolean {
-  return isIndexType(mediaType) || isManifestType(mediaType);
-}
-
-/** Configs, layers, and what an index names besides manifests. */
-function distinctBlobs(documents: readonly (Manifest | Index)[]): Descriptor[] {
-  const blobs = documents.flatMap((document) =>
-    document.kind === "manifest"
-      ? [document.config, ...document.layers]
-      : document.manifests.filter(({ mediaType }) => !isDocument(mediaType)),
-  );
-  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
 }

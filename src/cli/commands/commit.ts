@@ -7,7 +7,7 @@ import { renderCommit } from "../print/commit.ts";
 
 export const commitCommand: Command<CommitResult> = {
   arguments: [
-    { name: "<key>", summary: "an active snapshot" },
+    { name: "<key>", summary: "an active snapshot", completes: "active snapshot" },
     { name: "<ref>", summary: "the new image's name", completes: "image" },
   ],
   flags: [

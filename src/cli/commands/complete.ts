@@ -29,12 +29,14 @@ export const completeCommand: Command<Completion> = {
   run({ args, services }) {
     const typed = args.at(-1) ?? "";
     // A store that cannot be read is no reason to disturb someone who is typing.
-    const images = (): Promise<readonly string[]> =>
-      services.listImages().then(
-        (rows) => rows.flatMap(({ name }) => (typed === "" ? [short(name)] : [name, short(name)])),
-        () => [],
-      );
-    return complete(args, images);
+    return complete(args, {
+      images: () =>
+        services.listImages().then(
+          (rows) => rows.flatMap(({ name }) => (typed === "" ? [short(name)] : [name, short(name)])),
+          () => [],
+        ),
+      snapshots: () => services.listSnapshots().catch(() => []),
+    });
   },
 
   render: ({ words, files }) => [files, ...words].map((line) => `${line}\n`).join(""),

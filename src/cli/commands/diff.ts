@@ -10,7 +10,7 @@ export const diffCommand: Command<readonly ChangeRow[] | SavedDiff> = {
     {
       name: "<snapshot>",
       summary: "a snapshot's key or name; or an image of the store, which is held to what lies below its last layer",
-      completes: "image",
+      completes: "image or snapshot",
     },
   ],
   flags: [{ flags: "-o, --tar <file>", summary: "write the changes to a file, as a layer's tar", completes: "file" }],

@@ -7,7 +7,11 @@ import { sanitize } from "../print/sanitize.ts";
 
 export const mountCommand: Command<MountResult> = {
   arguments: [
-    { name: "<image>", summary: "an image of the store, or a snapshot's key", completes: "image" },
+    {
+      name: "<image>",
+      summary: "an image of the store, or a snapshot's key",
+      completes: "image or prepared snapshot",
+    },
     { name: "<dir>", summary: "a directory that exists", completes: "directory" },
   ],
   flags: [

@@ -38,7 +38,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
     "varve pull -j 8 --platform linux/arm64 alpine",
   ],
   showsProgress: true,
-  keepsProgress: true,
+  keepsProgress: "in the store",
 
   async run({ args, flags, settings, services }) {
     if (flags["discardBlobs"] === true && (flags["unpack"] === false || settings.unpacking.snapshotter === "none")) {

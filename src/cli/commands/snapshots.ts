@@ -3,7 +3,7 @@ import type { DriverReport } from "../../snapshot/probe.ts";
 import type { Mount, Usage } from "../../snapshot/types.ts";
 import type { PreparedSnapshot, SnapshotRow } from "../../transfer/manage-snapshots.ts";
 import { VarveError } from "../../errors/varve-error.ts";
-import type { Command, View } from "../command.ts";
+import type { Command, Completes, View } from "../command.ts";
 import { parseChoice } from "../parse-values.ts";
 import { renderDrivers, renderMounts, renderPrepared, renderSnapshots, renderUsage } from "../print/snapshots.ts";
 import { plural } from "../print/units.ts";
@@ -22,6 +22,25 @@ const ARGUMENTS: Readonly<Record<Action, readonly [least: number, most: number, 
   usage: [1, 1, "usage KEY"],
 };
 
+/** What the word after these may be; the first of them is the action. */
+function wordOf([action = "", ...words]: readonly string[]): Completes {
+  switch (action) {
+    case "prepare":
+    case "view":
+      return words.length === 1 ? "image or snapshot" : "nothing";
+    case "commit":
+      return words.length === 1 ? "active snapshot" : "nothing";
+    case "mounts":
+      return words.length === 0 ? "prepared snapshot" : "nothing";
+    case "usage":
+      return words.length === 0 ? "snapshot" : "nothing";
+    case "rm":
+      return "snapshot";
+    default:
+      return "nothing";
+  }
+}
+
 type UsageRow = Usage & { readonly key: string };
 
 type Data =
@@ -36,7 +55,7 @@ type Data =
 export const snapshotsCommand: Command<Data> = {
   arguments: [
     { name: "<action>", summary: "what to do", choices: ACTIONS },
-    { name: "[word...]", summary: "keys and names; a parent may be an image of the store", completes: "image" },
+    { name: "[word...]", summary: "keys and names; a parent may be an image of the store", completes: wordOf },
   ],
   flags: [
     { flags: "--drivers", summary: "with ls: which drivers work in this store, and why others do not" },

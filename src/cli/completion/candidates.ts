@@ -2,6 +2,7 @@
 import { COMMANDS, type CommandEntry } from "../commands.ts";
 import type { ArgumentSpec, Command, Completes, FlagSpec } from "../command.ts";
 import { GLOBAL_FLAGS } from "../global-flags.ts";
+import type { SnapshotKind } from "../../snapshot/types.ts";
 
 export interface Completion {
   /** Whole words that begin with what was typed. */
@@ -10,14 +11,17 @@ export interface Completion {
   readonly files: "file" | "directory" | "nothing";
 }
 
+/** What the store holds, looked up when it is asked for. */
+export interface Held {
+  images(): Promise<readonly string[]>;
+  snapshots(): Promise<readonly { readonly key: string; readonly kind: SnapshotKind }[]>;
+}
+
 /** @param words after the program's name; the last is the one being typed, maybe empty */
-export async function complete(
-  words: readonly string[],
-  images: () => Promise<readonly string[]>,
-): Promise<Completion> {
+export async function complete(words: readonly string[], held: Held): Promise<Completion> {
   const typed = words.at(-1) ?? "";
   const state = await readWords(words.slice(0, -1));
-  const offered = await offer(state, typed, images);
+  const offered = await offer(state, typed, held);
   return { ...offered, words: [...new Set(offered.words)].filter((word) => word.startsWith(typed)).sort() };
 }
 
@@ -26,8 +30,8 @@ interface State {
   readonly command: Command | undefined;
   /** The flag whose value is being typed. */
   readonly flag: FlagSpec | undefined;
-  /** Arguments before the word that is being typed. */
-  readonly position: number;
+  /** Before the word that is being typed. */
+  readonly args: readonly string[];
   /** After `--` nothing is a flag. */
   readonly isLiteral: boolean;
 }
@@ -36,7 +40,7 @@ async function readWords(words: readonly string[]): Promise<State> {
   let entry: CommandEntry | undefined;
   let command: Command | undefined;
   let flag: FlagSpec | undefined;
-  let position = 0;
+  const args: string[] = [];
   let isLiteral = false;
   for (const word of words) {
     if (flag !== undefined) flag = undefined;
@@ -44,32 +48,39 @@ async function readWords(words: readonly string[]): Promise<State> {
     else if (word.startsWith("-") && !isLiteral) flag = flagWithValue(word, flagsOf(command));
     else if (entry === undefined) {
       entry = COMMANDS.find(({ name, alias }) => name === word || alias === word);
-      if (entry === undefined) return { entry: UNKNOWN, command, flag, position, isLiteral };
+      if (entry === undefined) return { entry: UNKNOWN, command, flag, args, isLiteral };
       command = await entry.load();
-    } else position += 1;
+    } else args.push(word);
   }
-  return { entry, command, flag, position, isLiteral };
+  return { entry, command, flag, args, isLiteral };
 }
 
 /** After a word that is no command nothing can be said. */
 const UNKNOWN: CommandEntry = { name: "", summary: "", load: () => Promise.reject(new Error("no command")) };
 
-async function offer(state: State, typed: string, images: () => Promise<readonly string[]>): Promise<Completion> {
-  const { entry, command, flag, position, isLiteral } = state;
-  if (flag !== undefined) return offerValue(flag, { typed, prefix: "" }, images);
+async function offer(state: State, typed: string, held: Held): Promise<Completion> {
+  const { entry, command, flag, args, isLiteral } = state;
+  if (flag !== undefined) return offerValue(flag, { typed, prefix: "" }, held);
   if (typed.startsWith("-") && !isLiteral) {
     const equals = typed.indexOf("=");
     if (equals !== -1) {
       const named = flagWithValue(typed.slice(0, equals), flagsOf(command));
       const [prefix, value] = [typed.slice(0, equals + 1), typed.slice(equals + 1)];
-      return named === undefined ? NOTHING : offerValue(named, { typed: value, prefix }, images);
+      return named === undefined ? NOTHING : offerValue(named, { typed: value, prefix }, held);
     }
     return { words: [...flagsOf(command).flatMap(({ flags }) => names(flags)), "--help"], files: "nothing" };
   }
   if (entry === undefined)
     return { words: COMMANDS.flatMap(({ name, alias }) => (alias ? [name, alias] : [name])), files: "nothing" };
-  const argument = command === undefined ? undefined : argumentAt(command.arguments, position);
-  return argument === undefined ? NOTHING : offerValue(argument, { typed, prefix: "" }, images);
+  const argument = command === undefined ? undefined : argumentAt(command.arguments, args.length);
+  if (argument === undefined) return NOTHING;
+  const { choices, completes } = argument;
+  const kind = typeof completes === "function" ? completes(args) : completes;
+  return offerValue(
+    { ...(choices !== undefined && { choices }), ...(kind !== undefined && { completes: kind }) },
+    { typed, prefix: "" },
+    held,
+  );
 }
 
 /** What lies in a file is named by its path behind the transport; the shell completes what stands behind the colon. */
@@ -80,10 +91,10 @@ const TRANSPORTS = {
   "docker-archive:": "file",
 } as const;
 
-async function offerPlace(typed: string, images: () => Promise<readonly string[]>): Promise<Completion> {
+async function offerPlace(typed: string, held: Held): Promise<Completion> {
   const transport = Object.entries(TRANSPORTS).find(([name]) => typed.startsWith(name));
   if (transport !== undefined) return { words: [], files: transport[1] };
-  return { words: [...(await images()), ...Object.keys(TRANSPORTS)], files: "nothing" };
+  return { words: [...(await held.images()), ...Object.keys(TRANSPORTS)], files: "nothing" };
 }
 
 const NOTHING: Completion = { words: [], files: "nothing" };
@@ -91,12 +102,39 @@ const NOTHING: Completion = { words: [], files: "nothing" };
 async function offerValue(
   { choices, completes = "nothing" }: { readonly choices?: readonly string[]; readonly completes?: Completes },
   { typed, prefix }: { readonly typed: string; readonly prefix: string },
-  images: () => Promise<readonly string[]>,
+  held: Held,
 ): Promise<Completion> {
-  if (completes === "place") return offerPlace(typed, images);
-  if (choices !== undefined) return { words: choices.map((choice) => prefix + choice), files: "nothing" };
-  if (completes === "image") return { words: (await images()).map((image) => prefix + image), files: "nothing" };
-  return { words: [], files: completes };
+  const listed = (words: readonly string[]): Completion => ({
+    words: words.map((word) => prefix + word),
+    files: "nothing",
+  });
+  if (choices !== undefined) return listed(choices);
+  switch (completes) {
+    case "place":
+      return offerPlace(typed, held);
+    case "image":
+      return listed(await held.images());
+    case "snapshot":
+      return listed(await keys(held));
+    case "prepared snapshot":
+      return listed(await keys(held, PREPARED));
+    case "active snapshot":
+      return listed(await keys(held, ["active"]));
+    case "image or snapshot":
+      return listed([...(await held.images()), ...(await keys(held))]);
+    case "image or prepared snapshot":
+      return listed([...(await held.images()), ...(await keys(held, PREPARED))]);
+    case "file":
+    case "directory":
+    case "nothing":
+      return { words: [], files: completes };
+  }
+}
+
+const PREPARED: readonly SnapshotKind[] = ["active", "view"];
+
+async function keys(held: Held, kinds?: readonly SnapshotKind[]): Promise<string[]> {
+  return (await held.snapshots()).flatMap(({ key, kind }) => (kinds?.includes(kind) === false ? [] : [key]));
 }
 
 function argumentAt(specs: readonly ArgumentSpec[], position: number): ArgumentSpec | undefined {

@@ -22,21 +22,25 @@ export interface DisplaySize {
 /** At most `rows - 1` lines: the last row stays free, so that drawing never scrolls the screen. */
 export function displayLines(model: ProgressModel, now: number, { columns, rows }: DisplaySize): Span[][] {
   const totals = model.totals(now);
-  const title = titleLine(model.reference);
+  const title = titleLine(model);
   const total = totals.layers === 0 ? [] : [totalLine(totals, columns)];
   const room = Math.max(0, rows - 1 - title.length - total.length);
-  const lines = [...title, ...layerLines(model.layers, now, columns, room), ...total];
+  const lines = [...title, ...layerLines(model, now, columns, room), ...total];
   // A terminal of a row or two: the total is what matters most.
   return lines.slice(-Math.max(1, rows - 1));
 }
 
-function titleLine(reference: string): Span[][] {
-  return reference === "" ? [] : [[{ text: sanitize(reference), style: "strong" }]];
+function titleLine({ reference, destination }: ProgressModel): Span[][] {
+  if (reference === "") return [];
+  const to = destination === undefined ? "" : ` to ${sanitize(destination)}`;
+  return [[{ text: `${sanitize(reference)}${to}`, style: "strong" }]];
 }
 
 /** When there are more layers than rows, those at work come first, then those that ended last; the others are counted. */
-function layerLines(layers: readonly LayerState[], now: number, columns: number, room: number): Span[][] {
-  if (layers.length <= room) return layers.map((layer) => layerLine(layer, now, columns));
+function layerLines(model: ProgressModel, now: number, columns: number, room: number): Span[][] {
+  const { layers, destination } = model;
+  const place = destination === undefined ? "here" : "there";
+  if (layers.length <= room) return layers.map((layer) => layerLine(layer, now, columns, place));
   const places = room - 1;
   if (places < 1) return [];
   const busy = layers.filter((layer) => !isFinished(layer) && layer.phase !== "queued");
@@ -47,12 +51,12 @@ function layerLines(layers: readonly LayerState[], now: number, columns: number,
   const done = hidden.filter(isFinished).length;
   const text = `${" ".repeat(LABEL)}  and ${hidden.length} more${done === 0 ? "" : `, ${done} of them done`}`;
   return [
-    ...layers.filter((layer) => chosen.has(layer)).map((layer) => layerLine(layer, now, columns)),
+    ...layers.filter((layer) => chosen.has(layer)).map((layer) => layerLine(layer, now, columns, place)),
     [{ text, style: "faint" }],
   ];
 }
 
-export function layerLine(layer: LayerState, now: number, columns: number): Span[] {
+export function layerLine(layer: LayerState, now: number, columns: number, place: "here" | "there" = "here"): Span[] {
   const label: Span = { text: shortDigest(layer.digest).padEnd(LABEL) };
   switch (layer.phase) {
     case "queued":
@@ -67,7 +71,7 @@ export function layerLine(layer: LayerState, now: number, columns: number): Span
     case "unpacking":
       return unpackingLine(label, layer, columns);
     case "present":
-      return [label, { text: "  is here  ", style: "faint" }, size(layer.total)];
+      return [label, { text: `  is ${place}`.padEnd("  is here  ".length), style: "faint" }, size(layer.total)];
     case "done":
       return [label, { text: "  done     ", style: "good" }, size(layer.total)];
   }

@@ -35,6 +35,7 @@ export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; 
     case "unpack":
     case "wait":
     case "layer-verified":
+    case "layer-mounted":
     case "layer-present":
     case "layer-done":
     case "image-done":

@@ -39,10 +39,16 @@ const STALL_MS = 3000;
 export class ProgressModel {
   readonly #layers = new Map<Digest, LayerState>();
   #reference = "";
+  #destination: string | undefined;
 
   /** The image that is being moved; empty when none was named. */
   get reference(): string {
     return this.#reference;
+  }
+
+  /** Where it is moved; undefined when that is here. */
+  get destination(): string | undefined {
+    return this.#destination;
   }
 
   /** In the order in which they appeared. */
@@ -56,6 +62,7 @@ export class ProgressModel {
       case "resolve":
         if (event.reference !== this.#reference) this.#layers.clear();
         this.#reference = event.reference;
+        this.#destination = event.to;
         return;
       case "layer-queued":
         this.#change(event.digest, now, { phase: "queued", total: event.total, done: event.done });
@@ -87,6 +94,7 @@ export class ProgressModel {
       case "layer-verified":
         this.#finish(event.digest, event.total, now, "verified");
         return;
+      case "layer-mounted":
       case "layer-present":
         this.#finish(event.digest, event.total, now, "present");
         return;

@@ -20,6 +20,8 @@ interface Mention {
 export class PlainDisplay implements Display {
   readonly #host: Pick<Host, "stderr" | "now">;
   readonly #mentions = new Map<Digest, Mention>();
+  /** Whether what is told of moves to another place, and not here. */
+  #leaves = false;
 
   constructor(host: Pick<Host, "stderr" | "now">) {
     this.#host = host;
@@ -28,11 +30,13 @@ export class PlainDisplay implements Display {
   event(event: ProgressEvent): void {
     switch (event.type) {
       case "resolve":
-        if (event.digest === undefined) this.#line(`resolving ${sanitize(event.reference)}`);
+        this.#leaves = event.to !== undefined;
+        if (event.to !== undefined) this.#line(`copying ${sanitize(event.reference)} to ${sanitize(event.to)}`);
+        else if (event.digest === undefined) this.#line(`resolving ${sanitize(event.reference)}`);
         return;
       case "layer-start": {
         const kept = event.resumed > 0 ? `, ${formatBytes(event.resumed)} of it kept from before` : "";
-        this.#layer(event.digest, `fetching ${formatBytes(event.total)}${kept}`);
+        this.#layer(event.digest, `${this.#leaves ? "sending" : "fetching"} ${formatBytes(event.total)}${kept}`);
         this.#mention(event.digest, event.resumed / Math.max(1, event.total));
         return;
       }
@@ -45,8 +49,11 @@ export class PlainDisplay implements Display {
       case "wait":
         this.#wait(event);
         return;
+      case "layer-mounted":
+        this.#layer(event.digest, `is there, taken from ${sanitize(event.from)}, ${formatBytes(event.total)}`);
+        return;
       case "layer-present":
-        this.#layer(event.digest, `is here, ${formatBytes(event.total)}`);
+        this.#layer(event.digest, `is ${this.#leaves ? "there" : "here"}, ${formatBytes(event.total)}`);
         return;
       case "layer-done":
         this.#layer(event.digest, `done, ${formatBytes(event.total)}`);

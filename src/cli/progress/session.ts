@@ -4,10 +4,12 @@ import type { Host } from "../host.ts";
 import { createLogger, type Logger, logLine } from "../logger.ts";
 import type { Settings } from "../settings.ts";
 
-/** How much of what was wanted has arrived. */
+/** How much of what was wanted has arrived: bytes, and whole layers. */
 export interface Arrived {
   readonly done: number;
   readonly total: number;
+  readonly finished: number;
+  readonly layers: number;
 }
 
 export interface Session {
@@ -29,7 +31,7 @@ export async function openSession(host: Host, settings: Settings, showsProgress:
       void host.stderr.write(`${logLine(level, message)}\n`);
     }),
     onProgress: () => undefined,
-    arrived: () => ({ done: 0, total: 0 }),
+    arrived: () => ({ done: 0, total: 0, finished: 0, layers: 0 }),
     escape: () => "",
     close: () => undefined,
   };

@@ -2,7 +2,7 @@
  * The `index.json` of an image layout, OCI image-spec "image-layout.md": which images are in it and under which names. It is
  * edited as JSON, so that what other tools keep in it stays.
  */
-import { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { Fields } from "../../oci/fields.ts";
 import { isIndexType, isManifestType } from "../../oci/media-types.ts";
@@ -46,13 +46,30 @@ export function chooseImage(indexBytes: Uint8Array, choice: ImageChoice, where: 
   throw new VarveError("MANIFEST_UNSUPPORTED", `${where} has ${JSON.stringify(descriptor.mediaType)} as an image`);
 }
 
+/** Everything that the index names; what is no descriptor is left out. */
+export function listEntries(indexBytes: Uint8Array, where: string): Descriptor[] {
+  const what = `index.json of ${where}`;
+  const fields = Fields.of(parseJson(indexBytes, what, { code: "ARCHIVE_INVALID" }), what, "ARCHIVE_INVALID");
+  return fields.objects("manifests").flatMap((entry) => {
+    try {
+      return [parseDescriptor(entry)];
+    } catch (error) {
+      if (isVarveError(error)) return [];
+      throw error;
+    }
+  });
+}
+
 function choose(entries: readonly Fields[], { tag, position }: ImageChoice, where: string): Fields {
-  const found = tag === undefined ? entries[position ?? 0] : entries.find((entry) => nameOf(entry) === tag);
   if (tag === undefined && position === undefined && entries.length > 1) {
+    // What only refers to an image does not make it ambiguous which one is meant.
+    const [only, ...others] = entries.filter((entry) => entry.optionalString("artifactType") === undefined);
+    if (only !== undefined && others.length === 0) return only;
     throw new VarveError("REFERENCE_INVALID", `${where} has ${entries.length} images, and none was chosen`, {
       hint: `choose one of ${listed(entries)}`,
     });
   }
+  const found = tag === undefined ? entries[position ?? 0] : entries.find((entry) => nameOf(entry) === tag);
   if (found !== undefined) return found;
   const wanted = tag === undefined ? "" : ` ${JSON.stringify(tag.slice(0, 160))}`;
   throw new VarveError(
@@ -96,8 +113,10 @@ export function parseEditableIndex(bytes: Uint8Array, where: string): JsonObject
 /**
  * Adds an image, as skopeo does: another image of that name stays, but without the name; the same image without a name becomes
  * this one.
+ *
+ * @param artifactType of what is here because it refers to another image; readers tell by it which entry is none
  */
-export function addImage(index: JsonObject, document: Document, name: string | undefined): void {
+export function addImage(index: JsonObject, document: Document, name: string | undefined, artifactType?: string): void {
   const entries = index["manifests"] as JsonObject[];
   if (name === undefined && entries.some((entry) => entry["digest"] === document.digest)) return;
   if (name !== undefined) for (const entry of entries) if (refName(entry) === name) dropName(entry);
@@ -108,6 +127,7 @@ export function addImage(index: JsonObject, document: Document, name: string | u
     mediaType: document.mediaType,
     digest: document.digest,
     size: document.bytes.length,
+    ...(artifactType !== undefined && { artifactType }),
     ...(name !== undefined && { annotations: { ...annotationsOf(known), [REF_NAME]: name } }),
   };
   if (unnamed < 0) entries.push(entry);

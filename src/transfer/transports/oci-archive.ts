@@ -5,8 +5,10 @@ import { digestAlgorithm, digestHex, type Digest } from "../../oci/digest.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
 import { ArchiveFile } from "./archive-file.ts";
 import type { ArchiveMember } from "./archive-index.ts";
-import { checkLayoutVersion, chooseImage, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
+import { checkLayoutVersion, chooseImage, listEntries, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
+import { LayoutReferrers } from "./layout-referrers.ts";
 import { readDocument } from "./read-document.ts";
+import { dropUntil } from "./restartable-blob.ts";
 import type { ImageSource } from "./types.ts";
 import { verified } from "./verified.ts";
 
@@ -16,10 +18,13 @@ export interface OpenArchiveOptions extends ImageChoice {
 
 export class OciArchiveSource implements ImageSource {
   readonly #archive: ArchiveFile;
+  readonly #index: Buffer;
   readonly #root: Descriptor;
+  #referrers: LayoutReferrers | undefined;
 
-  private constructor(archive: ArchiveFile, root: Descriptor) {
+  private constructor(archive: ArchiveFile, index: Buffer, root: Descriptor) {
     this.#archive = archive;
+    this.#index = index;
     this.#root = root;
   }
 
@@ -32,7 +37,8 @@ export class OciArchiveSource implements ImageSource {
   static async open(path: string, options: OpenArchiveOptions = {}): Promise<OciArchiveSource> {
     const archive = await ArchiveFile.open(path, options.signal);
     try {
-      return new OciArchiveSource(archive, await readRoot(archive, options));
+      const index = await readIndex(archive);
+      return new OciArchiveSource(archive, index, chooseImage(index, options, archive.path));
     } catch (error) {
       await archive[Symbol.asyncDispose]();
       throw error;
@@ -51,6 +57,17 @@ export class OciArchiveSource implements ImageSource {
     yield* verified(this.#archive.read(this.#find(descriptor.digest), signal), descriptor, { signal });
   }
 
+  blobFrom(descriptor: Descriptor, start: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    return dropUntil(start, this.#archive.read(this.#find(descriptor.digest), signal));
+  }
+
+  referrers(subject: Digest): Promise<readonly Descriptor[]> {
+    this.#referrers ??= new LayoutReferrers(listEntries(this.#index, this.#archive.path), (entry) =>
+      this.document(entry),
+    );
+    return this.#referrers.of(subject);
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.#archive[Symbol.asyncDispose]();
   }
@@ -64,11 +81,11 @@ export class OciArchiveSource implements ImageSource {
   }
 }
 
-async function readRoot(archive: ArchiveFile, choice: ImageChoice): Promise<Descriptor> {
+async function readIndex(archive: ArchiveFile): Promise<Buffer> {
   const version = await archive.readSmall("oci-layout", 4096);
   if (version !== undefined) checkLayoutVersion(version, archive.path);
   const index = await archive.readSmall("index.json", MAX_INDEX_BYTES);
-  if (index !== undefined) return chooseImage(index, choice, archive.path);
+  if (index !== undefined) return index;
   const isDocker = archive.find("manifest.json") !== undefined;
   throw new VarveError(
     "ARCHIVE_INVALID",

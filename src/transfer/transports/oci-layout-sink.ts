@@ -16,6 +16,7 @@ import { replaceFile, syncNames } from "../../store/durable.ts";
 import { lock } from "../../sys/flock.ts";
 import { makeDirectory } from "../../sys/make-directory.ts";
 import { addImage, emptyIndex, MAX_INDEX_BYTES, OCI_LAYOUT, parseEditableIndex } from "./layout-index.ts";
+import { describeReferrer } from "./describe-referrer.ts";
 import { blobPath } from "./oci-layout.ts";
 import { readSmallFile } from "./plain-file.ts";
 import type { ImageSink, PutDocumentOptions } from "./types.ts";
@@ -28,7 +29,8 @@ const FILE_MODE = 0o666;
 
 interface NamedDocument {
   readonly document: Document;
-  readonly name: string | undefined;
+  readonly name?: string | undefined;
+  readonly artifactType?: string | undefined;
 }
 
 export class OciLayoutSink implements ImageSink {
@@ -86,7 +88,9 @@ export class OciLayoutSink implements ImageSink {
     const { bytes, digest, mediaType } = document;
     const descriptor = { mediaType, digest, size: bytes.length };
     if (!(await this.has(descriptor))) await this.putBlob(descriptor, once(bytes));
-    if (options.root) this.#roots.push({ document, name: options.name ?? this.#tag });
+    if (options.referrer === true)
+      this.#roots.push({ document, artifactType: describeReferrer(document).artifactType });
+    else if (options.root) this.#roots.push({ document, name: options.name ?? this.#tag });
   }
 
   async commit(): Promise<void> {
@@ -96,7 +100,7 @@ export class OciLayoutSink implements ImageSink {
       // This file is part of every layout and is never replaced, so it can carry the lock.
       using _lock = await lock(join(this.#directory, "oci-layout"));
       const index = await this.#readIndex();
-      for (const { document, name } of this.#roots) addImage(index, document, name);
+      for (const { document, name, artifactType } of this.#roots) addImage(index, document, name, artifactType);
       await this.#replace("index.json", JSON.stringify(index));
     } catch (error) {
       throw toVarveError(error, `writing index.json of ${this.#directory}`);

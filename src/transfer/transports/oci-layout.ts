@@ -5,7 +5,8 @@ import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestAlgorithm, digestHex, type Digest } from "../../oci/digest.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
-import { checkLayoutVersion, chooseImage, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
+import { checkLayoutVersion, chooseImage, listEntries, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
+import { LayoutReferrers } from "./layout-referrers.ts";
 import { openToRead, readRange, readSmallFile } from "./plain-file.ts";
 import { readDocument } from "./read-document.ts";
 import type { ImageSource } from "./types.ts";
@@ -13,10 +14,13 @@ import { verified } from "./verified.ts";
 
 export class OciLayoutSource implements ImageSource {
   readonly #directory: string;
+  readonly #index: Buffer;
   readonly #root: Descriptor;
+  #referrers: LayoutReferrers | undefined;
 
-  private constructor(directory: string, root: Descriptor) {
+  private constructor(directory: string, index: Buffer, root: Descriptor) {
     this.#directory = directory;
+    this.#index = index;
     this.#root = root;
   }
 
@@ -27,7 +31,7 @@ export class OciLayoutSource implements ImageSource {
   static async open(directory: string, choice: ImageChoice = {}): Promise<OciLayoutSource> {
     await checkVersion(directory);
     const index = await readIndex(directory);
-    return new OciLayoutSource(directory, chooseImage(index, choice, directory));
+    return new OciLayoutSource(directory, index, chooseImage(index, choice, directory));
   }
 
   root(): Promise<Manifest | Index> {
@@ -41,16 +45,33 @@ export class OciLayoutSource implements ImageSource {
   async *blob(descriptor: Descriptor, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const { digest, size } = descriptor;
     await using file = await this.#open(digest);
-    const stat = await file.stat();
-    if (!stat.isFile()) throw new VarveError("ARCHIVE_INVALID", `blob ${digest} is not a regular file`);
     yield* verified(readRange(file, 0, Number.MAX_SAFE_INTEGER, signal), { digest, size }, { signal });
+  }
+
+  async *blobFrom(
+    { digest }: Descriptor,
+    start: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    await using file = await this.#open(digest);
+    yield* readRange(file, start, Number.MAX_SAFE_INTEGER, signal);
+  }
+
+  referrers(subject: Digest): Promise<readonly Descriptor[]> {
+    this.#referrers ??= new LayoutReferrers(listEntries(this.#index, this.#directory), (entry) => this.document(entry));
+    return this.#referrers.of(subject);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #open(digest: Digest): Promise<FileHandle> {
     try {
-      return await openToRead(blobPath(this.#directory, digest));
+      await using opened = new AsyncDisposableStack();
+      const file = opened.use(await openToRead(blobPath(this.#directory, digest)));
+      if (!(await file.stat()).isFile())
+        throw new VarveError("ARCHIVE_INVALID", `blob ${digest} is not a regular file`);
+      opened.move();
+      return file;
     } catch (error) {
       if (!isVarveError(error, "FILE_NOT_FOUND")) throw error;
       throw new VarveError("BLOB_UNKNOWN", `${this.#directory} lacks blob ${digest}`, {

@@ -1,9 +1,12 @@
 /** A registry as one of the places that images come from. */
+import { isVarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Digest } from "../../oci/digest.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
 import { withDigest, type Reference } from "../../oci/reference.ts";
 import type { RegistryClient } from "../../registry/client.ts";
-import type { TransportEvent } from "../../registry/blob-source.ts";
+import type { BlobRequest, BlobSource, TransportEvent } from "../../registry/blob-source.ts";
+import { dropUntil } from "./restartable-blob.ts";
 import { verified } from "./verified.ts";
 import type { ImageSource } from "./types.ts";
 
@@ -41,7 +44,47 @@ export class RegistrySource implements ImageSource {
     return verified(client.blobs(reference).readBlob(descriptor, request), descriptor);
   }
 
+  blobFrom(
+    descriptor: Descriptor,
+    start: number,
+    signal: AbortSignal = this.#options.signal,
+  ): AsyncIterable<Uint8Array> {
+    const { client, reference, onEvent } = this.#options;
+    return readBlobFrom(client.blobs(reference), descriptor, start, {
+      signal,
+      ...(onEvent !== undefined && { onEvent }),
+    });
+  }
+
+  referrers(subject: Digest): Promise<readonly Descriptor[]> {
+    const { client, reference, signal, onEvent } = this.#options;
+    return client.referrers(reference, subject, { signal, onEvent });
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
   }
+}
+
+/** A blob's bytes from one on, read from the beginning where the registry knows no ranges. Not held to the digest. */
+export async function* readBlobFrom(
+  blobs: BlobSource,
+  blob: Descriptor,
+  start: number,
+  request: Omit<BlobRequest, "range">,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (start >= blob.size && blob.size > 0) return;
+  let at = start;
+  if (start > 0) {
+    try {
+      for await (const chunk of blobs.readBlob(blob, { ...request, range: { start, end: blob.size } })) {
+        at += chunk.length;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      if (!isVarveError(error, "RANGE_UNSUPPORTED")) throw error;
+    }
+  }
+  yield* dropUntil(at, blobs.readBlob(blob, request));
 }

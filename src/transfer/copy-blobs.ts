@@ -1,0 +1,62 @@
+/** The blobs of a copy: each found at its destination, mounted from beside it, or read and written, several at once. */
+import type { Descriptor } from "../oci/descriptor.ts";
+import { ProgressMeter } from "../recipe/progress-meter.ts";
+import type { TransferContext } from "./context.ts";
+import { inParallel } from "./in-parallel.ts";
+import { RestartableBlob } from "./transports/restartable-blob.ts";
+import type { ImageSink, ImageSource } from "./transports/types.ts";
+
+export class BlobCopy {
+  readonly #context: TransferContext;
+  readonly #source: ImageSource;
+  readonly #sink: ImageSink;
+  /** Blobs that were read and written, those that the destination took over from elsewhere in it, and those that it had. */
+  readonly counts = { copied: 0, mounted: 0, present: 0 };
+  /** Of the blobs that were written, as the descriptors have them. */
+  bytes = 0;
+
+  constructor(context: TransferContext, source: ImageSource, sink: ImageSink) {
+    this.#context = context;
+    this.#source = source;
+    this.#sink = sink;
+  }
+
+  /** Tells of all of them, so that whoever looks on knows how much there is. */
+  announce(blobs: readonly Descriptor[]): void {
+    const { onProgress } = this.#context;
+    for (const { digest, size: total } of blobs) onProgress({ type: "layer-queued", digest, total, done: 0 });
+  }
+
+  async copy(blobs: readonly Descriptor[], concurrency: number): Promise<void> {
+    await inParallel(blobs, concurrency, (blob) => this.#copyOne(blob));
+  }
+
+  async #copyOne(blob: Descriptor): Promise<void> {
+    const { signal, onProgress } = this.#context;
+    const { digest, size: total } = blob;
+    signal.throwIfAborted();
+    if (await this.#sink.has(blob)) {
+      this.counts.present++;
+      return onProgress({ type: "layer-present", digest, total });
+    }
+    const from = await this.#sink.mount?.(blob);
+    if (from !== undefined) {
+      this.counts.mounted++;
+      return onProgress({ type: "layer-mounted", digest, total, from });
+    }
+    await this.#send(blob);
+    this.counts.copied++;
+    this.bytes += total;
+  }
+
+  async #send(blob: Descriptor): Promise<void> {
+    const { signal, onProgress } = this.#context;
+    const { digest, size: total } = blob;
+    onProgress({ type: "layer-start", digest, total, resumed: 0 });
+    const meter = new ProgressMeter({ digest, total, emit: onProgress });
+    const onPosition = (position: number): void => meter.advance(position - meter.done);
+    await this.#sink.putBlob(blob, new RestartableBlob(this.#source, blob, { signal, onPosition }));
+    meter.finish();
+    onProgress({ type: "layer-done", digest, total });
+  }
+}
