@@ -5,6 +5,7 @@
 import { Attempts, type Caller } from "../attempts.ts";
 import type { Settings } from "../options.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 import { interrupted, RegistryFailure } from "../transport/failure.ts";
 import { networkFailure } from "../transport/network-failure.ts";
 import type { OpenBlob, PutBlobOptions } from "./blob-sink.ts";
@@ -74,11 +75,11 @@ export class BlobUpload {
 
   async #try(): Promise<boolean> {
     const { caller } = this.#attempts;
+    if (this.#isUncertain && this.#upload !== undefined) await this.#ask(this.#upload, caller);
     if (this.#maybeDone && (await hasBlob(this.#context, caller))) return true;
     this.#maybeDone = false;
     this.#upload ??= await startUpload(this.#context, caller);
     const upload = this.#upload;
-    if (this.#isUncertain) await this.#ask(upload, caller);
     const { size } = this.#context.blob;
     for (;;) {
       const chunk = Math.max(this.#chunk, upload.minChunk);
@@ -101,12 +102,17 @@ export class BlobUpload {
     if (isDone || (await hasBlob(this.#context, caller))) return true;
     const { host } = this.#context.endpoint;
     const message = `${this.#context.subject}: ${host} took the last byte and does not have the blob`;
-    throw new UploadLost("REGISTRY_UNAVAILABLE", message, { retryable: true, detail: { host } });
+    throw new UploadLost(new VarveError("REGISTRY_UNAVAILABLE", message, { detail: { host } }), true);
   }
 
   async #ask(upload: Upload, caller: Caller): Promise<void> {
     const { reached } = this.#source;
-    await upload.refresh(reached, caller);
+    try {
+      await upload.refresh(reached, caller);
+    } catch (error) {
+      if (!(error instanceof UploadLost)) throw error;
+      return await this.#forget(error);
+    }
     this.#isUncertain = false;
     if (upload.confirmed === 0) this.#countInVain(reached);
     this.#progressed(upload);
@@ -120,7 +126,7 @@ export class BlobUpload {
     }
     if (error instanceof BodyTooLarge) return this.#shrink(error);
     const failed = this.#secondChance(networkFailure(error, endpoint.host, subject, this.#signal));
-    if (failed instanceof UploadLost) this.#forget();
+    if (failed instanceof UploadLost) await this.#forget(failed);
     await this.#attempts.failed(failed);
   }
 
@@ -130,17 +136,20 @@ export class BlobUpload {
     if (!(error instanceof RegistryFailure) || status !== 400 || this.#upload === undefined || this.#wasRefused)
       return error;
     this.#wasRefused = true;
-    return new UploadLost(error.code, error.message, { retryable: true, detail: error.detail });
+    return new UploadLost(error, false);
   }
 
   #shrink(error: BodyTooLarge): void {
     const next = Math.min(OWN_CHUNK, Math.floor(error.length / 4));
     if (next < SMALLEST_CHUNK || next < (this.#upload?.minChunk ?? 0)) throw error;
     this.#chunk = next;
+    // Nothing of what was refused is there; a registry that sees it otherwise will say so to the next chunk.
+    this.#isUncertain = false;
   }
 
-  #forget(): void {
+  async #forget({ isGone }: UploadLost): Promise<void> {
     this.#countInVain(this.#source.reached);
+    if (!isGone) await this.#upload?.cancel();
     this.#upload = undefined;
     this.#isUncertain = false;
     this.#maybeDone = true;

@@ -8,6 +8,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestOf, type Digest } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest, type Document, type Index, type Manifest } from "../../oci/manifest.ts";
 import { ACCEPT_MANIFESTS, MEDIA_TYPES } from "../../oci/media-types.ts";
+import { referrerEntry } from "../../oci/referrer-entry.ts";
 import { acrossEndpoints, type Caller } from "../attempts.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { readDocument } from "../manifests.ts";
@@ -63,20 +64,6 @@ export async function listUnderTag(
       detail: { host: endpoint.host },
     },
   );
-}
-
-/** The entry by which a manifest is listed among the referrers of its subject. */
-export function referrerEntry(document: Manifest | Index): Descriptor {
-  const { mediaType, digest, bytes, annotations } = document;
-  // Of an index nothing stands in for the type that it does not name.
-  const artifactType = document.artifactType ?? (document.kind === "manifest" ? document.config.mediaType : undefined);
-  return {
-    mediaType,
-    digest,
-    size: bytes.length,
-    ...(artifactType !== undefined && { artifactType }),
-    ...(annotations !== undefined && { annotations }),
-  };
 }
 
 function lists({ index }: Listing, { digest }: Document): boolean {

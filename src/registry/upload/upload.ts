@@ -32,8 +32,16 @@ export interface UploadContext {
   readonly headersMs: number;
 }
 
-/** What was sent so far is not there any more: another upload has to be begun. */
-export class UploadLost extends RegistryFailure {}
+/** What was sent so far is of no use any more: another upload has to be begun. */
+export class UploadLost extends RegistryFailure {
+  /** Nothing is left of it that could be cancelled. */
+  readonly isGone: boolean;
+
+  constructor({ code, message, detail }: VarveError, isGone: boolean) {
+    super(code, message, { retryable: true, detail });
+    this.isGone = isGone;
+  }
+}
 
 /** The registry, or something before it, takes no body of that many bytes. */
 export class BodyTooLarge extends RegistryFailure {
@@ -163,13 +171,13 @@ export class Upload {
     const answer = await this.#send(ask);
     if (GONE.has(answer.status)) {
       await readErrorBody(answer.body);
-      throw this.#lost(answer, "has lost the upload");
+      throw this.#gone(answer);
     }
     if (!ACCEPTED.has(answer.status)) throw await this.#context.session.refusal(answer, ask, "REGISTRY_PROTOCOL");
     await readErrorBody(answer.body);
     const kept = this.#learn(answer);
     if (kept === undefined || (kept.vague && reached > 0) || kept.bytes > Math.max(reached, 1)) {
-      throw this.#lost(answer, "does not say what it has of the upload");
+      throw new UploadLost(this.#broken(answer, "does not say what it has of the upload"), false);
     }
     this.#confirmed = kept.vague ? 0 : kept.bytes;
   }
@@ -211,7 +219,7 @@ export class Upload {
   #learn(answer: SessionAnswer): Kept | undefined {
     this.#location = nextLocation(answer, this.#context.subject) ?? this.#location;
     const least = header(answer.headers, "oci-chunk-min-length");
-    if (least !== undefined && /^\d{1,15}$/.test(least)) this.#minChunk = Number(least);
+    if (least !== undefined && /^\d{1,30}$/.test(least)) this.#minChunk = Number(least);
     return parseKept(header(answer.headers, "range"));
   }
 
@@ -219,7 +227,7 @@ export class Upload {
     const { status } = answer;
     if (status === 404 || status === 410) {
       await readErrorBody(answer.body);
-      return this.#lost(answer, "has lost the upload");
+      return this.#gone(answer);
     }
     const refusal = await this.#context.session.refusal(answer, ask, "REGISTRY_PROTOCOL");
     if (status === 413) return new BodyTooLarge(refusal, length);
@@ -236,15 +244,9 @@ export class Upload {
     });
   }
 
-  #lost(answer: SessionAnswer, what: string): UploadLost {
+  #gone(answer: SessionAnswer): UploadLost {
     const { host } = answer.url;
-    return new UploadLost(
-      "REGISTRY_UNAVAILABLE",
-      `${this.#context.subject}: ${host} ${what} (status ${answer.status})`,
-      {
-        retryable: true,
-        detail: { host },
-      },
-    );
+    const message = `${this.#context.subject}: ${host} has lost the upload (status ${answer.status})`;
+    return new UploadLost(new VarveError("REGISTRY_UNAVAILABLE", message, { detail: { host } }), true);
   }
 }

@@ -17,6 +17,8 @@ export interface Exchange {
   readonly quirks: RegistryQuirks;
   /** The second origin, when blobs are redirected. */
   readonly blobOrigin: BlobOrigin | undefined;
+  /** `http://host:port` of the second origin for uploads. */
+  readonly uploadOrigin: string;
   /** Whether the client's credentials also allow to pull from another repository (mounts). */
   readonly mayPull: (name: string) => boolean;
 }

@@ -34,6 +34,7 @@ async function getManifest(exchange: Exchange, name: string, reference: string):
 async function putManifest(exchange: Exchange, name: string, reference: Digest | string): Promise<void> {
   const { disk, query, quirks, request } = exchange;
   if (quirks.push === false) throw new RegistryError(405, "UNSUPPORTED", "this registry is read-only");
+  const condition = quirks.etag === true ? request.headers["if-match"] : undefined;
   const bytes = await readBody(request, quirks.manifestLimit ?? 4 * 1024 * 1024, "MANIFEST_INVALID");
   const document = quirks.credulous === true ? parseLoosely(bytes) : parseDocument(bytes);
   const mediaType = request.headers["content-type"] ?? document.mediaType ?? "application/octet-stream";
@@ -47,6 +48,9 @@ async function putManifest(exchange: Exchange, name: string, reference: Digest |
       throw new RegistryError(400, "MANIFEST_INVALID", `Content-Type ${mediaType}, mediaType ${document.mediaType}`);
     }
     await checkReferences(exchange, name, document);
+  }
+  if (condition !== undefined && condition !== `"${(await disk.manifest(name, reference))?.digest}"`) {
+    throw new RegistryError(412, "MANIFEST_INVALID", `${reference} is not what it was`);
   }
   const digest = isDigest(reference) ? reference : actual;
   const tags = isDigest(reference) ? query.getAll("tag") : [reference];

@@ -3,6 +3,7 @@
  * registry without quirks does all that distribution-spec 1.1 asks, plus multi-range answers.
  */
 import type { EgressLimit } from "./egress.ts";
+import type { UploadTroubles } from "./upload-troubles.ts";
 
 export interface RegistryQuirks {
   /** `false`: no `Docker-Content-Digest` (registries before 2.1, some proxies). */
@@ -21,7 +22,7 @@ export interface RegistryQuirks {
   readonly blobRedirect?: { readonly ttlMs?: number };
   /** Blobs come without Content-Length, in chunked transfer coding. */
   readonly blobsWithoutLength?: boolean;
-  /** `ETag` on blobs and manifests, and `304` for `If-None-Match`. */
+  /** `ETag` on blobs and manifests, `304` for `If-None-Match`, and `412` for an `If-Match` of a manifest that another has replaced. */
   readonly etag?: boolean;
   /** `false`: 404 for the referrers API, and no `OCI-Subject` on pushes (registries of spec 1.0). */
   readonly referrers?: boolean;
@@ -43,8 +44,25 @@ export interface RegistryQuirks {
   readonly chunkMinLength?: number;
   /** Status of an accepted PATCH (ECR: 201). Default 202. */
   readonly patchStatus?: number;
-  /** Form of an upload's Location. `query` carries parameters that the client has to keep. Default `path`. */
-  readonly uploadLocation?: "path" | "absolute" | "query";
+  /** Status of the PUT that ends an upload (Docker Hub: 204). Default 201. */
+  readonly putStatus?: number;
+  /** `false`: an upload cannot end with a PUT that brings no bytes (ECR), unless the blob has none. */
+  readonly emptyPut?: boolean;
+  /**
+   * Form of an upload's Location. `query` carries parameters that the client has to keep; `elsewhere` is another origin, which like
+   * an object store answers 400 when an Authorization header comes along. Default `path`.
+   */
+  readonly uploadLocation?: "path" | "absolute" | "query" | "elsewhere";
+  /** With `query`: a Location that is not the newest ends the upload (distribution: its state carries the offset). */
+  readonly staleLocationEnds?: boolean;
+  /** Bytes of a request's body above which it is answered 413 at once, without reading it (proxies before registries). */
+  readonly bodyLimit?: number;
+  /** `false`: of a request that breaks off nothing is kept. */
+  readonly keepsPartial?: boolean;
+  /** What is said of an upload in place of how much of it is there; `false`: nothing. */
+  readonly uploadRange?: string | false;
+  /** Uploads that get lost and connections that break. */
+  readonly uploadTroubles?: UploadTroubles;
   /** Digests and references are not checked on push, so that lying images can be planted. */
   readonly credulous?: boolean;
   /** Bytes of a manifest above which a push is answered 413. Default 4 MiB. */

@@ -3,7 +3,13 @@
  * a directory and streaming it, so that images of any size go through. Real clients can use it; `quirks` make it odd.
  */
 import { mkdir } from "node:fs/promises";
-import { createServer as createHttpServer, type RequestListener, type Server } from "node:http";
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { listen } from "../net/listen.ts";
 import { tempDir } from "../temp-dir.ts";
@@ -18,6 +24,7 @@ import type { RegistryQuirks } from "./quirks.ts";
 import { RegistryError } from "./registry-error.ts";
 import { logRequest, type LoggedRequest } from "./request-log.ts";
 import { parseRoute, type Route } from "./routes.ts";
+import { startUploadOrigin, type UploadOrigin } from "./upload-origin.ts";
 import { handleUpload, handleUploads } from "./uploads.ts";
 
 export interface RegistryOptions {
@@ -48,6 +55,8 @@ export interface KitRegistry extends AsyncDisposable {
   readonly requests: readonly LoggedRequest[];
   /** The second origin, under `quirks.blobRedirect`. */
   readonly blobOrigin: BlobOrigin | undefined;
+  /** The second origin, where `quirks.uploadLocation` is `elsewhere`. */
+  readonly uploadOrigin: UploadOrigin;
   /** Changes the quirks from the next request on. */
   setQuirks(quirks: RegistryQuirks): void;
   /** Forgets the logged requests. */
@@ -65,22 +74,19 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
   const scheme = options.tls === undefined ? "http" : "https";
   const requests: LoggedRequest[] = [];
 
-  const listener: RequestListener = (request, response) => {
-    logRequest(requests, request, response);
+  const serveWith = (request: IncomingMessage, response: ServerResponse, auth: RegistryAuth | undefined): void => {
     const url = new URL(request.url ?? "/", "http://registry");
     const method = request.method ?? "GET";
     for (const [name, value] of Object.entries(quirks.headers ?? {})) response.setHeader(name, value);
     response.setHeader("docker-distribution-api-version", "registry/2.0");
     const serve = async () => {
       const route = parseRoute(url.pathname);
-      const { mayPull } = authorize(options.auth, request, neededAccess(route, method));
+      const { mayPull } = authorize(auth, request, neededAccess(route, method));
       const origin = `${scheme}://${request.headers.host ?? ""}`;
       const query = url.searchParams;
       const redirected = quirks.blobRedirect === undefined ? undefined : blobOrigin;
-      return dispatch(
-        { request, response, method, query, origin, disk, quirks, blobOrigin: redirected, mayPull },
-        route,
-      );
+      const others = { blobOrigin: redirected, uploadOrigin: `http://${uploadOrigin.host}` };
+      return dispatch({ request, response, method, query, origin, disk, quirks, ...others, mayPull }, route);
     };
     serve().catch((error: unknown) => {
       if (response.headersSent || response.destroyed) response.destroy();
@@ -93,7 +99,13 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
       }
     });
   };
-  const server = createServer(options.tls, listener);
+  const uploadOrigin = starting.use(
+    await startUploadOrigin((request, response) => serveWith(request, response, undefined)),
+  );
+  const server = createServer(options.tls, (request, response) => {
+    logRequest(requests, request, response);
+    serveWith(request, response, options.auth);
+  });
   server.requestTimeout = 0;
   const listening = await listen(server, options.port);
   starting.defer(() => listening.close());
@@ -106,6 +118,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
     dir,
     requests,
     blobOrigin,
+    uploadOrigin,
     setQuirks: (changed) => {
       quirks = changed;
     },

@@ -1,6 +1,6 @@
 /** Pushing blobs, distribution-spec "Pushing blobs": POST alone, POST and PUT, chunks, streams, mounts, status, cancel. */
 import { createHash } from "node:crypto";
-import { closeSync, createReadStream, openSync, writeSync } from "node:fs";
+import { closeSync, createReadStream, ftruncateSync, openSync, writeSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { finished, pipeline } from "node:stream/promises";
 import { digestAlgorithm, digestHex, type Digest } from "../../../src/oci/digest.ts";
@@ -13,6 +13,7 @@ export async function handleUploads(exchange: Exchange, name: string): Promise<v
   allowMethods(exchange, "POST");
   const { disk, query, quirks } = exchange;
   refusePush(exchange);
+  refuseLong(exchange);
   const mount = query.get("mount");
   if (mount !== null && (await mountBlob(exchange, name, asDigest(mount)))) return;
   const digest = query.get("digest");
@@ -32,9 +33,14 @@ export async function handleUpload(exchange: Exchange, name: string, id: string)
   allowMethods(exchange, "PATCH", "PUT", "GET", "DELETE");
   const { disk, method, query, quirks } = exchange;
   refusePush(exchange);
+  refuseLong(exchange);
   const size = disk.uploadSize(name, id);
-  const stateLost = quirks.uploadLocation === "query" && query.get("_state") !== stateOf(id);
-  if (size === undefined || stateLost) throw new RegistryError(404, "BLOB_UPLOAD_UNKNOWN", `no such upload: ${id}`);
+  const isLost = size !== undefined && (quirks.uploadTroubles?.loses(size) === true || isStale(exchange, id, size));
+  if (isLost) await disk.deleteUpload(name, id);
+  const isUnknown = quirks.uploadLocation === "query" && !(query.get("_state") ?? "").startsWith(stateOf(id));
+  if (size === undefined || isLost || isUnknown) {
+    throw new RegistryError(404, "BLOB_UPLOAD_UNKNOWN", `no such upload: ${id}`);
+  }
   switch (method) {
     case "GET":
       return answer(exchange, 204, uploadHeaders(exchange, name, id, size));
@@ -47,7 +53,9 @@ export async function handleUpload(exchange: Exchange, name: string, id: string)
     }
     default: {
       const digest = asDigest(query.get("digest") ?? "");
-      await append(exchange, name, id);
+      if ((await append(exchange, name, id)) === size && size > 0 && quirks.emptyPut === false) {
+        throw new RegistryError(400, "BLOB_UPLOAD_INVALID", "the last part has no bytes");
+      }
       return finish(exchange, name, id, digest);
     }
   }
@@ -55,6 +63,18 @@ export async function handleUpload(exchange: Exchange, name: string, id: string)
 
 function refusePush({ quirks }: Exchange): void {
   if (quirks.push === false) throw new RegistryError(405, "UNSUPPORTED", "this registry is read-only");
+}
+
+/** Without reading what it refuses, as proxies do. */
+function refuseLong({ quirks, request }: Exchange): void {
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (length > (quirks.bodyLimit ?? Infinity)) throw new RegistryError(413, "SIZE_INVALID", `${length} bytes at once`);
+}
+
+/** The Location that was asked at is not that of the last answer. */
+function isStale({ quirks, query }: Exchange, id: string, size: number): boolean {
+  if (quirks.uploadLocation !== "query" || quirks.staleLocationEnds !== true) return false;
+  return query.get("_state") !== `${stateOf(id)}.${size}`;
 }
 
 /** True when the blob was mounted and the answer sent; otherwise the upload goes on as if no mount was asked for. */
@@ -80,7 +100,8 @@ async function append(exchange: Exchange, name: string, id: string): Promise<num
   if (exchange.method === "PATCH" && (lastChunk.get(id) ?? least) < least) {
     throw new RegistryError(416, "BLOB_UPLOAD_INVALID", `the chunk before was smaller than ${least} bytes`);
   }
-  await receive(request, disk.uploadPath(name, id), before);
+  const cut = request.headers["content-length"] === "0" ? undefined : quirks.uploadTroubles?.nextCut();
+  await receive(request, disk.uploadPath(name, id), before, { cut, keeps: quirks.keepsPartial !== false });
   const after = disk.uploadSize(name, id) ?? 0;
   if (least > 0) lastChunk.set(id, after - before);
   return after;
@@ -90,15 +111,28 @@ async function append(exchange: Exchange, name: string, id: string): Promise<num
  * Writes a body into a file as it comes. Synchronously, and from the turn in which the request came, so that every byte
  * that arrived before a connection broke is there: streams drop what they still hold.
  */
-async function receive(request: IncomingMessage, path: string, start: number): Promise<void> {
+async function receive(
+  request: IncomingMessage,
+  path: string,
+  start: number,
+  { cut = Infinity, keeps }: { readonly cut: number | undefined; readonly keeps: boolean },
+): Promise<void> {
   const file = openSync(path, "r+");
   try {
     let position = start;
-    request.on("data", (chunk: Buffer) => {
+    const write = (chunk: Buffer): void => {
       for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at, chunk.length - at, position + at);
       position += chunk.length;
+    };
+    request.on("data", (chunk: Buffer) => {
+      if (position - start > cut) return;
+      write(chunk.subarray(0, start + cut - position));
+      if (position - start === cut) request.socket.resetAndDestroy();
     });
     await finished(request);
+  } catch (error) {
+    if (!keeps) ftruncateSync(file, start);
+    throw error;
   } finally {
     closeSync(file);
   }
@@ -137,16 +171,20 @@ async function finish(exchange: Exchange, name: string, id: string, digest: Dige
   }
   await disk.adoptBlob(name, digest, path);
   const digestHeader: Headers = quirks.digestHeader === false ? {} : { "docker-content-digest": digest };
-  answer(exchange, 201, { location: `/v2/${name}/blobs/${digest}`, ...digestHeader });
+  const headers = { location: `/v2/${name}/blobs/${digest}`, ...digestHeader };
+  answer(exchange, exchange.method === "PUT" ? (quirks.putStatus ?? 201) : 201, headers);
 }
 
 function uploadHeaders(exchange: Exchange, name: string, id: string, size: number): Headers {
   const path = `/v2/${name}/blobs/uploads/${id}`;
-  const form = exchange.quirks.uploadLocation ?? "path";
-  const location = { path, absolute: `${exchange.origin}${path}`, query: `${path}?_state=${stateOf(id)}&x=a%2Fb` }[
-    form
-  ];
-  return { location, range: `0-${Math.max(0, size - 1)}`, "docker-upload-uuid": id };
+  const { uploadLocation = "path", uploadRange = `0-${Math.max(0, size - 1)}` } = exchange.quirks;
+  const location = {
+    path,
+    absolute: `${exchange.origin}${path}`,
+    query: `${path}?_state=${stateOf(id)}.${size}&x=a%2Fb`,
+    elsewhere: `${exchange.uploadOrigin}${path}`,
+  }[uploadLocation];
+  return { location, ...(uploadRange !== false && { range: uploadRange }), "docker-upload-uuid": id };
 }
 
 /** Stands for the signed state that distribution keeps in the Location; the client must send it back unchanged. */
