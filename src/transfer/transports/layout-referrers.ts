@@ -8,8 +8,8 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
 import { isIndexType, isManifestType } from "../../oci/media-types.ts";
+import { referrerEntry } from "../../oci/referrer-entry.ts";
 import { fallbackTag } from "../../registry/referrers.ts";
-import { describeReferrer } from "./describe-referrer.ts";
 import { REF_NAME } from "./layout-index.ts";
 
 export class LayoutReferrers {
@@ -38,7 +38,7 @@ export class LayoutReferrers {
       const document = await this.#readUnlessBroken(entry);
       const subject = document?.subject?.digest;
       if (document === undefined || subject === undefined) continue;
-      found.set(subject, [...(found.get(subject) ?? []), describeReferrer(document)]);
+      found.set(subject, [...(found.get(subject) ?? []), referrerEntry(document)]);
     }
     return found;
   }

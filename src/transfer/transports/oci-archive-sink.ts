@@ -2,8 +2,8 @@
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestAlgorithm, digestHex, type Digest } from "../../oci/digest.ts";
 import type { Index, Manifest } from "../../oci/manifest.ts";
+import { referrerEntry } from "../../oci/referrer-entry.ts";
 import { ArchiveWriter, fileHeader } from "./archive-writer.ts";
-import { describeReferrer } from "./describe-referrer.ts";
 import { addImage, emptyIndex, OCI_LAYOUT } from "./layout-index.ts";
 import type { ImageSink, PutDocumentOptions } from "./types.ts";
 import { once, verified } from "./verified.ts";
@@ -51,7 +51,7 @@ export class OciArchiveSink implements ImageSink {
   async putDocument(document: Manifest | Index, options: PutDocumentOptions): Promise<void> {
     const { bytes, digest, mediaType } = document;
     if (!this.#written.has(digest)) await this.putBlob({ mediaType, digest, size: bytes.length }, once(bytes));
-    if (options.referrer === true) addImage(this.#index, document, undefined, describeReferrer(document).artifactType);
+    if (options.referrer === true) addImage(this.#index, document, undefined, referrerEntry(document).artifactType);
     else if (options.root) addImage(this.#index, document, options.name ?? this.#tag);
   }
 

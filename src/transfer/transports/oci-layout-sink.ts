@@ -12,11 +12,11 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestAlgorithm } from "../../oci/digest.ts";
 import type { Document, Index, Manifest } from "../../oci/manifest.ts";
 import type { JsonObject } from "../../oci/strict-json.ts";
+import { referrerEntry } from "../../oci/referrer-entry.ts";
 import { replaceFile, syncNames } from "../../store/durable.ts";
 import { lock } from "../../sys/flock.ts";
 import { makeDirectory } from "../../sys/make-directory.ts";
 import { addImage, emptyIndex, MAX_INDEX_BYTES, OCI_LAYOUT, parseEditableIndex } from "./layout-index.ts";
-import { describeReferrer } from "./describe-referrer.ts";
 import { blobPath } from "./oci-layout.ts";
 import { readSmallFile } from "./plain-file.ts";
 import type { ImageSink, PutDocumentOptions } from "./types.ts";
@@ -88,8 +88,7 @@ export class OciLayoutSink implements ImageSink {
     const { bytes, digest, mediaType } = document;
     const descriptor = { mediaType, digest, size: bytes.length };
     if (!(await this.has(descriptor))) await this.putBlob(descriptor, once(bytes));
-    if (options.referrer === true)
-      this.#roots.push({ document, artifactType: describeReferrer(document).artifactType });
+    if (options.referrer === true) this.#roots.push({ document, artifactType: referrerEntry(document).artifactType });
     else if (options.root) this.#roots.push({ document, name: options.name ?? this.#tag });
   }
 

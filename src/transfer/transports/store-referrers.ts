@@ -7,10 +7,10 @@ import { digestOf, type Digest } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";
 import { MEDIA_TYPES } from "../../oci/media-types.ts";
 import { formatReference, parseReference, withTag } from "../../oci/reference.ts";
+import { referrerEntry } from "../../oci/referrer-entry.ts";
 import { fallbackTag } from "../../registry/referrers.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
-import { describeReferrer } from "./describe-referrer.ts";
 
 /** @param name of an image in the repository */
 export async function listedReferrers(store: Store, name: string, subject: Digest): Promise<readonly Descriptor[]> {
@@ -32,7 +32,7 @@ export async function listReferrers(
   const subjects = new Set(referrers.flatMap(({ subject }) => (subject === undefined ? [] : [subject.digest])));
   for (const subject of subjects) {
     const known = await listedReferrers(store, name, subject);
-    const added = referrers.filter((document) => document.subject?.digest === subject).map(describeReferrer);
+    const added = referrers.filter((document) => document.subject?.digest === subject).map(referrerEntry);
     const missing = added.filter(({ digest }) => !known.some((descriptor) => descriptor.digest === digest));
     if (missing.length === 0) continue;
     const mediaType = MEDIA_TYPES.ociIndex;

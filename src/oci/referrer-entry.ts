@@ -1,16 +1,17 @@
 /** What a list of referrers says of one of them (distribution-spec "Pushing Manifests with Subject", image-spec "descriptor.md"). */
-import type { Descriptor } from "../../oci/descriptor.ts";
-import type { Index, Manifest } from "../../oci/manifest.ts";
+import type { Descriptor } from "./descriptor.ts";
+import type { Index, Manifest } from "./manifest.ts";
 
-/** With all annotations, and the artifact's type: an image manifest's is, where it says none, that of its config. */
-export function describeReferrer(document: Manifest | Index): Descriptor {
+/** The entry by which a manifest is listed among the referrers of its subject. */
+export function referrerEntry(document: Manifest | Index): Descriptor {
   const { mediaType, digest, bytes, annotations } = document;
+  // Of an index nothing stands in for the type that it does not name.
   const artifactType = document.artifactType ?? (document.kind === "manifest" ? document.config.mediaType : undefined);
   return {
     mediaType,
     digest,
     size: bytes.length,
-    ...(annotations !== undefined && { annotations }),
     ...(artifactType !== undefined && { artifactType }),
+    ...(annotations !== undefined && { annotations }),
   };
 }
