@@ -26,6 +26,7 @@ import { SignedUrls } from "./signed-urls.ts";
 import { discard } from "./transport/body.ts";
 import { contentLength, Transport } from "./transport/transport.ts";
 import type { BlobSink } from "./upload/blob-sink.ts";
+import type { Turns } from "./upload/turns.ts";
 
 export interface FetchOptions extends Caller {
   /** Overrides the reference's own. */
@@ -51,6 +52,7 @@ export class RegistryClient implements AsyncDisposable {
   readonly #limiter: RateLimiter | undefined;
   #credentials: Promise<CredentialLookup> | undefined;
   #tokens: Promise<TokenService> | undefined;
+  #turns: Turns | undefined;
 
   constructor(options: RegistryOptions = {}) {
     this.#settings = resolveSettings(options);
@@ -224,7 +226,11 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   async #sink(reference: Reference): Promise<BlobSink> {
-    const { RepositorySink } = await import("./upload/repository-sink.ts");
+    const [{ RepositorySink }, { Turns }] = await Promise.all([
+      import("./upload/repository-sink.ts"),
+      import("./upload/turns.ts"),
+    ]);
+    this.#turns ??= new Turns();
     const endpointOf = (name: string) => this.#chain.pushEndpoint({ host: reference.host, name });
     return new RepositorySink({
       session: this.#session,
@@ -233,6 +239,7 @@ export class RegistryClient implements AsyncDisposable {
       reference,
       endpoint: await endpointOf(reference.name),
       endpointOf,
+      turns: this.#turns,
     });
   }
 

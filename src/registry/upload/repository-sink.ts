@@ -16,6 +16,7 @@ import { listUnderTag } from "./fallback-referrers.ts";
 import { hasBlob } from "./has-blob.ts";
 import { mountBlob } from "./mount-blob.ts";
 import { putDocument } from "./put-document.ts";
+import type { Turns } from "./turns.ts";
 import type { Upload, UploadContext } from "./upload.ts";
 
 /** Uploads that were begun in place of a mount and wait for their bytes; of more, the oldest are let go. */
@@ -31,14 +32,14 @@ export interface SinkContext {
   readonly endpoint: Endpoint;
   /** Where a repository of this registry is, by its name. */
   readonly endpointOf: (name: string) => Promise<Endpoint>;
+  /** Lists of referrers under tags are changed one after the other, whichever sink of a client does it. */
+  readonly turns: Turns;
 }
 
 export class RepositorySink implements BlobSink {
   readonly #context: SinkContext;
   readonly #begun = new Map<Digest, Upload>();
   readonly #absent = new Set<Digest>();
-  /** By subject: lists under tags are changed one after the other. */
-  readonly #listing = new Map<Digest, Promise<unknown>>();
 
   constructor(context: SinkContext) {
     this.#context = context;
@@ -105,19 +106,9 @@ export class RepositorySink implements BlobSink {
     const subject = parsed.subject?.digest;
     const result = { digest, ...(location !== undefined && { location }), ...(subject !== undefined && { subject }) };
     if (subject === undefined || ociSubject === subject) return result;
-    const fallbackTag = await this.#inTurn(subject, () => listUnderTag(this.#context, subject, parsed, pick(caller)));
-    return { ...result, fallbackTag };
-  }
-
-  async #inTurn<T>(subject: Digest, work: () => Promise<T>): Promise<T> {
-    const before = this.#listing.get(subject) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    this.#listing.set(subject, mine);
-    try {
-      return await mine;
-    } finally {
-      if (this.#listing.get(subject) === mine) this.#listing.delete(subject);
-    }
+    const place = `${endpoint.host}${endpoint.prefix}/${endpoint.repository}@${subject}`;
+    const list = () => listUnderTag(this.#context, subject, parsed, pick(caller));
+    return { ...result, fallbackTag: await this.#context.turns.take(place, list) };
   }
 
   #keep(digest: Digest, upload: Upload): void {

@@ -1,6 +1,7 @@
 /** Manifests by tag and digest: exact bytes in, exact bytes out. distribution-spec "Pulling/Pushing/Deleting Manifests". */
 import { digestAlgorithm, digestOf, isDigest, type Digest } from "../../../src/oci/digest.ts";
 import type { Descriptor } from "../../../src/oci/descriptor.ts";
+import type { RegistryDisk } from "./disk.ts";
 import { allowMethods, answer, readBody, type Exchange, type Headers } from "./exchange.ts";
 import { RegistryError } from "./registry-error.ts";
 
@@ -31,11 +32,29 @@ async function getManifest(exchange: Exchange, name: string, reference: string):
   answer(exchange, 200, { ...headers, "content-length": bytes.length }, bytes);
 }
 
+/** A condition and the write under it are one step to everybody else. */
+const writing = new WeakMap<RegistryDisk, Promise<void>>();
+
 async function putManifest(exchange: Exchange, name: string, reference: Digest | string): Promise<void> {
+  const bytes = await readBody(exchange.request, exchange.quirks.manifestLimit ?? 4 * 1024 * 1024, "MANIFEST_INVALID");
+  const before = writing.get(exchange.disk) ?? Promise.resolve();
+  const mine = before.then(() => storeManifest(exchange, name, reference, bytes));
+  writing.set(
+    exchange.disk,
+    mine.catch(() => undefined),
+  );
+  return mine;
+}
+
+async function storeManifest(
+  exchange: Exchange,
+  name: string,
+  reference: Digest | string,
+  bytes: Buffer,
+): Promise<void> {
   const { disk, query, quirks, request } = exchange;
   if (quirks.push === false) throw new RegistryError(405, "UNSUPPORTED", "this registry is read-only");
   const condition = quirks.etag === true ? request.headers["if-match"] : undefined;
-  const bytes = await readBody(request, quirks.manifestLimit ?? 4 * 1024 * 1024, "MANIFEST_INVALID");
   const document = quirks.credulous === true ? parseLoosely(bytes) : parseDocument(bytes);
   const mediaType = request.headers["content-type"] ?? document.mediaType ?? "application/octet-stream";
   const algorithm = isDigest(reference) ? digestAlgorithm(reference) : "sha256";
