@@ -1,17 +1,17 @@
 /** Recipes with frames of compressed blobs: exact bytes, the cost that was planned, and coded errors whatever the frames hold. */
-import { readFile } from "node:fs/promises";
+import { readFile, truncate } from "node:fs/promises";
 import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { cookFrames, framesSketches } from "../../test/kit/recipe/frames-recipe.ts";
+import { cookFrames, framesSketches, type FramesSketch } from "../../test/kit/recipe/frames-recipe.ts";
 import { BENCHES, type IngestBench } from "../../test/kit/recipe/ingest-benches.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { costOf, type Plan } from "../plan/plan.ts";
 import { planResume } from "../plan/resume.ts";
 import { RangeSet } from "../store/range-set.ts";
 import type { ByteRange } from "../store/types.ts";
-import { assemble } from "./assembler.ts";
+import { assemble, type Replanned } from "./assembler.ts";
 import { TransferBudget } from "./limiter.ts";
-import type { Recipe, Segment } from "./segment.ts";
+import type { LocalSegment, Recipe, Segment } from "./segment.ts";
 
 /** Small buffers (64 KiB), so that pieces are longer and shorter than one. */
 const SMALL = 4 * 3 * (64 << 10);
@@ -58,6 +58,31 @@ describe.each(Object.entries(BENCHES))("assemble frames in %s", (_, makeBench) =
       ),
       { numRuns: 60 },
     );
+  });
+
+  it("goes on by another plan where a local file has changed, and gets no frame twice that came right", async () => {
+    const sketch = Array.from({ length: 30 }, (_, index): FramesSketch => {
+      const kind = index === 20 ? "local" : index % 2 === 0 ? "frames" : "data";
+      return { kind, length: 20_000 + index, checked: true, frames: 2, skip: 0, rest: 0, gap: 0 };
+    });
+    const { recipe, blobs, bytes } = await cookFrames(bench.dir, sketch);
+    const { start, end } = { start: 20 * 20_000 + 190, end: 21 * 20_000 + 210 };
+    const segments = [...(recipe.segments as Segment[])];
+    const changed = segments[20] as LocalSegment;
+    await truncate(changed.path, changed.length - 1);
+    await using ingest = await bench.open(recipe.target);
+    const replan = (error: VarveError): Replanned => {
+      expect(error).toMatchObject({ code: "SOURCE_CHANGED", detail: { segment: changed } });
+      const instead: Segment = { kind: "data", bytes: bytes.subarray(start, end) };
+      return { recipe: { ...recipe, segments: segments.with(20, instead) }, from: "zstd-chunked" };
+    };
+    const report = await assemble(recipe, { ingest, blobs, replan });
+    expect(Buffer.compare(await readFile(ingest.path), bytes)).toBe(0);
+    expect(report.fallbacks).toMatchObject([{ from: "zstd-chunked" }]);
+    // All came with one request; of what lies behind the bad piece nothing had been decompressed yet.
+    const behind = segments.slice(20).reduce((sum, segment) => sum + ("blob" in segment ? segment.length : 0), 0);
+    expect(blobs.requests.map(({ range }) => range!.end - range!.start)).toEqual([expect.any(Number), behind]);
+    await ingest.discard();
   });
 
   it("goes on with what is missing, wherever it fails", async () => {

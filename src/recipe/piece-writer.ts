@@ -173,10 +173,13 @@ export class PieceWriter {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** After a failure: writes what is good of what is here, and settles when nothing is under way. Never throws. */
-  async salvage(): Promise<void> {
+  /**
+   * After a failure: writes what is good of what is here, and settles when nothing is under way. Never throws.
+   * @param doubtful nobody can tell what is good: what is not written yet is not written
+   */
+  async salvage({ doubtful = false } = {}): Promise<void> {
     if (this.#piece !== undefined) this.#dropPiece();
-    if (this.#failure === undefined) this.#submit();
+    if (this.#failure === undefined && !doubtful) this.#submit();
     await Promise.all(this.#writing);
   }
 

@@ -59,8 +59,10 @@ async function runParts(parts: readonly Part[], slot: TransferSlot, context: Tas
     await writeParts(parts, { ...context, writer });
     await writer.flush();
   } catch (error) {
-    await writer.salvage();
-    if (isBadPiece(error)) takeBack(parts, error.detail["position"], context);
+    const bad = isBadPiece(error) ? parts.find(({ position }) => position === error.detail["position"]) : undefined;
+    const doubtful = bad?.segment.kind === "frames" ? parts.filter(isUnsure) : [];
+    await writer.salvage({ doubtful: doubtful.length > 0 });
+    if (bad !== undefined) for (const part of new Set([bad, ...doubtful])) takeBack(part, context);
     throw error;
   }
 }
@@ -133,14 +135,11 @@ async function writeRange(segment: RemoteSegment, from: number, to: number, cont
   }
 }
 
-/**
- * Takes the piece at the position back. Of frames without a digest nobody can tell by now whether they ended where they should:
- * what they wrote before the bad piece was found goes as well.
- */
-function takeBack(parts: readonly Part[], position: unknown, { work }: TaskContext): void {
-  for (const part of parts) {
-    const doubtful = part.segment.kind === "frames" && part.segment.digest === undefined;
-    if (part.position !== position && !doubtful) continue;
-    work.takeBack(part.position, segmentLength(part.segment), new RangeSet(part.held).bytes);
-  }
+function takeBack({ position, segment, held }: Part, { work }: TaskContext): void {
+  work.takeBack(position, segmentLength(segment), new RangeSet(held).bytes);
+}
+
+/** Of frames without a digest nobody knows that they ended where they should until a piece behind them comes out right. */
+function isUnsure({ segment }: Part): boolean {
+  return segment.kind === "frames" && segment.digest === undefined;
 }
