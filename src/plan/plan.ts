@@ -1,6 +1,6 @@
 /** What a planner hands over: a recipe, what it would cost, and why it is as it is. Planners are pure. */
-import { gatherFrames, requestOf } from "../recipe/gather.ts";
-import { segmentLength, type Recipe, type Segment } from "../recipe/segment.ts";
+import type { Recipe, Segment } from "../recipe/segment.ts";
+import { CostMeter } from "./cost-meter.ts";
 
 /** How a layer is got; the same names as in `pull --json`. */
 export type How = "present" | "full" | "resumed" | "zstd-chunked" | "estargz" | "librsync-delta" | "tar-diff" | "disk";
@@ -27,16 +27,7 @@ export interface Plan {
  * frames, is one request with what its neighbours are joined to.
  */
 export function costOf(segments: Iterable<Segment>, gapBytes?: number): Cost {
-  const cost = { network: 0, local: 0, data: 0, zero: 0, requests: 0 };
-  for (const task of gatherFrames({ segments, gapBytes })) {
-    const request = requestOf(task);
-    if (request !== undefined) {
-      cost.network += request.end - request.start;
-      cost.requests++;
-    }
-    for (const { segment } of task.parts) {
-      if (segment.kind !== "remote" && segment.kind !== "frames") cost[segment.kind] += segmentLength(segment);
-    }
-  }
-  return cost;
+  const meter = new CostMeter(gapBytes);
+  for (const segment of segments) meter.add(segment);
+  return meter.end();
 }

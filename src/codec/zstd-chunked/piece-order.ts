@@ -1,0 +1,22 @@
+/** Pieces in the order of the blob. Writers list them so already, but readers must not rely on it (formats "zstd-chunked" §1.3). */
+import type { TocPieces } from "./toc-pieces.ts";
+
+/** Whole files, in the order in which their frames lie in the blob; their chunks are left out. */
+export function* inBlobOrder(pieces: TocPieces): Generator<number, void, undefined> {
+  if (isSorted(pieces)) yield* files(pieces);
+  else yield* Uint32Array.from(files(pieces)).sort((a, b) => pieces.offset(a) - pieces.offset(b));
+}
+
+function isSorted(pieces: TocPieces): boolean {
+  let before = -1;
+  for (const piece of files(pieces)) {
+    const offset = pieces.offset(piece);
+    if (offset < before) return false;
+    before = offset;
+  }
+  return true;
+}
+
+function* files(pieces: TocPieces): Generator<number, void, undefined> {
+  for (let piece = 0; piece < pieces.length; piece = pieces.behind(piece)) yield piece;
+}

@@ -1,0 +1,76 @@
+/** Names of a table of contents, packed, each findable. Two that are equal are refused: it would be open whose content is meant. */
+import { VarveError } from "../../errors/varve-error.ts";
+import { encodeName } from "../../sys/path-bytes.ts";
+import { BytesHeap, Column } from "./columns.ts";
+
+/** Bytes of all names: a hundred for each of a million. */
+const MAX_NAME_BYTES = 96 << 20;
+
+export class TocNames {
+  readonly #heap = new BytesHeap(MAX_NAME_BYTES);
+  readonly #starts = new Column("u32");
+  readonly #lengths = new Column("u16");
+  #slots = new Int32Array(0);
+  readonly #scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+  get length(): number {
+    return this.#starts.length;
+  }
+
+  /** @throws TOC_LIMIT */
+  push(name: string): void {
+    const bytes = encodeName(name);
+    const start = bytes.length > 0xffff ? undefined : this.#heap.push(bytes);
+    if (start === undefined)
+      throw new VarveError("TOC_LIMIT", "the names in the layer's table of contents are too long");
+    this.#starts.push(start);
+    this.#lengths.push(bytes.length);
+  }
+
+  get(entry: number): string {
+    return this.#bytes(entry).toString("utf8");
+  }
+
+  /** After the last name. @throws TOC_INVALID when one is there twice */
+  index(): void {
+    let size = 16;
+    while (size < 2 * this.length) size *= 2;
+    this.#slots = new Int32Array(size);
+    for (let entry = 0; entry < this.length; entry++) {
+      const bytes = this.#bytes(entry);
+      const slot = this.#slotOf(bytes);
+      if (this.#slots[slot] !== 0) {
+        const detail = { name: this.get(entry) };
+        throw new VarveError("TOC_INVALID", "the layer's table of contents has a name twice", { detail });
+      }
+      this.#slots[slot] = entry + 1;
+    }
+  }
+
+  /** The entry of that name, -1 when there is none. @param likely the entry that it probably is */
+  find(name: string, likely: number): number {
+    // A name that is not well-formed stands for other bytes than UTF-8, which JSON cannot have.
+    if (!name.isWellFormed() || name.length > 0xffff / 3) return -1;
+    const bytes = this.#scratch.subarray(0, this.#scratch.write(name, "utf8"));
+    if (likely < this.length && this.#bytes(likely).equals(bytes)) return likely;
+    return (this.#slots[this.#slotOf(bytes)] ?? 0) - 1;
+  }
+
+  #bytes(entry: number): Buffer {
+    return this.#heap.get(this.#starts.get(entry), this.#lengths.get(entry));
+  }
+
+  /** The slot that has the name, or the free one where it would be. */
+  #slotOf(bytes: Buffer): number {
+    const mask = this.#slots.length - 1;
+    let hash = 0x811c9dc5;
+    for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
+    let slot = (hash ^ (hash >>> 13)) & mask;
+    for (let found = this.#slots[slot]!; found !== 0; found = this.#slots[slot]!) {
+      if (this.#bytes(found - 1).equals(bytes)) break;
+      slot = (slot + 1) & mask;
+    }
+    return slot;
+  }
+}

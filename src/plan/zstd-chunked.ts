@@ -1,0 +1,99 @@
+/**
+ * The tar of a zstd:chunked layer from its tar-split, what this machine holds, and frames of its blob (formats "zstd-chunked" §2). The plan is told
+ * anew from the tar-split each time it is read: headers are never all in memory.
+ */
+import { isVarveError, type VarveError } from "../errors/varve-error.ts";
+import type { ChunkedToc } from "../codec/zstd-chunked/toc.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Segment } from "../recipe/segment.ts";
+import type { Rates } from "./choose.ts";
+import { CostMeter } from "./cost-meter.ts";
+import { gapBytesFor } from "./near-frames.ts";
+import { framesInBlobOrder, savings, type HeldPieces, type PieceSource, type Refusal } from "./piece-segments.ts";
+import type { Plan } from "./plan.ts";
+import { TarSplitWalk } from "./tar-split-walk.ts";
+
+/** A layer whose uncompressed tar is wanted. */
+export interface ChunkedLayer {
+  readonly blob: Descriptor;
+  /** Of the tar: what the plan's target is held to in the end, whatever the table of contents says. */
+  readonly diffId: Digest;
+}
+
+/** A document that can be read any number of times. */
+export interface ReadableDocument {
+  /** Its bytes, decompressed; each piece is lent until the next is asked for. */
+  open(): AsyncIterable<Uint8Array>;
+}
+
+export interface ChunkedPlanOptions {
+  /** Of the connection, to decide which gaps are read over. */
+  readonly rates?: Rates;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * @param held asked with numbers of `toc.pieces`
+ * @returns a refusal when nothing of the layer is here, or its table of contents and its tar disagree
+ * @throws the signal's reason; what `tarSplit` throws, other than of its content
+ */
+export async function planZstdChunked(
+  layer: ChunkedLayer,
+  toc: ChunkedToc,
+  tarSplit: ReadableDocument,
+  held: HeldPieces,
+  options: ChunkedPlanOptions = {},
+): Promise<Plan | Refusal> {
+  const { blob, diffId } = layer;
+  const source: PieceSource = { blob, codec: "zstd", pieces: toc.pieces, held };
+  const { compressed, saved } = savings(source);
+  if (saved === 0) return { refused: "nothing of it is here" };
+  const gapBytes = gapBytesFor(framesInBlobOrder(source), options.rates);
+  const meter = new CostMeter(gapBytes);
+  const walk = new TarSplitWalk(toc, { source, compare: true, onSegment: (segment) => meter.add(segment) });
+  try {
+    for await (const chunk of tarSplit.open()) {
+      options.signal?.throwIfAborted();
+      walk.write(chunk);
+    }
+    walk.end();
+  } catch (error) {
+    if (isVerdict(error)) return { refused: error.message };
+    throw error;
+  }
+  const cost = meter.end();
+  const target = { digest: diffId, size: meter.position };
+  if (!Number.isSafeInteger(target.size)) return { refused: "its tar would be larger than any disk" };
+  const segments = { [Symbol.asyncIterator]: () => segmentsOf(toc, tarSplit, source) };
+  const why = `${saved} of ${compressed} bytes of its files need not be fetched`;
+  return { how: "zstd-chunked", recipe: { target, segments, gapBytes }, cost, why };
+}
+
+/** What says that an image is broken, and nothing of the place it comes from. */
+export function isVerdict(error: unknown): error is VarveError {
+  return (
+    isVarveError(error, "TOC_INVALID") ||
+    isVarveError(error, "TOC_LIMIT") ||
+    isVarveError(error, "TAR_SPLIT_INVALID") ||
+    isVarveError(error, "COMPRESSION_INVALID") ||
+    isVarveError(error, "LAYER_INVALID") ||
+    isVarveError(error, "LAYER_LIMIT")
+  );
+}
+
+async function* segmentsOf(
+  toc: ChunkedToc,
+  tarSplit: ReadableDocument,
+  source: PieceSource,
+): AsyncGenerator<Segment, void, undefined> {
+  let told: Segment[] = [];
+  const walk = new TarSplitWalk(toc, { source, compare: false, onSegment: (segment) => told.push(segment) });
+  for await (const chunk of tarSplit.open()) {
+    walk.write(chunk);
+    yield* told;
+    told = [];
+  }
+  walk.end();
+  yield* told;
+}
