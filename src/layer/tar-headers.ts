@@ -20,21 +20,30 @@ export function readHeaders(
   handler: TarHandler & Required<Pick<TarHandler, "skip">>,
   limits?: TarLimits,
 ): number {
+  let total = 0;
+  for (const length of readingHeaders(file, handler, limits)) total += length;
+  return total;
+}
+
+/** The same, told of each read: its bytes. */
+export function* readingHeaders(
+  file: number,
+  handler: TarHandler & Required<Pick<TarHandler, "skip">>,
+  limits?: TarLimits,
+): Generator<number> {
   const parser = new TarParser(handler, limits);
   const end = fstatSync(file).size;
   const buffer = Buffer.allocUnsafeSlow(MOST);
   let size = LEAST;
-  let total = 0;
   while (!parser.archiveEnded) {
     const length = readSync(file, buffer, 0, size, parser.offset);
     if (length === 0) break;
-    total += length;
     parser.write(buffer.subarray(0, length));
     const { payloadLeft } = parser;
     // A read of what is left costs less than another read behind it would.
     size = payloadLeft > size ? LEAST : Math.min(size * 2, MOST);
     if (payloadLeft > size) parser.skip(Math.min(payloadLeft, end - parser.offset));
+    yield length;
   }
   parser.end();
-  return total;
 }

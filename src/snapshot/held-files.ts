@@ -8,6 +8,7 @@ import { walkErofsFiles } from "../codec/erofs/walk-files.ts";
 import type { IndexSource } from "../codec/erofs/source.ts";
 import { FILES } from "../layer/index-facts.ts";
 import { readLayerFacts } from "../layer/read-layer.ts";
+import { filesOfTar } from "../layer/tar-files.ts";
 import { isDigest, type Digest } from "../oci/digest.ts";
 import { ALGORITHMS, StoreLayout } from "../store/layout.ts";
 import type { HeldFile, HeldLayer } from "../store/local-sources/held-layer.ts";
@@ -62,7 +63,8 @@ function indexedLayer(
       isCovered: false,
       kept: [diffId],
       isThere: () => exists(join(folder, FILES.facts)),
-      files: () => filesOfIndex(join(folder, FILES.index)),
+      files: () =>
+        facts.open.replay === undefined ? filesOfIndex(join(folder, FILES.index)) : filesInTar(join(folder, FILES.tar)),
     };
     return { made: mtimeMs, layer };
   } catch {
@@ -84,6 +86,10 @@ function* filesOfIndex(path: string): Generator<HeldFile> {
   } finally {
     closeSync(fd);
   }
+}
+
+function* filesInTar(path: string): Generator<HeldFile> {
+  for (const { path: name, size, start } of filesOfTar(path)) yield { path: name, size, device: 0, start };
 }
 
 /** A tree belongs to all snapshots that share it; one of them keeps it. */

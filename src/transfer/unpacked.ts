@@ -78,11 +78,16 @@ export async function unpackedUsage(store: Store): Promise<UnpackedUsage> {
   const layers = { count: 0, bytes: 0 };
   const bytesOf = new Map<UnpackedKey, number>();
   if (!(await isAnything(store))) return { snapshots, layers, bytesOf };
-  const { bytesOf: measure } = await import("../snapshot/sweep-count.ts");
+  const [{ bytesOf: measure }, { indexBytes }] = await Promise.all([
+    import("../snapshot/sweep-count.ts"),
+    import("../store/local-sources/own-files.ts"),
+  ]);
   const layout = new StoreLayout(store.root);
   const folderBytes = async (path: string): Promise<number> => measure(path);
   for await (const record of store.snapshots.walk()) {
-    const bytes = isRecorded(record) ? record.bytes : await folderBytes(layout.snapshot(record.id));
+    const folder = layout.snapshot(record.id);
+    // What was recorded when it was committed, and what has been learnt of it since.
+    const bytes = isRecorded(record) ? record.bytes + (await indexBytes(folder)) : await folderBytes(folder);
     bytesOf.set(`snapshot ${record.key}`, (bytesOf.get(`snapshot ${record.key}`) ?? 0) + bytes);
     snapshots.count++;
     snapshots.bytes += bytes;

@@ -12,14 +12,6 @@ import { writeIndex } from "./write-index.ts";
 
 /** Who builds or adds to a layer's index has it; the kernel lets go of it for the dead. */
 const LOCK_FILE = "sources.lock";
-/** Names that may lie in a layer's folder because of its index. */
-export const OWN_FILES: readonly string[] = [
-  INDEX_FILE,
-  KNOWN_FILE,
-  LOCK_FILE,
-  `${INDEX_FILE}.new`,
-  `${KNOWN_FILE}.new`,
-];
 
 export class LayerIndex implements Disposable {
   readonly layer: HeldLayer;
