@@ -29,6 +29,11 @@ export class Model {
     this.#held.set(name, [...new Set([...this.of(name), image])]);
   }
 
+  /** A name was given to what another stands for, which may itself be open; `sure` unless the command was killed. */
+  same(alias: string, name: string, { sure }: { readonly sure: boolean }): void {
+    this.#held.set(alias, [...new Set([...(sure ? [] : this.of(alias)), ...this.of(name)])]);
+  }
+
   /** @returns what differs from what the store has, in words; what was open is settled by what it has */
   compare(actual: ReadonlyMap<string, string>): string[] {
     const faults: string[] = [];

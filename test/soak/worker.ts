@@ -117,7 +117,8 @@ export class Worker {
     const { rng, host, owner } = this.#options;
     const name = rng.pick(names);
     const alias = `${host}/${owner}/alias:${rng.int(3)}`;
-    await this.#changing(["tag", name, alias], alias, this.model.of(name)[0]);
+    const { killed, code } = await this.#run(["tag", name, alias]);
+    if (killed || code === 0) this.model.same(alias, name, { sure: !killed });
   }
 
   /** Which images go is prune's own choice; only that no others go is for the model. */

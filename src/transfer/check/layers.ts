@@ -26,14 +26,31 @@ export async function layerFault({ store, context, counts }: Check, diffId: Dige
   }
   if (layer.facts.diffId !== diffId) return `${folder} holds the layer ${layer.facts.diffId}`;
   const meter = new ProgressMeter({ digest: diffId, total: layer.facts.size, emit: context.onProgress });
-  const { digest: hashed } = await digestOfFile(layer.tar, digestAlgorithm(diffId), context.signal, (bytes) => {
-    meter.count("local", bytes);
-    meter.advance(bytes);
-  });
-  meter.finish();
+  const hashed = await digestOfTar(layer.tar, digestAlgorithm(diffId), context.signal, meter).finally(() =>
+    meter.finish(),
+  );
   counts.bytes += layer.facts.size;
+  if (hashed === undefined) return `${layer.tar} is missing`;
   if (hashed !== diffId) return `the bytes of ${layer.tar} are ${hashed}`;
   return layer.facts.extraSize === 0 ? undefined : extraFault(layer, folder, context.signal);
+}
+
+async function digestOfTar(
+  path: string,
+  algorithm: DigestAlgorithm,
+  signal: AbortSignal,
+  meter: ProgressMeter,
+): Promise<Digest | undefined> {
+  try {
+    const { digest } = await digestOfFile(path, algorithm, signal, (bytes) => {
+      meter.count("local", bytes);
+      meter.advance(bytes);
+    });
+    return digest;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** What cannot be read from the tar is made of it again, and must be the same: so little is rare and has no digest of its own. */

@@ -46,8 +46,10 @@ export async function checkSnapshots(check: Check, chains?: ReadonlySet<string>)
 }
 
 async function checkHeldLayer(check: Check, diffId: Digest): Promise<void> {
+  // Asked twice, for a layer may be removed or made anew while it is read; and one that is gone and that no snapshot needs is no fault.
+  if ((await layerFault(check, diffId)) === undefined || (await isRemoved(check, diffId))) return;
   const fault = await layerFault(check, diffId);
-  if (fault === undefined) return;
+  if (fault === undefined || (await isRemoved(check, diffId))) return;
   const image = check.layers.get(diffId)?.image;
   const key = check.findings.add("layer-damaged", `unpacked layer ${diffId}: ${fault}`, {
     digest: diffId,
@@ -56,28 +58,41 @@ async function checkHeldLayer(check: Check, diffId: Digest): Promise<void> {
   await mend(check, key, () => rebuildLayer(check, diffId));
 }
 
+async function isRemoved({ store }: Check, diffId: Digest): Promise<boolean> {
+  if (existsSync(new StoreLayout(store.root).layer(diffId))) return false;
+  return (await store.snapshots.idsOfLayer("erofs", diffId)).length === 0;
+}
+
+/** Whether a snapshot was not removed since it was listed: its row goes before its folder does. */
+async function isStillThere({ store }: Check, { id, key, kind }: SnapshotEntry): Promise<boolean> {
+  const now = await store.snapshots.getById(id);
+  return now?.key === key && now.kind === kind;
+}
+
 async function checkSnapshot(check: Check, snapshot: SnapshotEntry): Promise<void> {
   const { store, findings } = check;
   const { id, key: name, driver, kind, tree } = snapshot;
   const path = new StoreLayout(store.root).snapshot(tree ?? id);
   if (!existsSync(path) && (kind === "committed" || !isStaged(snapshot))) {
+    if (!(await isStillThere(check, snapshot))) return;
     const key = findings.add("snapshot-missing", `${kind} snapshot ${name} (${driver}) has no folder`, { path });
     return mend(check, key, () => rebuildSnapshot(check, snapshot));
   }
   if (kind !== "committed") return;
-  if (driver === "erofs") return checkIndex(check, path);
+  if (driver === "erofs") return checkIndex(check, snapshot, path);
   // Its owner was checked, or is gone; then the first that shares it stands for it.
   if (driver !== "overlay" || (tree !== undefined && (await store.snapshots.getById(tree)) !== undefined)) return;
   const fault = await treeFault(check, snapshot, join(path, "fs"));
-  if (fault === undefined) return;
+  if (fault === undefined || !(await isStillThere(check, snapshot))) return;
   const key = findings.add("snapshot-damaged", `snapshot ${name}: ${fault}`, { path });
   await mend(check, key, () => rebuildSnapshot(check, snapshot));
 }
 
 /** The index of a chain is made anew when it is missing. */
-async function checkIndex(check: Check, folder: string): Promise<void> {
+async function checkIndex(check: Check, snapshot: SnapshotEntry, folder: string): Promise<void> {
   const path = indexPath(folder);
   if (!existsSync(path) || (await readIndex(folder)) !== undefined) return;
+  if (!(await isStillThere(check, snapshot))) return;
   const key = check.findings.add("index-damaged", "the index of a chain of layers is damaged", { path });
   await mend(check, key, () => rm(path));
 }
