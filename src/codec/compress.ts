@@ -2,12 +2,15 @@
  * Compresses a stream the same way every time: no times and no names in it, one setting for all. (Another build of zlib or zstd, or another
  * kind of processor, may still give other bytes; a DiffID does not depend on them.)
  */
-import { Readable, type Transform } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { createGzip, createZstdCompress } from "node:zlib";
+import { constants, createGzip, createZstdCompress, type Gzip, type ZstdCompress } from "node:zlib";
 
 export const COMPRESSIONS = ["gzip", "zstd", "none"] as const;
 export type Compression = (typeof COMPRESSIONS)[number];
+
+export interface CompressOptions {
+  /** gzip: 1 ... 9, default 6. zstd: 1 ... 19, default 3. */
+  readonly level?: number;
+}
 
 const CHUNK = 256 * 1024;
 
@@ -15,22 +18,55 @@ const CHUNK = 256 * 1024;
  * @param source chunks that belong to this from then on
  * @throws what the source throws
  */
-export function compress(source: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
+export function compress(
+  source: AsyncIterable<Uint8Array>,
+  compression: Compression,
+  { level }: CompressOptions = {},
+): AsyncIterable<Uint8Array> {
+  const params = level === undefined ? {} : { [constants.ZSTD_c_compressionLevel]: level };
   switch (compression) {
     case "none":
       return source;
     case "gzip":
-      return through(source, createGzip({ chunkSize: CHUNK }));
+      return through(source, createGzip({ chunkSize: CHUNK, ...(level !== undefined && { level }) }));
     case "zstd":
-      return through(source, createZstdCompress({ chunkSize: CHUNK }));
+      return through(source, createZstdCompress({ chunkSize: CHUNK, params }));
   }
 }
 
-async function* through(source: AsyncIterable<Uint8Array>, codec: Transform): AsyncGenerator<Uint8Array> {
-  // One chunk waits at most: they are large.
-  const feeding = pipeline(Readable.from(source, { highWaterMark: 1 }), codec);
+async function* through(
+  source: AsyncIterable<Uint8Array>,
+  codec: Gzip | ZstdCompress,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const feeding = feed(source, codec);
   // What the source throws comes out of the codec too.
-  feeding.catch(() => undefined);
-  for await (const chunk of codec) yield chunk as Uint8Array;
-  await feeding;
+  feeding.catch((error: Error) => codec.destroy(error));
+  try {
+    for await (const chunk of codec) yield chunk as Uint8Array;
+    await feeding;
+  } finally {
+    codec.destroy();
+  }
+}
+
+/** One chunk is compressed while the next is made. */
+async function feed(source: AsyncIterable<Uint8Array>, codec: Gzip | ZstdCompress): Promise<void> {
+  let written = Promise.resolve();
+  for await (const chunk of source) {
+    await written;
+    written = writeTo(codec, chunk);
+    written.catch(() => undefined);
+  }
+  await written;
+  codec.end();
+}
+
+/**
+ * Settles when the chunk is compressed. Without waiting for that, `end` may come before it, and the last chunk is then compressed as the last:
+ * zstd writes other bytes for that, for a stream of one chunk even another frame header.
+ */
+export function writeTo(codec: Gzip | ZstdCompress, chunk: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  codec.write(chunk, (error) => (error ? reject(error) : resolve()));
+  return promise;
 }

@@ -1,15 +1,8 @@
 /** One entry as one line of JSON, byte for byte as Go's encoding/json writes upstream's struct. */
 import { encodeName } from "../../sys/path-bytes.ts";
+import { goString } from "../go-json.ts";
 import type { Crc64 } from "./crc64.ts";
 import { FILE_TYPE, SEGMENT_TYPE } from "./entry.ts";
-
-/** What Go escapes beyond JSON's own rules: HTML's characters, and the two line ends that JavaScript once minded. */
-const GO_ESCAPED = /[<>&\u2028\u2029]/g;
-
-function goString(text: string): string {
-  const json = JSON.stringify(text);
-  return json.replace(GO_ESCAPED, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`);
-}
 
 function nameField(name: string): string {
   if (name === "") return "";
