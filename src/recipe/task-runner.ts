@@ -7,6 +7,7 @@ import type { TransferSlot } from "./limiter.ts";
 import type { LocalFiles } from "./local-files.ts";
 import { PieceWriter } from "./piece-writer.ts";
 import { segmentLength, type FramesSegment, type RemoteSegment } from "./segment.ts";
+import { SmallLocals } from "./small-locals.ts";
 import type { Work } from "./work.ts";
 import {
   fromFile,
@@ -75,7 +76,7 @@ async function writeParts(parts: readonly Part[], context: WriteContext): Promis
   const frames = parts.flatMap(({ segment }) => (segment.kind === "frames" ? [segment] : []));
   if (request !== undefined && frames.length > 0) await writeWithFrames(parts, frames, request, context);
   else if (request !== undefined && joined) await writeJoined(parts, request, context);
-  else for (const part of parts) await writeOrPut(part, context);
+  else await writeEach(parts, context);
 }
 
 /** Remote parts that follow each other in their blob: one request for all. */
@@ -101,7 +102,7 @@ async function writeWithFrames(
   const stretch = await context.open(request.blob, request.start, request.end);
   try {
     await using frames = new FrameReader(stretch, segments, context.signal);
-    for (const part of parts) await writeOrPut(part, context, frames);
+    await writeEach(parts, context, frames);
     await frames.finish();
     await stretch.finish();
   } finally {
@@ -109,8 +110,13 @@ async function writeWithFrames(
   }
 }
 
-async function writeOrPut(part: Part, context: WriteContext, frames?: FrameReader): Promise<void> {
-  if (!writeAtOnce(part, context.writer, frames)) await writePart(part, context, sourceOf(part, context, frames));
+async function writeEach(parts: readonly Part[], context: WriteContext, frames?: FrameReader): Promise<void> {
+  using locals = new SmallLocals();
+  const atHand = { locals, frames };
+  for (const [index, part] of parts.entries()) {
+    if (writeAtOnce(parts, index, context.writer, atHand)) continue;
+    await writePart(part, context, sourceOf(part, context, frames));
+  }
 }
 
 function sourceOf(part: Part, context: WriteContext, frames: FrameReader | undefined): PartSource {

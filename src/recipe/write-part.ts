@@ -5,6 +5,7 @@ import type { FrameReader } from "./frame-reader.ts";
 import type { Part } from "./gather.ts";
 import { sourceChanged, type LocalFiles } from "./local-files.ts";
 import type { PieceWriter } from "./piece-writer.ts";
+import type { SmallLocals } from "./small-locals.ts";
 import { segmentLength, type LocalSegment } from "./segment.ts";
 import type { Work } from "./work.ts";
 
@@ -29,20 +30,29 @@ export interface PartSource {
   readonly end?: () => Promise<void>;
 }
 
+/** What a task has at hand for its small parts. */
+export interface AtHand {
+  readonly locals: SmallLocals;
+  /** Where the task has any. */
+  readonly frames?: FrameReader | undefined;
+}
+
 /**
- * Only what needs neither a file nor the network, and leaves the buffer unfilled: then it is cheap, however small the part is.
- * @param frames of the task, where it has any
+ * Puts a part that is small and need not be waited for, and that leaves the buffer unfilled: cheap, however many of them there are.
  * @returns whether it was done
  * @throws as {@link writePart}
  */
-export function writeAtOnce(part: Part, writer: PieceWriter, frames: FrameReader | undefined): boolean {
+export function writeAtOnce(parts: readonly Part[], index: number, writer: PieceWriter, atHand: AtHand): boolean {
+  const part = parts[index]!;
   const { segment } = part;
   if (segment.kind === "data") return writer.putWhole("data", segment.bytes);
-  if (segment.kind !== "frames" || part.held.length > 0 || !writer.hasRoomFor(segment.size)) return false;
-  const bytes = frames?.whole();
+  if (segment.kind !== "frames" && segment.kind !== "local") return false;
+  if (part.held.length > 0 || !writer.hasRoomFor(segmentLength(segment))) return false;
+  const isLocal = segment.kind === "local";
+  const bytes = isLocal ? atHand.locals.whole(parts, index) : atHand.frames?.whole();
   if (bytes === undefined) return false;
   try {
-    return writer.putWhole("remote", bytes, segment.digest);
+    return writer.putWhole(isLocal ? "local" : "remote", bytes, segment.digest);
   } catch (error) {
     throw badPiece(error, part);
   }
