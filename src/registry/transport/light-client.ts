@@ -63,7 +63,12 @@ export class LightClient implements Wire {
       const answered = (): void => resolve(toAnswer(message));
       if (method !== "HEAD") return answered();
       // Only when its connection is free for the next request, which is made at once and would else open another.
-      message.socket.once("free", answered).once("close", answered);
+      const { socket } = message;
+      const isFree = (): void => {
+        socket.off("free", isFree).off("close", isFree);
+        answered();
+      };
+      socket.on("free", isFree).on("close", isFree);
       message.on("error", () => undefined).resume();
     });
     sent.end(body);

@@ -1,12 +1,15 @@
 /** The body of a request: bytes in memory, or a stream that can be opened again for a redirect or after a challenge. */
 import type { TransportEvent } from "../blob-source.ts";
-import type { Admission } from "./host-gates.ts";
 
 export interface RequestBody {
   /** Bytes, exactly. */
   readonly length: number;
   /** From the first byte on, each time; what was opened before is not read on. */
   open(): AsyncIterable<Uint8Array>;
+}
+
+export function isStreamed(body: string | Uint8Array | RequestBody | undefined): body is RequestBody {
+  return typeof body === "object" && !(body instanceof Uint8Array);
 }
 
 /** A request's body as a client takes it. */
@@ -19,7 +22,6 @@ export interface Sending {
 /** Has what goes out counted. A string is a form, whose bytes nobody counts. */
 export function sending(
   body: string | Uint8Array | RequestBody | undefined,
-  admission: Admission,
   onEvent: ((event: TransportEvent) => void) | undefined,
 ): Sending {
   if (body === undefined) return { headers: {} };
@@ -30,22 +32,16 @@ export function sending(
   }
   return {
     headers: { "content-length": String(body.length) },
-    stream: passing(body.open(), admission, onEvent),
+    stream: counted(body.open(), onEvent),
   };
 }
 
-/** While the bytes are waited for, the request holds up nobody else at its host: they may have to come from there. */
-async function* passing(
+async function* counted(
   source: AsyncIterable<Uint8Array>,
-  admission: Admission,
   onEvent: ((event: TransportEvent) => void) | undefined,
 ): AsyncGenerator<Uint8Array> {
-  admission.pause();
   for await (const chunk of source) {
-    admission.resume();
     onEvent?.({ type: "sent", bytes: chunk.length });
     yield chunk;
-    admission.pause();
   }
-  admission.resume();
 }

@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import type { TransportEvent } from "../blob-source.ts";
 import type { Settings } from "../options.ts";
 import { discard } from "./body.ts";
-import { sending, type RequestBody } from "./request-body.ts";
+import { isStreamed, sending, type RequestBody } from "./request-body.ts";
 import { proxyFor } from "./environment-proxy.ts";
 import { RegistryFailure } from "./failure.ts";
 import { HostGates, type Admission } from "./host-gates.ts";
@@ -62,9 +62,13 @@ export class Transport implements AsyncDisposable {
   readonly #light: LightClient;
   #bulk: Promise<Wire> | undefined;
   readonly #gates: HostGates;
+  /** What is sent may come from the same host, so those who send must not keep out those who fetch for them. */
+  readonly #uploadGates: HostGates;
 
   constructor(settings: Settings) {
-    this.#gates = new HostGates({ connections: settings.connectionsPerHost, clock: settings.clock });
+    const gates = { connections: settings.connectionsPerHost, clock: settings.clock };
+    this.#gates = new HostGates(gates);
+    this.#uploadGates = new HostGates(gates);
     this.#settings = settings;
     this.#light = new LightClient(settings);
   }
@@ -101,8 +105,9 @@ export class Transport implements AsyncDisposable {
   async #once(request: HttpRequest, url: URL, tls: TlsSettings, elsewhere: boolean, raw: boolean): Promise<HttpAnswer> {
     const { method, signal, doing } = request;
     const made = (): void => request.onEvent?.({ type: "request", host: url.host });
-    const admission = await enter(this.#gates, request, url.host);
-    const content = sending(request.body, admission, request.onEvent);
+    const gates = isStreamed(request.body) ? this.#uploadGates : this.#gates;
+    const admission = await enter(gates, request, url.host);
+    const content = sending(request.body, request.onEvent);
     try {
       const wire = await this.#wireFor(request, url);
       const { status, reason, headers, body } = await wire.request({
@@ -138,8 +143,7 @@ export class Transport implements AsyncDisposable {
 
   /** Documents go by the light client; blobs, and whatever a proxy is for, by the other one, which is loaded when it is needed. */
   async #wireFor({ bulk = false, body }: HttpRequest, url: URL): Promise<Wire> {
-    const small = !bulk && (body === undefined || typeof body === "string" || body instanceof Uint8Array);
-    if (small && proxyFor(url, this.#settings.env) === undefined) return this.#light;
+    if (!bulk && !isStreamed(body) && proxyFor(url, this.#settings.env) === undefined) return this.#light;
     this.#bulk ??= import("./dispatchers.ts").then(({ Dispatchers }) => new Dispatchers(this.#settings));
     return await this.#bulk;
   }

@@ -6,6 +6,8 @@ import type { Fault } from "../../../test/kit/faults/fault.ts";
 import type { FaultRule } from "../../../test/kit/faults/fault-script.ts";
 import { at, collect, describeBlob, eventLog, noise, opening, testClient } from "../../../test/kit/http/test-client.ts";
 import type { RegistryQuirks } from "../../../test/kit/registry/quirks.ts";
+import { findPeer, peersRequired } from "../../../test/kit/peers.ts";
+import { startDockerRegistry } from "../../../test/kit/peers/docker-registry.ts";
 import { startRegistry } from "../../../test/kit/registry/registry.ts";
 
 const SIZE = 400_000;
@@ -55,6 +57,28 @@ describe("a line that breaks", () => {
       { numRuns: 25 },
     );
   });
+
+  it.skipIf(!peersRequired && findPeer("docker-registry") === undefined)(
+    "costs docker-registry the upload, never the blob",
+    async () => {
+      await using registry = await startDockerRegistry();
+      const faults: readonly [FaultRule, number | undefined][] = [
+        [{ method: "PUT", nth: 1, fault: { kind: "dropUpload", afterBytes: 123_456 } }, undefined],
+        [{ method: "PUT", nth: 1, fault: { kind: "loseAnswer" } }, undefined],
+        [{ method: "PATCH", nth: 2, fault: { kind: "dropUpload", afterBytes: 12_345 } }, 100_000],
+        [{ method: "PATCH", nth: 2, fault: { kind: "loseAnswer" } }, 100_000],
+        [{ method: "PATCH", nth: 2, fault: { kind: "reset" } }, 100_000],
+      ];
+      for (const [index, [rule, chunkSize]] of faults.entries()) {
+        await using proxy = await startFaultProxy({ target: registry.host, rules: [rule] });
+        await using client = testClient();
+        const place = at(proxy.host, `break/${index}`);
+        await client.uploads(place).putBlob(DESCRIPTOR, opening(BLOB), { chunkSize });
+        expect(proxy.strikes).toHaveLength(1);
+        expect((await collect(client.blobs(place).readBlob(DESCRIPTOR))).equals(BLOB)).toBe(true);
+      }
+    },
+  );
 
   it("after the last byte is done when the registry has the blob", async () => {
     await using registry = await startRegistry();

@@ -1,4 +1,6 @@
 /** Pushing, as the kit's registry and Debian's docker-registry take it: both must come to the same. */
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf } from "../../oci/digest.ts";
 import { parseManifest } from "../../oci/manifest.ts";
@@ -8,6 +10,8 @@ import { findPeer, peersRequired } from "../../../test/kit/peers.ts";
 import { startDockerRegistry } from "../../../test/kit/peers/docker-registry.ts";
 import { startRegistry } from "../../../test/kit/registry/registry.ts";
 import { startTokenServer } from "../../../test/kit/registry/token-server.ts";
+import { tempDir } from "../../../test/kit/temp-dir.ts";
+import { makeCertificate } from "../../../test/kit/tls/certificate.ts";
 import { file } from "../../../test/kit/trees/tree-node.ts";
 import type { RegistryOptions } from "../options.ts";
 
@@ -37,6 +41,19 @@ async function kitWithTokens(): Promise<Place> {
   return { host: registry.host, options: { credentials }, [Symbol.asyncDispose]: close };
 }
 
+async function kitWithTls(): Promise<Place> {
+  const dir = await tempDir();
+  const certificate = makeCertificate();
+  const caFile = join(dir.path, "ca.crt");
+  await writeFile(caFile, certificate.cert);
+  const registry = await startRegistry({ tls: certificate });
+  const close = async (): Promise<void> => {
+    await registry.close();
+    await dir[Symbol.asyncDispose]();
+  };
+  return { host: registry.host, options: { plainHttp: false, caFile }, [Symbol.asyncDispose]: close };
+}
+
 async function debian(): Promise<Place> {
   const registry = await startDockerRegistry();
   return { host: registry.host, options: {}, [Symbol.asyncDispose]: () => registry.close() };
@@ -56,6 +73,7 @@ const hasDebian = peersRequired || findPeer("docker-registry") !== undefined;
 const places = [
   ["the kit's registry", kit, true],
   ["the kit's registry with tokens", kitWithTokens, true],
+  ["the kit's registry over TLS", kitWithTls, true],
   ["docker-registry", debian, hasDebian],
   ["docker-registry with tokens", debianWithTokens, hasDebian],
 ] as const;

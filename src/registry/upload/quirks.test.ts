@@ -159,6 +159,25 @@ describe("after a break", () => {
   });
 });
 
+describe("what is sent", () => {
+  it("may come from the same host, however many do so at once", async () => {
+    await using registry = await startRegistry({ quirks: { mount: false } });
+    await using client = testClient({ connectionsPerHost: 2 });
+    const from = at(registry.host, "team/from");
+    const blobs = Array.from({ length: 8 }, (_, index) => noise(500_000, `blob ${index}`));
+    const source = client.uploads(from);
+    for (const bytes of blobs) await source.putBlob(describeBlob(bytes), opening(bytes));
+    const sink = client.uploads(at(registry.host, "team/to"));
+    const copied = blobs.map(async (bytes) => {
+      const blob = describeBlob(bytes);
+      expect(await sink.mount(blob, "team/from")).toBe(false);
+      const open = (start: number) => client.blobs(from).readBlob(blob, { range: { start, end: blob.size } });
+      return await sink.putBlob(blob, open);
+    });
+    expect(new Set(await Promise.all(copied))).toEqual(new Set(["sent"]));
+  });
+});
+
 describe("the rate", () => {
   it("is that of all bodies together", async () => {
     await using registry = await startRegistry();

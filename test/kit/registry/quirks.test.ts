@@ -11,6 +11,7 @@ import { file } from "../trees/tree-node.ts";
 import { EgressLimit } from "./egress.ts";
 import type { RegistryQuirks } from "./quirks.ts";
 import { startRegistry } from "./registry.ts";
+import { UploadTroubles } from "./upload-troubles.ts";
 import { connect } from "node:tls";
 
 const BLOB = createRng(1).bytes(10_000);
@@ -141,6 +142,57 @@ describe("pushes", () => {
     const location = headers["location"] ?? "";
     expect((await one.call("PATCH", location, {}, BLOB.subarray(0, 10))).status).toBe(201);
     expect((await one.call("PATCH", location, {}, BLOB.subarray(10))).status).toBe(416);
+  });
+
+  it("end at an old Location, or with a PUT that brings nothing, or with another status", async () => {
+    await using one = await odd({ uploadLocation: "query", staleLocationEnds: true });
+    const location = (await start(one)).headers["location"] ?? "";
+    const next = (await one.call("PATCH", location, {}, BLOB)).headers["location"] ?? "";
+    expect((await one.call("GET", location)).status).toBe(404);
+    expect((await one.call("GET", next)).status).toBe(404);
+    one.registry.setQuirks({ emptyPut: false, putStatus: 204 });
+    const other = (await start(one)).headers["location"] ?? "";
+    await one.call("PATCH", other, {}, BLOB.subarray(0, 10));
+    expect((await one.call("PUT", `${other}?digest=${DIGEST}`)).status).toBe(400);
+    expect((await one.call("PUT", `${other}?digest=${DIGEST}`, {}, BLOB.subarray(10))).status).toBe(204);
+  });
+
+  it("are too long, or go to another origin, which takes no credentials", async () => {
+    await using one = await odd({ bodyLimit: 100, uploadLocation: "elsewhere", uploadRange: "0-7" });
+    const { headers } = await start(one);
+    const location = headers["location"] ?? "";
+    expect([new URL(location).host, headers["range"]]).toEqual([one.registry.uploadOrigin.host, "0-7"]);
+    expect((await one.call("PATCH", location, { authorization: "Basic x" }, BLOB.subarray(0, 9))).status).toBe(400);
+    expect((await one.call("PATCH", location, {}, BLOB.subarray(0, 101))).status).toBe(413);
+    one.registry.setQuirks({ uploadRange: false });
+    const patched = await one.call("PATCH", location, {}, BLOB.subarray(0, 100));
+    expect([patched.status, patched.headers["range"]]).toEqual([202, undefined]);
+    expect(one.registry.uploadOrigin.requests).toHaveLength(3);
+  });
+
+  it("break after so many bytes, which are kept or not, and get lost", async () => {
+    for (const keepsPartial of [true, false]) {
+      const uploadTroubles = new UploadTroubles({ cuts: [1000], lostAfterBytes: 5000 });
+      await using one = await odd({ uploadTroubles, keepsPartial });
+      const location = (await start(one)).headers["location"] ?? "";
+      await expect(one.call("PATCH", location, {}, BLOB)).rejects.toMatchObject({ code: expect.any(String) });
+      await expect
+        .poll(async () => (await one.call("GET", location)).headers["range"])
+        .toBe(keepsPartial ? "0-999" : "0-0");
+      await one.call("PATCH", location, {}, BLOB.subarray(keepsPartial ? 1000 : 0));
+      expect((await one.call("GET", location)).code()).toBe("BLOB_UPLOAD_UNKNOWN");
+      expect(uploadTroubles.left).toBe(0);
+    }
+  });
+
+  it("of manifests can depend on what is there", async () => {
+    await using one = await odd({ etag: true });
+    const put = async (tag: string): Promise<number> => {
+      const headers = { "content-type": image.descriptor.mediaType, "if-match": tag };
+      return (await one.call("PUT", "/v2/r/manifests/a", headers, image.bytes)).status;
+    };
+    expect(await put(`"${digestOf("other")}"`)).toBe(412);
+    expect(await put(`"${image.digest}"`)).toBe(201);
   });
 
   it("of lies are taken by a credulous registry only", async () => {

@@ -130,6 +130,7 @@ async function receive(
       if (position - start === cut) request.socket.resetAndDestroy();
     });
     await finished(request);
+    if (position - start >= cut) throw new Error("cut off, though all of it was here");
   } catch (error) {
     if (!keeps) ftruncateSync(file, start);
     throw error;
