@@ -20,7 +20,7 @@ import { NO_HOME } from "../../kit/http/test-client.ts";
 import { tempDir } from "../../kit/temp-dir.ts";
 import { imageFaults, soundnessFaults } from "../lib/judge.ts";
 import type { Unpacking } from "../lib/unpacking.ts";
-import { mayCost, type Schedule } from "./schedule.ts";
+import { mayCost, refusesRanges, spoils, type Schedule } from "./schedule.ts";
 
 /** The store's: bytes between two checkpoints. */
 const CHECKPOINT_BYTES = 64 << 20;
@@ -122,8 +122,12 @@ class Trial {
   }
 
   async #mustBeKept(reported: ReadonlyMap<string, number>): Promise<void> {
+    const spoilt = new Set(
+      this.#proxy.strikes.filter(({ fault }) => spoils(fault)).map((strike) => this.#blobOf(strike)),
+    );
     await using varve = await this.#open();
     for (const { digest, size } of this.#schedule.image.layers) {
+      if (spoilt.has(digest)) continue;
       const done = reported.get(digest) ?? 0;
       const ranges = await varve.store.content.partial(digest);
       const whole = (await varve.store.content.stat(digest))?.size === size;
@@ -141,10 +145,18 @@ class Trial {
   /** What the faults that struck may have cost at most. */
   #cost(): number {
     const sizes = new Map<string, number>(this.#schedule.image.layers.map(({ digest, size }) => [digest, size]));
-    return this.#proxy.strikes.reduce((sum, { fault, request }) => {
-      const digest = this.#proxy.requests[request]?.path.split("/").at(-1) ?? "";
-      return sum + mayCost(fault, sizes.get(digest) ?? 0);
+    const { strikes } = this.#proxy;
+    const streamed = new Set(strikes.filter(({ fault }) => refusesRanges(fault)).map((strike) => this.#blobOf(strike)));
+    return strikes.reduce((sum, strike) => {
+      const blob = this.#blobOf(strike);
+      const size = sizes.get(blob) ?? 0;
+      return sum + (streamed.has(blob) ? size : mayCost(strike.fault, size));
     }, 0);
+  }
+
+  /** The digest at the end of the path that was asked for. */
+  #blobOf({ request }: { readonly request: number }): string {
+    return this.#proxy.requests[request]?.path.split("/").at(-1) ?? "";
   }
 
   #open(): Promise<Varve> {

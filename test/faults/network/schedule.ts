@@ -34,8 +34,8 @@ export function mayCost(fault: Fault, blobSize: number): number {
     case "headers":
       return blobSize;
     case "status":
-      // Of the others some refuse a range, after which the blob may have to come as one stream.
-      return [400, 416, 501].includes(fault.status) ? blobSize : 0;
+      // After a refused range the blob may have to come as one stream.
+      return refusesRanges(fault) ? blobSize : 0;
     case "redirect":
     case "reset":
     case "garbage":
@@ -48,6 +48,16 @@ export function mayCost(fault: Fault, blobSize: number): number {
     case "latency":
       return 0;
   }
+}
+
+/** Whether a fault makes a client believe that ranges are not to be had: from then on whatever breaks the blob costs all that came of it. */
+export function refusesRanges(fault: Fault): boolean {
+  return fault.kind === "ignoreRange" || (fault.kind === "status" && [400, 416, 501].includes(fault.status));
+}
+
+/** Whether a fault makes bytes wrong, so that they are not kept. */
+export function spoils({ kind }: Fault): boolean {
+  return kind === "flip" || kind === "append" || kind === "truncate" || kind === "contentRange";
 }
 
 export function blobPath(digest: Digest): RegExp {
