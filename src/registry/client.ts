@@ -6,7 +6,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { digestAlgorithm, digestOf, type Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
-import { formatReference, type Reference } from "../oci/reference.ts";
+import type { Reference } from "../oci/reference.ts";
 import { acrossEndpoints, type Caller } from "./attempts.ts";
 import { Authorizer, type Credentials } from "./auth/authorizer.ts";
 import type { TokenAsk, TokenService } from "./auth/token-service.ts";
@@ -16,7 +16,14 @@ import type { BlobSource } from "./blob-source.ts";
 import type { CredentialLookup } from "./credentials/lookup.ts";
 import { networkHost } from "./endpoint.ts";
 import { RatesBook, type HostRates } from "./host-rates.ts";
-import { fetchManifest, readDocument, resolveManifest, type ManifestAsk, type Resolved } from "./manifests.ts";
+import {
+  fetchManifest,
+  manifestAsk,
+  readDocument,
+  resolveManifest,
+  type FetchOptions,
+  type Resolved,
+} from "./manifests.ts";
 import { MirrorChain } from "./mirrors/chain.ts";
 import { resolveSettings, type RegistryOptions, type Settings } from "./options.ts";
 import { RangeSupport } from "./range-support.ts";
@@ -26,14 +33,6 @@ import { SignedUrls } from "./signed-urls.ts";
 import { discard } from "./transport/body.ts";
 import { contentLength, Transport } from "./transport/transport.ts";
 import type { BlobSink } from "./upload/blob-sink.ts";
-import type { Turns } from "./upload/turns.ts";
-
-export interface FetchOptions extends Caller {
-  /** Overrides the reference's own. */
-  readonly digest?: Digest;
-  readonly size?: number;
-  readonly mediaType?: string;
-}
 
 export interface Login {
   /** False when the registry did not ask for an account, so that nothing is known about this one. */
@@ -50,9 +49,10 @@ export class RegistryClient implements AsyncDisposable {
   readonly #urls = new SignedUrls();
   readonly #origins = new BlobOrigins();
   readonly #limiter: RateLimiter | undefined;
+  /** Lists of referrers that are being written. */
+  readonly #listing = new Map<string, Promise<unknown>>();
   #credentials: Promise<CredentialLookup> | undefined;
   #tokens: Promise<TokenService> | undefined;
-  #turns: Turns | undefined;
 
   constructor(options: RegistryOptions = {}) {
     this.#settings = resolveSettings(options);
@@ -141,14 +141,9 @@ export class RegistryClient implements AsyncDisposable {
     });
   }
 
-  /**
-   * The reference's repository, to be written to. Where that is, see {@link MirrorChain.pushEndpoint}.
-   *
-   * @throws VarveError from each of its methods: `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID`
-   */
+  /** The reference's repository, to be written to. Each method may throw `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID`. */
   uploads(reference: Reference): BlobSink {
     let sink: Promise<BlobSink> | undefined;
-    // Loaded when something is pushed; most commands never do.
     const loaded = (): Promise<BlobSink> => (sink ??= this.#sink(reference));
     return {
       has: async (...asked) => (await loaded()).has(...asked),
@@ -226,11 +221,7 @@ export class RegistryClient implements AsyncDisposable {
   }
 
   async #sink(reference: Reference): Promise<BlobSink> {
-    const [{ RepositorySink }, { Turns }] = await Promise.all([
-      import("./upload/repository-sink.ts"),
-      import("./upload/turns.ts"),
-    ]);
-    this.#turns ??= new Turns();
+    const { RepositorySink } = await import("./upload/repository-sink.ts");
     const endpointOf = (name: string) => this.#chain.pushEndpoint({ host: reference.host, name });
     return new RepositorySink({
       session: this.#session,
@@ -239,7 +230,7 @@ export class RegistryClient implements AsyncDisposable {
       reference,
       endpoint: await endpointOf(reference.name),
       endpointOf,
-      turns: this.#turns,
+      listing: this.#listing,
     });
   }
 
@@ -289,15 +280,6 @@ export class RegistryClient implements AsyncDisposable {
       limiter: this.#limiter,
     };
   }
-}
-
-function manifestAsk(reference: Reference, options: FetchOptions): ManifestAsk {
-  const digest = options.digest ?? reference.digest;
-  const { size, mediaType } = options;
-  const named =
-    options.digest === undefined ? reference : { host: reference.host, name: reference.name, digest: options.digest };
-  const target = digest ?? reference.tag ?? "latest";
-  return { target, digest, size, mediaType, subject: `manifest ${formatReference(named)}` };
 }
 
 function verified(bytes: Uint8Array, blob: Descriptor, source: string): Uint8Array {

@@ -3,6 +3,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import { digestAlgorithm, digestOf, isDigest, type Digest } from "../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../oci/manifest.ts";
 import { ACCEPT_MANIFESTS, stripParameters } from "../oci/media-types.ts";
+import { formatReference, type Reference } from "../oci/reference.ts";
 import type { Caller } from "./attempts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Ask, Session, SessionAnswer } from "./session.ts";
@@ -27,6 +28,22 @@ export interface ManifestAsk {
   readonly push?: boolean;
   /** For messages: `manifest docker.io/library/debian:12`. */
   readonly subject: string;
+}
+
+export interface FetchOptions extends Caller {
+  /** Overrides the reference's own. */
+  readonly digest?: Digest;
+  readonly size?: number;
+  readonly mediaType?: string;
+}
+
+export function manifestAsk(reference: Reference, options: FetchOptions): ManifestAsk {
+  const digest = options.digest ?? reference.digest;
+  const { size, mediaType } = options;
+  const named =
+    options.digest === undefined ? reference : { host: reference.host, name: reference.name, digest: options.digest };
+  const target = digest ?? reference.tag ?? "latest";
+  return { target, digest, size, mediaType, subject: `manifest ${formatReference(named)}` };
 }
 
 /** HEAD, which Docker Hub does not count against its limit; GET when its answer does not say all. */

@@ -86,6 +86,7 @@ export class BlobUpload {
       if (size - upload.confirmed <= chunk) break;
       this.#isUncertain = true;
       await upload.patch(this.#source.body(upload.confirmed, upload.confirmed + chunk), caller);
+      if (this.#source.reached < upload.confirmed) throw this.#lost("took more than it was sent");
       this.#isUncertain = false;
       this.#progressed(upload);
     }
@@ -99,10 +100,18 @@ export class BlobUpload {
     const { confirmed } = upload;
     if (confirmed === size) await this.#source.complete();
     const isDone = await upload.put(confirmed === size ? undefined : this.#source.body(confirmed, size), caller);
+    if (!this.#source.isComplete) throw this.#lost("said that it was done before it was");
     if (isDone || (await hasBlob(this.#context, caller))) return true;
-    const { host } = this.#context.endpoint;
-    const message = `${this.#context.subject}: ${host} took the last byte and does not have the blob`;
-    throw new UploadLost(new VarveError("REGISTRY_UNAVAILABLE", message, { detail: { host } }), true);
+    throw this.#lost("took the last byte and does not have the blob");
+  }
+
+  #lost(what: string): UploadLost {
+    const { endpoint, subject } = this.#context;
+    const detail = { host: endpoint.host };
+    return new UploadLost(
+      new VarveError("REGISTRY_PROTOCOL", `${subject}: ${endpoint.host} ${what}`, { detail }),
+      false,
+    );
   }
 
   async #ask(upload: Upload, caller: Caller): Promise<void> {

@@ -1,4 +1,5 @@
 /** Registries that mean harm, or are in disorder, on the receiving side. */
+import { createServer } from "node:net";
 import { describe, expect, it } from "vitest";
 import { scriptedServer, type Script, type ScriptedServer } from "../../../test/kit/http/scripted-server.ts";
 import { at, describeBlob, eventLog, noise, opening, testClient } from "../../../test/kit/http/test-client.ts";
@@ -145,6 +146,32 @@ describe("an upload", () => {
     await expect(put(registry)).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
   });
 
+  it("is not done before the last byte, whatever a registry says", async () => {
+    for (const status of [201, 202]) {
+      // Answers to the head of a request, and drops the body.
+      const hasty = createServer((socket) => {
+        socket.on("error", () => undefined);
+        socket.once("data", () =>
+          socket.end(`HTTP/1.1 ${status} Fine\r\nlocation: /up\r\ncontent-length: 0\r\nconnection: close\r\n\r\n`),
+        );
+      });
+      await new Promise<void>((resolve) => hasty.listen(0, "127.0.0.1", resolve));
+      const { port } = hasty.address() as { port: number };
+      await using registry = await scriptedServer(answering({ POST: begin(`http://127.0.0.1:${port}/up`) }));
+      const wrong = async function* (): AsyncGenerator<Uint8Array> {
+        yield BLOB.subarray(0, 150_000);
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        yield BLOB.subarray(0, 50_000);
+      };
+      for (const chunkSize of [undefined, 180_000]) {
+        await using client = testClient({ retries: 1 });
+        const put = client.uploads(at(registry.host)).putBlob(DESCRIPTOR, wrong, { chunkSize });
+        await expect(put).rejects.toMatchObject({ code: expect.stringMatching(/REGISTRY_|DIGEST_/) });
+      }
+      await new Promise((resolve) => hasty.close(resolve));
+    }
+  });
+
   it("is told from a repository that does not exist, and a registry that takes none", async () => {
     const unknown: Script = (_, response) =>
       void response.writeHead(404).end(JSON.stringify({ errors: [{ code: "NAME_UNKNOWN", message: "no project" }] }));
@@ -167,7 +194,6 @@ describe("an upload", () => {
     };
     const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
     // One that accepts a body and never reads it.
-    const { createServer } = await import("node:net");
     const deaf = createServer((socket) => {
       socket.pause();
       socket.on("error", () => undefined);

@@ -14,9 +14,9 @@ import type { BlobSink, OpenBlob, PutBlobOptions, PutManifestResult } from "./bl
 import { BlobUpload } from "./blob-upload.ts";
 import { listUnderTag } from "./fallback-referrers.ts";
 import { hasBlob } from "./has-blob.ts";
+import { inTurn } from "./in-turn.ts";
 import { mountBlob } from "./mount-blob.ts";
 import { putDocument } from "./put-document.ts";
-import type { Turns } from "./turns.ts";
 import type { Upload, UploadContext } from "./upload.ts";
 
 /** Uploads that were begun in place of a mount and wait for their bytes; of more, the oldest are let go. */
@@ -33,7 +33,7 @@ export interface SinkContext {
   /** Where a repository of this registry is, by its name. */
   readonly endpointOf: (name: string) => Promise<Endpoint>;
   /** Lists of referrers under tags are changed one after the other, whichever sink of a client does it. */
-  readonly turns: Turns;
+  readonly listing: Map<string, Promise<unknown>>;
 }
 
 export class RepositorySink implements BlobSink {
@@ -108,7 +108,7 @@ export class RepositorySink implements BlobSink {
     if (subject === undefined || ociSubject === subject) return result;
     const place = `${endpoint.host}${endpoint.prefix}/${endpoint.repository}@${subject}`;
     const list = () => listUnderTag(this.#context, subject, parsed, pick(caller));
-    return { ...result, fallbackTag: await this.#context.turns.take(place, list) };
+    return { ...result, fallbackTag: await inTurn(this.#context.listing, place, list) };
   }
 
   #keep(digest: Digest, upload: Upload): void {

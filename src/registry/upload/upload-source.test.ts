@@ -60,11 +60,15 @@ describe("a source", () => {
 
   it("may change when nothing of it is kept", async () => {
     await using registry = await startRegistry({
-      quirks: { credulous: true, uploadRange: false, uploadTroubles: new UploadTroubles({ cuts: [9 * MIB] }) },
+      quirks: { credulous: true, uploadRange: false, uploadTroubles: new UploadTroubles({ cuts: [MIB] }) },
     });
     await using client = testClient();
     let opened = 0;
-    const open: OpenBlob = (start) => opening(opened++ === 0 ? noise(12 * MIB, "others") : BLOB)(start);
+    const others = async function* (): AsyncGenerator<Uint8Array> {
+      yield noise(2 * MIB, "others");
+      await new Promise(() => {});
+    };
+    const open: OpenBlob = (start) => (opened++ === 0 ? others() : opening(BLOB)(start));
     await client.uploads(at(registry.host)).putBlob(DESCRIPTOR, open);
     expect((await collect(client.blobs(at(registry.host)).readBlob(DESCRIPTOR))).equals(BLOB)).toBe(true);
   });

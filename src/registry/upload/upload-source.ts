@@ -46,6 +46,11 @@ export class UploadSource {
     return this.#hash.reached;
   }
 
+  /** Every byte was handed out, and their digest is right. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
   /** Bytes `[start, end)` as a request's body; `start` is at most {@link reached}. */
   body(start: number, end: number): RequestBody {
     return { length: end - start, open: () => this.#pieces(start, end) };
