@@ -77,7 +77,8 @@ export class BytesHeap {
   /** Copies the bytes. @returns where they begin, or undefined when they do not fit */
   push(bytes: Uint8Array): number | undefined {
     if (bytes.length > HEAP_PAGE_BYTES) return undefined;
-    if (this.#used + bytes.length > HEAP_PAGE_BYTES) {
+    // Also an empty string has to begin within a page.
+    if (this.#used + Math.max(1, bytes.length) > HEAP_PAGE_BYTES) {
       if ((this.#pages.length + 1) * HEAP_PAGE_BYTES > this.#limit) return undefined;
       this.#pages.push(Buffer.alloc(HEAP_PAGE_BYTES));
       this.#used = 0;

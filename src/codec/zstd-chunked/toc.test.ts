@@ -86,6 +86,7 @@ describe("a table of contents", () => {
     expect(table.tarSplitDigest).toBe(digest);
     expect(table.find("ü\u2028", 0)).toBe(1);
     expect((await read('{"version":1,"entries":[]}')).entries).toBe(0);
+    expect((await read('{"version":1,"entries":[{"type":"dir"}]}')).find("", 0)).toBe(0);
     expect((await read('{"entries":null,"version":1}\n')).entries).toBe(0);
   });
 

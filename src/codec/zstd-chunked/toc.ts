@@ -6,7 +6,7 @@ import { VarveError } from "../../errors/varve-error.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import { Column } from "./columns.ts";
 import { sumOfTocEntry } from "./member-sum.ts";
-import { inBlobOrder } from "./piece-order.ts";
+import { checkApart } from "./piece-order.ts";
 import { parseTocEntry, type TocEntry } from "./toc-entry.ts";
 import { TocNames } from "./toc-names.ts";
 import { TocPieces } from "./toc-pieces.ts";
@@ -158,15 +158,6 @@ class ChunkedTocBuilder {
 
   #invalid(what: string): VarveError {
     return invalid(`is broken: entry ${this.#number} ${what}`);
-  }
-}
-
-/** Files that share frames would be fetched and decoded any number of times over. */
-function checkApart(pieces: TocPieces): void {
-  let end = 0;
-  for (const piece of inBlobOrder(pieces)) {
-    if (pieces.offset(piece) < end) throw invalid("has files that overlap each other in the blob");
-    end = pieces.end(piece);
   }
 }
 

@@ -141,7 +141,7 @@ function payload(
     ...(others.length > 0 ? first : { offset: startOffset }),
     endOffset: position(),
   };
-  const records = [entry];
+  const records: Record<string, unknown>[] = [entry];
   for (const chunk of others) records.push({ type: "chunk", name: member.name, ...chunk });
   return records.map((one) => withoutZeros(one) as TocRecord);
 }
