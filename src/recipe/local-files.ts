@@ -48,6 +48,23 @@ export class LocalFiles implements AsyncDisposable {
     }
   }
 
+  /**
+   * Hands the open file of the segment to `use`.
+   * @throws VarveError `SOURCE_CHANGED` when the file is gone or is no file; what `use` throws
+   */
+  async withFile<T>(segment: LocalSegment, use: (descriptor: number) => Promise<T>): Promise<T> {
+    const file = this.#use(segment.path);
+    try {
+      const handle = await file.handle.catch((error: unknown) => {
+        throw sourceChanged(segment, error);
+      });
+      return await use(handle.fd);
+    } finally {
+      file.users--;
+      await this.#closeIdle();
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const files = [...this.#files.values()];
     this.#files.clear();

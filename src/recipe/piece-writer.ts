@@ -9,6 +9,7 @@
  */
 import { VarveError } from "../errors/varve-error.ts";
 import { digestAlgorithm, Digester, digestOf, type Digest } from "../oci/digest.ts";
+import type { WriteOptions } from "../store/types.ts";
 import type { ByteCounts } from "./bytes.ts";
 
 /** Where the bytes of a write came from; `held` ones were there before and are written again. */
@@ -16,7 +17,12 @@ export type WrittenCounts = Omit<ByteCounts, "network"> & { remote: number; held
 
 /** Takes whole buffers at their position. A rejection is the end of the assembly. */
 export interface PieceSink {
-  write(position: number, bytes: Uint8Array, counts: Readonly<WrittenCounts>): Promise<void>;
+  write(
+    position: number,
+    bytes: Uint8Array,
+    counts: Readonly<WrittenCounts>,
+    options: Readonly<WriteOptions>,
+  ): Promise<void>;
   writeZeros(position: number, length: number): Promise<void>;
 }
 
@@ -27,6 +33,7 @@ const NOTHING = new Uint8Array(MIN_HOLE);
 interface Filled {
   readonly buffer: Uint8Array;
   readonly position: number;
+  readonly inPlace: boolean;
   length: number;
   counts: WrittenCounts;
 }
@@ -46,6 +53,7 @@ export class PieceWriter {
   #position: number;
   #current: Filled | undefined;
   #kind: keyof WrittenCounts = "data";
+  #inPlace = false;
   #piece: OpenPiece | undefined;
   #failure: { error: unknown } | undefined;
 
@@ -64,6 +72,19 @@ export class PieceWriter {
   /** What the bytes that follow are counted as. */
   kind(kind: keyof WrittenCounts): void {
     this.#kind = kind;
+  }
+
+  /**
+   * Whether the bytes that follow were read from where they go. Only outside of pieces, or in one that is longer than a
+   * buffer.
+   */
+  inPlace(inPlace: boolean): void {
+    this.#inPlace = inPlace;
+    const current = this.#current;
+    if (current === undefined || current.inPlace === inPlace) return;
+    if (current.length > 0) return this.#full(current);
+    this.#current = undefined;
+    this.#free.push(current.buffer);
   }
 
   /** The bytes that follow, `length` of them, are a piece of this digest. */
@@ -136,14 +157,7 @@ export class PieceWriter {
     current.length = end;
     current.counts[this.#kind] += count;
     this.#position += count;
-    if (end < current.buffer.length) return;
-    if (this.#piece === undefined) {
-      this.#submit();
-    } else if (this.#piece.first !== undefined) {
-      if (this.#piece.first.filled !== undefined) return this.#submit();
-      this.#piece.first.filled = current;
-      this.#current = undefined;
-    }
+    if (end === current.buffer.length) this.#full(current);
   }
 
   async put(bytes: Uint8Array): Promise<void> {
@@ -196,12 +210,24 @@ export class PieceWriter {
     }
   }
 
+  /** The current buffer takes no more: it is written, unless a piece begins or ends in it. */
+  #full(current: Filled): void {
+    const piece = this.#piece;
+    if (piece !== undefined && piece.first === undefined) return;
+    if (piece?.first === undefined || piece.first.filled !== undefined) return this.#submit();
+    piece.first.filled = current;
+    this.#current = undefined;
+  }
+
   async #buffer(): Promise<Filled> {
     while (this.#current === undefined) {
       if (this.#failure !== undefined) throw this.#failure.error;
       const buffer = this.#free.pop();
       if (buffer === undefined) await Promise.race(this.#writing);
-      else this.#current = { buffer, position: this.#position, length: 0, counts: nothingWritten() };
+      else {
+        const at = { buffer, position: this.#position, inPlace: this.#inPlace };
+        this.#current = { ...at, length: 0, counts: nothingWritten() };
+      }
     }
     return this.#current;
   }
@@ -213,8 +239,8 @@ export class PieceWriter {
     this.#start(current);
   }
 
-  #start({ buffer, position, length, counts }: Filled): void {
-    const writing = this.#sink.write(position, buffer.subarray(0, length), counts).then(
+  #start({ buffer, position, length, counts, inPlace }: Filled): void {
+    const writing = this.#sink.write(position, buffer.subarray(0, length), counts, { inPlace }).then(
       () => void this.#free.push(buffer),
       (error: unknown) => void (this.#failure ??= { error }),
     );

@@ -8,7 +8,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { TransportEvent } from "../registry/blob-source.ts";
 import { RangeSet } from "../store/range-set.ts";
-import type { Ingest } from "../store/types.ts";
+import type { FileRange, Ingest, WriteOptions } from "../store/types.ts";
 import { FrontHasher } from "./front-hasher.ts";
 import type { PieceSink, WrittenCounts } from "./piece-writer.ts";
 import { ProgressMeter } from "./progress-meter.ts";
@@ -78,9 +78,14 @@ export class Work implements PieceSink {
     this.#stop.abort(this.#failure.error);
   }
 
-  async write(position: number, bytes: Uint8Array, counts: Readonly<WrittenCounts>): Promise<void> {
+  async write(
+    position: number,
+    bytes: Uint8Array,
+    counts: Readonly<WrittenCounts>,
+    options?: WriteOptions,
+  ): Promise<void> {
     try {
-      const writing = this.ingest.write(position, bytes);
+      const writing = this.ingest.write(position, bytes, options);
       this.#hasher.offer(position, bytes); // hashed here and now when it is its turn, while the write is under way
       await writing.finally(() => this.#hasher.settle(position));
     } catch (error) {
@@ -88,6 +93,16 @@ export class Work implements PieceSink {
       throw error;
     }
     this.#placed(bytes.length - counts.held, counts);
+  }
+
+  /** As {@link Ingest.share}. */
+  async share(position: number, range: FileRange): Promise<boolean> {
+    try {
+      return await this.ingest.share(position, range);
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    }
   }
 
   async writeZeros(position: number, length: number): Promise<void> {

@@ -5,6 +5,7 @@ import type { FrameReader } from "./frame-reader.ts";
 import type { Part } from "./gather.ts";
 import { sourceChanged, type LocalFiles } from "./local-files.ts";
 import type { PieceWriter } from "./piece-writer.ts";
+import { shareLocal } from "./share-local.ts";
 import type { SmallLocals } from "./small-locals.ts";
 import { segmentLength, type LocalSegment } from "./segment.ts";
 import type { Work } from "./work.ts";
@@ -106,18 +107,32 @@ export function fromFrames(frames: FrameReader, { writer }: PartContext): PartSo
 }
 
 export function fromFile(segment: LocalSegment, part: Part, context: PartContext): PartSource {
+  const { work, writer } = context;
   const copy: CopyRange = async (from, to) => {
-    const { files, signal, writer } = context;
-    for (let at = from; at < to;) {
-      signal.throwIfAborted();
-      const room = await writer.room();
-      const count = Math.min(room.length, to - at);
-      await files.readInto(room.subarray(0, count), segment, segment.start + at);
-      writer.advance(count);
-      at += count;
+    const shared = await shareLocal(segment, part, { start: from, end: to }, context);
+    const { start, end } = shared ?? { start: to, end: to };
+    await copyFile(segment, from, start, context);
+    if (shared !== undefined) {
+      // Read from where it is now, so that what is hashed is what is kept, whatever happens to the other file.
+      writer.inPlace(true);
+      await copyFile({ ...segment, path: work.ingest.path, start: part.position }, start, end, context);
+      writer.inPlace(false);
     }
+    await copyFile(segment, end, to, context);
   };
   return { copy, copyHeld: heldCopier(part, context) };
+}
+
+async function copyFile(segment: LocalSegment, from: number, to: number, context: PartContext): Promise<void> {
+  const { files, signal, writer } = context;
+  for (let at = from; at < to;) {
+    signal.throwIfAborted();
+    const room = await writer.room();
+    const count = Math.min(room.length, to - at);
+    await files.readInto(room.subarray(0, count), segment, segment.start + at);
+    writer.advance(count);
+    at += count;
+  }
 }
 
 export function heldCopier({ position }: Part, { work, writer, signal }: PartContext): CopyRange {

@@ -12,7 +12,7 @@ import { closed, mismatch, outOfBounds } from "./ingest-errors.ts";
 import { writeFully } from "./journal.ts";
 import { RangeSet } from "./range-set.ts";
 import { resume, type Resumed } from "./resume.ts";
-import type { ByteRange, ClaimsOptions, ContentInfo, Ingest } from "./types.ts";
+import type { ByteRange, ClaimsOptions, ContentInfo, FileRange, Ingest, WriteOptions } from "./types.ts";
 
 const ZEROS = new Uint8Array(1024 * 1024);
 
@@ -95,11 +95,25 @@ export class PartialBlob implements Ingest {
     return this.#checking;
   }
 
-  async write(position: number, bytes: Uint8Array): Promise<void> {
+  async write(position: number, bytes: Uint8Array, { inPlace = false }: WriteOptions = {}): Promise<void> {
     await this.#change(position, bytes.length, async () => {
-      await writeFully(this.#file, bytes, position);
+      if (!inPlace) await writeFully(this.#file, bytes, position);
       this.#checkpointer.wrote(position, bytes, this.#done.overlaps(position, position + bytes.length));
     });
+  }
+
+  async share(position: number, { descriptor, start, length }: FileRange): Promise<boolean> {
+    const { reflinkRange } = await import("../sys/reflink-range.ts");
+    this.#mustBeOpen();
+    const tooFar = outOfBounds(this, position, length);
+    if (tooFar !== undefined) throw tooFar;
+    this.#touched.add(position, position + length);
+    this.#claims.drop(position, position + length);
+    try {
+      return reflinkRange(descriptor, start, this.#file.fd, position, length);
+    } catch (error) {
+      this.#rethrow(error, "sharing content with");
+    }
   }
 
   async writeZeros(position: number, length: number): Promise<void> {

@@ -36,6 +36,18 @@ export interface ClaimsOptions {
   readonly onLost?: (range: ByteRange) => void;
 }
 
+export interface WriteOptions {
+  /** The bytes were read from this very place of the data file: they need not be written to it. Default false. */
+  readonly inPlace?: boolean;
+}
+
+/** A range of an open file. */
+export interface FileRange {
+  readonly descriptor: number;
+  readonly start: number;
+  readonly length: number;
+}
+
 /** A partial blob that this process has locked. */
 export interface Ingest extends AsyncDisposable {
   readonly digest: Digest;
@@ -57,7 +69,14 @@ export interface Ingest extends AsyncDisposable {
    */
   checkClaims(options?: ClaimsOptions): Promise<void>;
   /** Writes at a position; the range is done when the promise settles. @throws VarveError `NO_SPACE`, `INGEST_LIMIT`, `IO` */
-  write(position: number, bytes: Uint8Array): Promise<void>;
+  write(position: number, bytes: Uint8Array, options?: WriteOptions): Promise<void>;
+  /**
+   * Makes the data file share the range of another file, where their file system can. Positions and lengths have to be whole
+   * blocks of 4096 bytes. What is shared is there, but not `done`: it is read, verified, and written `inPlace`.
+   * @returns false when nothing is shared
+   * @throws VarveError `NO_SPACE`, `INGEST_LIMIT`, `IO`
+   */
+  share(position: number, range: FileRange): Promise<boolean>;
   /** Makes a run of zeros, as a hole where the file system can. */
   writeZeros(position: number, length: number): Promise<void>;
   /**

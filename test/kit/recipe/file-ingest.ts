@@ -90,6 +90,11 @@ export class FileIngest implements Ingest {
     this.#add(position, bytes.length);
   }
 
+  /** As on a file system that shares nothing. */
+  share(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   async writeZeros(position: number, length: number): Promise<void> {
     this.#check(position, length);
     this.zeroRuns++;
