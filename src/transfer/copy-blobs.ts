@@ -10,6 +10,8 @@ export class BlobCopy {
   readonly #context: TransferContext;
   readonly #source: ImageSource;
   readonly #sink: ImageSink;
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
   /** Blobs that were read and written, those that the destination took over from elsewhere in it, and those that it had. */
   readonly counts = { copied: 0, mounted: 0, present: 0 };
   /** Of the blobs that were written, as the descriptors have them. */
@@ -19,6 +21,7 @@ export class BlobCopy {
     this.#context = context;
     this.#source = source;
     this.#sink = sink;
+    this.#signal = AbortSignal.any([context.signal, this.#failed.signal]);
   }
 
   /** Tells of all of them, so that whoever looks on knows how much there is. */
@@ -27,14 +30,22 @@ export class BlobCopy {
     for (const { digest, size: total } of blobs) onProgress({ type: "layer-queued", digest, total, done: 0 });
   }
 
+  /** The first failure ends the others, whose bytes would be for nothing. */
   async copy(blobs: readonly Descriptor[], concurrency: number): Promise<void> {
-    await inParallel(blobs, concurrency, (blob) => this.#copyOne(blob));
+    await inParallel(blobs, concurrency, async (blob) => {
+      try {
+        await this.#copyOne(blob);
+      } catch (error) {
+        this.#failed.abort(error);
+        throw error;
+      }
+    });
   }
 
   async #copyOne(blob: Descriptor): Promise<void> {
-    const { signal, onProgress } = this.#context;
+    const { onProgress } = this.#context;
     const { digest, size: total } = blob;
-    signal.throwIfAborted();
+    this.#signal.throwIfAborted();
     if (await this.#sink.has(blob)) {
       this.counts.present++;
       return onProgress({ type: "layer-present", digest, total });
@@ -50,12 +61,13 @@ export class BlobCopy {
   }
 
   async #send(blob: Descriptor): Promise<void> {
-    const { signal, onProgress } = this.#context;
+    const { onProgress } = this.#context;
     const { digest, size: total } = blob;
+    const signal = this.#signal;
     onProgress({ type: "layer-start", digest, total, resumed: 0 });
     const meter = new ProgressMeter({ digest, total, emit: onProgress });
     const onPosition = (position: number): void => meter.advance(position - meter.done);
-    await this.#sink.putBlob(blob, new RestartableBlob(this.#source, blob, { signal, onPosition }));
+    await this.#sink.putBlob(blob, new RestartableBlob(this.#source, blob, { signal, onPosition }), signal);
     meter.finish();
     onProgress({ type: "layer-done", digest, total });
   }

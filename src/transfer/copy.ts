@@ -75,25 +75,17 @@ export async function copyImage(
   if (options.all === true && options.platform !== undefined) {
     throw new VarveError("USAGE", "all platforms or one of them, not both", { hint: "leave out --all or --platform" });
   }
-  const failed = new AbortController();
-  const working = { ...context, signal: AbortSignal.any([context.signal, failed.signal]) };
   const tally = new Tally();
-  const onEvent = listener(working, tally);
-  try {
-    await using stack = new AsyncDisposableStack();
-    const original = stack.use(await openSource(working, from, { onEvent }));
-    const chosen = await chooseRoot(original, from, options);
-    const source = transform === undefined ? original : stack.use(await transform(working, original, chosen));
-    const root = transform === undefined ? chosen : await source.root();
-    const sink = stack.use(await openSink(working, to, { ...options, onEvent, from }));
-    context.onProgress({ type: "resolve", reference: from, digest: root.digest, to });
-    const done = await copyRoot(working, source, sink, root, { ...options, name: from });
-    return report({ from, to, root, tally, startedAt, ...done });
-  } catch (error) {
-    // Whatever else is under way ends with it.
-    failed.abort(error);
-    throw error;
-  }
+  const onEvent = listener(context, tally);
+  await using stack = new AsyncDisposableStack();
+  const original = stack.use(await openSource(context, from, { onEvent }));
+  const chosen = await chooseRoot(original, from, options);
+  const source = transform === undefined ? original : stack.use(await transform(context, original, chosen));
+  const root = transform === undefined ? chosen : await source.root();
+  const sink = stack.use(await openSink(context, to, { ...options, onEvent, from }));
+  context.onProgress({ type: "resolve", reference: from, digest: root.digest, to });
+  const done = await copyRoot(context, source, sink, root, { ...options, name: from });
+  return report({ from, to, root, tally, startedAt, ...done });
 }
 
 async function chooseRoot(

@@ -127,6 +127,17 @@ describe("a push that is refused", () => {
   });
 });
 
+describe("a push of which one blob fails", () => {
+  it("does not go on with the others", async () => {
+    const rules = [
+      { method: ["PATCH", "PUT"], fault: { kind: "latency", ms: 3_600_000 } },
+      { method: "POST", nth: 2, fault: { kind: "status", status: 403 } },
+    ] as const;
+    const { machine, proxy, source } = await behind(rules);
+    expect(await machine.fails("push", "-j", "2", source, `${proxy.host}/app:v1`)).toMatchObject({ code: "DENIED" });
+  });
+});
+
 describe("a push that is stopped", () => {
   it.each(["SIGINT", "SIGTERM"] as const)("by %s says what is there, and trying again goes on", async (signal) => {
     const pushed = await bulkImage(22, 300_000, 3 * MIB);

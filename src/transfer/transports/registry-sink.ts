@@ -71,14 +71,14 @@ export class RegistrySink implements ImageSink {
     return undefined;
   }
 
-  async putBlob(descriptor: Descriptor, bytes: BlobBytes): Promise<void> {
+  async putBlob(descriptor: Descriptor, bytes: BlobBytes, signal: AbortSignal = this.#options.signal): Promise<void> {
     const { uploads, chunkSize } = this.#options;
     const open = (start: number): AsyncIterable<Uint8Array> => {
       if (bytes.from !== undefined) return bytes.from(start);
       if (start === 0) return bytes;
       throw new VarveError("INTERNAL", `${descriptor.digest} can be read only once`);
     };
-    await uploads.putBlob(descriptor, open, { ...this.#caller(descriptor.digest), chunkSize });
+    await uploads.putBlob(descriptor, open, { ...this.#caller(descriptor.digest), signal, chunkSize });
   }
 
   async putDocument(document: Manifest | Index, { root }: PutDocumentOptions): Promise<void> {

@@ -58,8 +58,10 @@ export interface ImageSink extends AsyncDisposable {
   /**
    * Takes a blob and checks it against the descriptor. May be called for several blobs at once; a sink that writes one
    * stream lets them wait, and a source's iterable that waits was not begun.
+   *
+   * @param signal ends it. Default: that of the sink, where it has one
    */
-  putBlob(descriptor: Descriptor, bytes: BlobBytes): Promise<void>;
+  putBlob(descriptor: Descriptor, bytes: BlobBytes, signal?: AbortSignal): Promise<void>;
   putDocument(document: Manifest | Index, options: PutDocumentOptions): Promise<void>;
   /** Makes all of it durable and the root documents findable, once. */
   commit(): Promise<void>;
