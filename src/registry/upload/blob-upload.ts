@@ -51,6 +51,11 @@ export class BlobUpload {
     this.#chunk = chunkSize ?? Infinity;
   }
 
+  /** Bytes that the registry takes at once, as far as is known; Infinity when it never complained. */
+  get chunkSize(): number {
+    return this.#chunk;
+  }
+
   /** Once. */
   async run(): Promise<void> {
     try {

@@ -57,7 +57,8 @@ export async function putDocument(
   }
   if (answer.status < 200 || answer.status > 299) {
     const refusal = await session.refusal(answer, ask, "BLOB_UNKNOWN");
-    if (refusal.code !== "BLOB_UNKNOWN") throw refusal;
+    // docker-registry says it with 400.
+    if (refusal.code !== "BLOB_UNKNOWN" && !refusal.message.includes("MANIFEST_BLOB_UNKNOWN")) throw refusal;
     const hint = "the registry misses the repository or a part of the image; push it again";
     throw new RegistryFailure("BLOB_UNKNOWN", refusal.message, { hint, cause: refusal, detail: refusal.detail });
   }

@@ -100,6 +100,11 @@ describe("an upload goes", () => {
       "PUT 201",
     ]);
     expect(events.filter(({ type }) => type === "retry")).toEqual([]);
+    await using client = testClient();
+    const sink = client.uploads(at(registry.host));
+    const others = ["one", "two"].map((seed) => noise(1_000_000, seed));
+    for (const bytes of others) await sink.putBlob(describeBlob(bytes), opening(bytes));
+    expect(registry.requests.filter(({ status }) => status === 413)).toHaveLength(2);
   });
 
   it("nowhere where not even little is taken", async () => {

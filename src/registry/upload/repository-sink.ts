@@ -40,6 +40,8 @@ export class RepositorySink implements BlobSink {
   readonly #context: SinkContext;
   readonly #begun = new Map<Digest, Upload>();
   readonly #absent = new Set<Digest>();
+  /** What the registry was found to take at once, so that it is not asked to refuse each blob. */
+  #mostAtOnce = Infinity;
 
   constructor(context: SinkContext) {
     this.#context = context;
@@ -75,7 +77,11 @@ export class RepositorySink implements BlobSink {
     this.#begun.delete(digest);
     this.#absent.delete(digest);
     const { settings, limiter } = this.#context;
-    await new BlobUpload(this.#uploadContext(blob), open, { ...options, settings, limiter, started }).run();
+    const atOnce = Math.min(chunkSize ?? Infinity, this.#mostAtOnce);
+    const context = this.#uploadContext(blob);
+    const upload = new BlobUpload(context, open, { ...options, chunkSize: atOnce, settings, limiter, started });
+    await upload.run();
+    if (upload.chunkSize < atOnce) this.#mostAtOnce = upload.chunkSize;
     return "sent";
   }
 
