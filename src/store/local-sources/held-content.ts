@@ -64,7 +64,9 @@ export class HeldContent implements AsyncDisposable {
         if (digest !== undefined) onDigest(row, digest);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, which.length) }, work));
+    // All of them are over before the rows are used up, also when one fails.
+    const settled = await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, which.length) }, work));
+    for (const one of settled) if (one.status === "rejected") throw one.reason;
   }
 
   /**

@@ -41,8 +41,10 @@ export class IndexHomes implements AsyncDisposable {
         if (home !== layer.folder || !READ_ONLY.has((error as NodeJS.ErrnoException).code)) throw error;
         return await openIn(await this.#moved(layer.folder));
       }
-    } catch {
+    } catch (error) {
       signal?.throwIfAborted();
+      // Anything without a code is a mistake of this program.
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
       return undefined;
     }
   }

@@ -12,7 +12,7 @@ import { closeSync, constants, openSync, readSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { bytesOf, wordsOf } from "./index-format.ts";
-import { compareKey, KEY_WORDS, KNOWN_WORDS, lowerBound, refAt, Rows, sizeAt, startAt } from "./rows.ts";
+import { compareKey, KEY_WORDS, KNOWN_WORDS, lowerBound, refAt, releaseWords, Rows, sizeAt, startAt } from "./rows.ts";
 
 export const KNOWN_FILE = "sources.known";
 /** More rows are not kept, the largest pieces are: with 48 bytes each they are in memory while a layer is looked at. */
@@ -23,7 +23,7 @@ const MAGIC = 0x31_4b_53_56;
 const VERSION = 1;
 const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW, O_RDONLY } = constants;
 
-export class Known {
+export class Known implements Disposable {
   /** Sorted. */
   #rows: Uint32Array;
   #added = new Rows(KNOWN_WORDS);
@@ -79,14 +79,15 @@ export class Known {
   /** Puts those added among the others; a later row takes the place of an earlier one. */
   merge(): void {
     if (this.#added.length === 0) return;
-    const all = new Rows(KNOWN_WORDS, this.#rows.length / KNOWN_WORDS + this.#added.length);
+    using all = new Rows(KNOWN_WORDS, this.#rows.length / KNOWN_WORDS + this.#added.length);
     for (const rows of [this.#rows, this.#added.words]) {
       for (let at = 0; at < rows.length; at += KNOWN_WORDS) {
         all.setAll(all.add(0, 0, 0), rows.subarray(at, at + KNOWN_WORDS));
       }
     }
+    this[Symbol.dispose]();
     this.#added = new Rows(KNOWN_WORDS);
-    this.#rows = withoutDoubles(all.sorted()).slice(-MAX_KNOWN * KNOWN_WORDS);
+    this.#rows = withoutDoubles(all.sorted()).subarray(-MAX_KNOWN * KNOWN_WORDS);
   }
 
   /** Takes out all that is said of what begins there. @returns whether there was anything */
@@ -101,6 +102,12 @@ export class Known {
     for (const [row, at] of kept.entries()) rows.set(this.#rows.subarray(at, at + KNOWN_WORDS), row * KNOWN_WORDS);
     this.#rows = rows;
     return isChanged;
+  }
+
+  [Symbol.dispose](): void {
+    releaseWords(this.#rows);
+    this.#added[Symbol.dispose]();
+    this.#rows = new Uint32Array();
   }
 
   #find(size: number, ref: number, start: number): number {

@@ -78,13 +78,14 @@ export class LayerIndex implements Disposable {
 
   [Symbol.dispose](): void {
     this.file[Symbol.dispose]();
+    this.known[Symbol.dispose]();
   }
 
   async #change(work: (known: Known) => void): Promise<void> {
     using _held = await locked(this.#home);
     const path = join(this.#home, KNOWN_FILE);
     // Anew: others may have added to it.
-    const known = readKnown(path, this.file.id);
+    using known = readKnown(path, this.file.id);
     work(known);
     await writeKnown(path, this.file.id, known);
   }

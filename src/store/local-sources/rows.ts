@@ -11,6 +11,8 @@
  * Rows are sorted by size, then by place. Words have the byte order of the machine; files of another order are none (index-file.ts).
  */
 
+import { releaseOwn } from "../../sys/release-buffer.ts";
+
 export const KEY_WORDS = 4;
 export const FILE_WORDS = 6;
 export const KNOWN_WORDS = 12;
@@ -61,8 +63,13 @@ export function lowerBound(words: Uint32Array, stride: number, { size, ref, star
   return low;
 }
 
+/** Gives the memory of rows back at once: one layer's follow another's, and nobody else has them. */
+export function releaseWords(words: Uint32Array): void {
+  releaseOwn(new Uint8Array(words.buffer, words.byteOffset, words.byteLength));
+}
+
 /** A table that grows. */
-export class Rows {
+export class Rows implements Disposable {
   readonly stride: number;
   #words: Uint32Array<ArrayBuffer>;
   #length = 0;
@@ -100,10 +107,6 @@ export class Rows {
     this.#words.set(words, at);
   }
 
-  clear(): void {
-    this.#length = 0;
-  }
-
   /** The rows in the order of their keys; of equal keys the later row comes last. */
   sorted(): Uint32Array<ArrayBuffer> {
     const { stride } = this;
@@ -115,6 +118,12 @@ export class Rows {
       const from = order[row]!;
       for (let word = 0; word < stride; word++) sorted[row * stride + word] = words[from + word]!;
     }
+    releaseWords(order);
     return sorted;
+  }
+
+  [Symbol.dispose](): void {
+    this.#length = 0;
+    releaseWords(this.#words);
   }
 }

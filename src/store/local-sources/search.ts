@@ -15,7 +15,7 @@ import { isVarveError } from "../../errors/varve-error.ts";
 import { CutFiles } from "./cut-files.ts";
 import { HeldContent } from "./held-content.ts";
 import type { LayerIndex } from "./layer-index.ts";
-import { FILE_WORDS, KEY_WORDS, KNOWN_WORDS, refAt, sizeAt, startAt } from "./rows.ts";
+import { FILE_WORDS, KEY_WORDS, KNOWN_WORDS, refAt, releaseWords, sizeAt, startAt } from "./rows.ts";
 import type { WantedSet } from "./wanted-set.ts";
 
 type Pass = "known" | "path" | "base" | "size" | "cut";
@@ -77,6 +77,7 @@ async function searchLayer(
       return;
     } catch (error) {
       options.signal?.throwIfAborted();
+      if ((error as NodeJS.ErrnoException).code === undefined) throw error;
       // Damaged rows; anything else is a layer that is going away, or that nobody can read.
       if (!isVarveError(error, "INDEX_INVALID")) return;
     } finally {
@@ -105,9 +106,13 @@ class LayerSearch {
     await using content = new HeldContent(this.#index.layer, this.#index.file, this.#signal);
     for (const segment of this.#index.file.segments) {
       const words = this.#index.file.rows(segment);
-      if (pass === "cut") {
-        await cuts.cutIn(words, this.#index, { source: this.#source, content, budget: this.#budget });
-      } else await this.#hashIn(words, pass, content);
+      try {
+        if (pass === "cut") {
+          await cuts.cutIn(words, this.#index, { source: this.#source, content, budget: this.#budget });
+        } else await this.#hashIn(words, pass, content);
+      } finally {
+        releaseWords(words);
+      }
       if (this.#wanted.isComplete) return;
     }
   }
@@ -145,6 +150,8 @@ class LayerSearch {
       if (wanted.sizeAt(group) !== size || !wanted.isOpen(group)) continue;
       if (pass !== "size" && !wanted.isNamed(pass, words[row + (pass === "path" ? 4 : 5)]!, size)) continue;
       if (!known.has(size, refAt(words, row), startAt(words, row))) yield row;
+      // So many of this size were other content: that counts, or each search would look at some more.
+      else if (pass === "size") wanted.tried(group);
     }
   }
 

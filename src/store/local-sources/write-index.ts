@@ -17,7 +17,7 @@ import {
   type Segment,
 } from "./index-format.ts";
 import { hashName, type NameHash } from "./name-hash.ts";
-import { FILE_WORDS, MAX_NUMBER, Rows } from "./rows.ts";
+import { FILE_WORDS, MAX_NUMBER, releaseWords, Rows } from "./rows.ts";
 
 /** Files after which others get their turn: a millisecond or two of work. */
 const TURN = 500;
@@ -96,7 +96,8 @@ class IndexWriter {
     const names = this.#names.bytes();
     const namesAt = this.#position;
     await this.#append(names);
-    const rows = bytesOf(this.#rows.sorted());
+    const sorted = this.#rows.sorted();
+    const rows = bytesOf(sorted);
     const rowsAt = this.#position;
     await this.#append(rows);
     this.#segments.push({
@@ -106,6 +107,8 @@ class IndexWriter {
       namesAt,
       namesBytes: names.length,
     });
+    releaseWords(sorted);
+    this.#rows[Symbol.dispose]();
     this.#rows = new Rows(FILE_WORDS, 1024);
     this.#names = new SegmentNames(this.#position);
   }
