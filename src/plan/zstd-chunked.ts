@@ -10,7 +10,7 @@ import type { Segment } from "../recipe/segment.ts";
 import type { Rates } from "./choose.ts";
 import { CostMeter } from "./cost-meter.ts";
 import { gapBytesFor } from "./near-frames.ts";
-import { framesInBlobOrder, savings, type HeldPieces, type PieceSource, type Refusal } from "./piece-segments.ts";
+import { framesInBlobOrder, type HeldPieces, type PieceSource, type Refusal } from "./piece-segments.ts";
 import type { Plan } from "./plan.ts";
 import { TarSplitWalk } from "./tar-split-walk.ts";
 
@@ -47,11 +47,14 @@ export async function planZstdChunked(
 ): Promise<Plan | Refusal> {
   const { blob, diffId } = layer;
   const source: PieceSource = { blob, codec: "zstd", pieces: toc.pieces, held };
-  const { compressed, saved } = savings(source);
+  const bare = { ...source, bare: true };
+  const frames = [...framesInBlobOrder(bare)];
+  const compressed = compressedBytes(toc.pieces);
+  const saved = compressed - frames.reduce((sum, { length }) => sum + length, 0);
   if (saved === 0) return { refused: "nothing of it is here" };
-  const gapBytes = gapBytesFor(framesInBlobOrder(source), options.rates);
+  const gapBytes = gapBytesFor(frames, options.rates);
   const meter = new CostMeter(gapBytes);
-  const walk = new TarSplitWalk(toc, { source, compare: true, onSegment: (segment) => meter.add(segment) });
+  const walk = new TarSplitWalk(toc, { source: bare, compare: true, onSegment: (segment) => meter.add(segment) });
   try {
     for await (const chunk of tarSplit.open()) {
       options.signal?.throwIfAborted();
@@ -68,6 +71,14 @@ export async function planZstdChunked(
   const segments = { [Symbol.asyncIterator]: () => segmentsOf(toc, tarSplit, source) };
   const why = `${saved} of ${compressed} bytes of its files need not be fetched`;
   return { how: "zstd-chunked", recipe: { target, segments, gapBytes }, cost, why };
+}
+
+/** Of the frames of all files. */
+function compressedBytes(pieces: ChunkedToc["pieces"]): number {
+  let bytes = 0;
+  for (let piece = 0; piece < pieces.length; piece = pieces.behind(piece))
+    bytes += pieces.end(piece) - pieces.offset(piece);
+  return bytes;
 }
 
 /** What says that an image is broken, and nothing of the place it comes from. */

@@ -19,7 +19,7 @@ export interface FetchedMemberToc {
 
 /** What is fetched at first: the tables of most layers are no larger, and then it is all. */
 export const TAIL_BYTES = 32 * 1024;
-const MAX_PACKED_BYTES = 64 << 20;
+const MAX_PACKED_BYTES = 32 << 20;
 const MAX_TOC_BYTES = 512 << 20;
 const PIECE_BYTES = 256 * 1024;
 

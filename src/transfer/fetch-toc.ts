@@ -2,6 +2,7 @@
  * Gets the table of contents of a layer, and what goes with it, from the layer's blob (formats "zstd-chunked" §2, "estargz" §2): with one request where
  * it lies in one place, and judged by its digest before it is decompressed where that is the digest given.
  */
+import type { EstargzAnnotations } from "../codec/estargz/annotations.ts";
 import { readMemberToc } from "../codec/estargz/member-toc.ts";
 import type { PlacedPieces } from "../codec/piece-table.ts";
 import type { NerdctlAnnotations, PodmanAnnotations } from "../codec/zstd-chunked/annotations.ts";
@@ -19,6 +20,7 @@ import { PackedDocument } from "./packed-document.ts";
 import { planAhead } from "./plan-ahead.ts";
 import { readRange } from "./read-range.ts";
 import type { TocAnnotations } from "./toc-annotations.ts";
+import { inTocRoom } from "./toc-room.ts";
 
 export interface FetchTocOptions {
   /** Of the layer's repository. */
@@ -38,14 +40,17 @@ export interface FetchedToc {
   plan(held: HeldPieces, rates?: Rates): Promise<Plan | Refusal>;
 }
 
-/** Bytes of a table of contents or a tar-split as it lies in the blob; it is in memory as long as it is in use. */
-const MAX_PACKED_BYTES = 64 << 20;
+/** Bytes of a table of contents or a tar-split as it lies in the blob, which is in memory: enough for half a million files. */
+const MAX_PACKED_BYTES = 32 << 20;
 /** Bytes of a table of contents: a million entries of half a kilobyte. It is never whole in memory. */
 const MAX_TOC_BYTES = 512 << 20;
 /** Bytes of a tar-split: a million headers of 1 KiB, in base64. */
 const MAX_TAR_SPLIT_BYTES = 2 ** 31;
 /** Two documents with no more between them come with one request. */
 const NEAR_BYTES = 64 * 1024;
+
+/** Of the bytes of a table of contents, those that it takes in memory. Measured. */
+const TABLE_SHARE = 0.6;
 
 /**
  * @param annotations what the layer's manifest says, of `readTocAnnotations`
@@ -56,17 +61,36 @@ export async function fetchToc(
   annotations: TocAnnotations,
   options: FetchTocOptions,
 ): Promise<FetchedToc> {
+  return inTocRoom(bytesOf(annotations), () => fetchAs(layer, annotations, options));
+}
+
+/** What it takes in memory: the table, and what is kept as it came. Where that is not said before, tables are small. */
+function bytesOf(annotations: TocAnnotations): number {
+  if (annotations.dialect === "estargz") return 0;
+  const { compressed, uncompressed } = annotations.toc;
+  const tarSplit = annotations.dialect === "podman" ? (annotations.tarSplit?.compressed ?? 0) : 0;
+  return TABLE_SHARE * uncompressed + compressed + tarSplit;
+}
+
+function fetchAs(layer: ChunkedLayer, annotations: TocAnnotations, options: FetchTocOptions): Promise<FetchedToc> {
   switch (annotations.dialect) {
     case "podman":
       return fetchPodman(layer, annotations, options);
     case "nerdctl":
       return fetchNerdctl(layer, annotations, options);
-    case "estargz": {
-      const { toc, tail } = await fetchEstargzToc(layer.blob, annotations, options);
-      const source = { blob: layer.blob, codec: "gzip" as const, pieces: toc.pieces };
-      return aheadOf(layer, source, { dataEnd: toc.dataEnd, tail }, options);
-    }
+    case "estargz":
+      return fetchEstargz(layer, annotations, options);
   }
+}
+
+async function fetchEstargz(
+  layer: ChunkedLayer,
+  annotations: EstargzAnnotations,
+  options: FetchTocOptions,
+): Promise<FetchedToc> {
+  const { toc, tail } = await fetchEstargzToc(layer.blob, annotations, options);
+  const source = { blob: layer.blob, codec: "gzip" as const, pieces: toc.pieces };
+  return aheadOf(layer, source, { dataEnd: toc.dataEnd, tail }, options);
 }
 
 async function fetchPodman(

@@ -74,11 +74,24 @@ function nameOf(record: Record<string, unknown>, number: number): string {
   return name;
 }
 
+/** Payloads are put into buffers of this size: one allocation for each costs more than decoding it. */
+const SLAB_BYTES = 64 * 1024;
+let slab = new Uint8Array(0);
+let slabUsed = 0;
+
 function decodeBase64(value: unknown, number: number): Uint8Array {
   if (value === undefined || value === null) return new Uint8Array(0);
   if (typeof value !== "string") throw invalid(number, "has a payload that is no text");
+  const most = Math.ceil(value.length / 4) * 3;
+  if (slabUsed + most > slab.length) {
+    slab = new Uint8Array(Math.max(SLAB_BYTES, most));
+    slabUsed = 0;
+  }
+  const room = slab.subarray(slabUsed, slabUsed + most);
   try {
-    return Uint8Array.fromBase64(value, { lastChunkHandling: "strict" });
+    const { written } = room.setFromBase64(value, { lastChunkHandling: "strict" });
+    slabUsed += written;
+    return room.subarray(0, written);
   } catch (error) {
     throw invalid(number, "has a payload that is not base64", error);
   }

@@ -89,6 +89,12 @@ export class BytesHeap {
     return (this.#pages.length - 1) * HEAP_PAGE_BYTES + at;
   }
 
+  /** Whether the string at `start` is the first `length` bytes of `bytes`. */
+  equals(start: number, length: number, bytes: Uint8Array): boolean {
+    const at = start % HEAP_PAGE_BYTES;
+    return this.#pages[Math.floor(start / HEAP_PAGE_BYTES)]!.compare(bytes, 0, length, at, at + length) === 0;
+  }
+
   get(start: number, length: number): Buffer {
     const at = start % HEAP_PAGE_BYTES;
     return this.#pages[Math.floor(start / HEAP_PAGE_BYTES)]!.subarray(at, at + length);

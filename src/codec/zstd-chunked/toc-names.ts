@@ -38,7 +38,7 @@ export class TocNames {
     this.#slots = new Int32Array(size);
     for (let entry = 0; entry < this.length; entry++) {
       const bytes = this.#bytes(entry);
-      const slot = this.#slotOf(bytes);
+      const slot = this.#slotOf(bytes, bytes.length);
       if (this.#slots[slot] !== 0) {
         const detail = { name: this.get(entry) };
         throw new VarveError("TOC_INVALID", "the layer's table of contents has a name twice", { detail });
@@ -51,24 +51,28 @@ export class TocNames {
   find(name: string, likely: number): number {
     // A name that is not well-formed stands for other bytes than UTF-8, which JSON cannot have.
     if (!name.isWellFormed() || name.length > 0xffff / 3) return -1;
-    const bytes = this.#scratch.subarray(0, this.#scratch.write(name, "utf8"));
-    if (likely < this.length && this.#bytes(likely).equals(bytes)) return likely;
-    return (this.#slots[this.#slotOf(bytes)] ?? 0) - 1;
+    const length = this.#scratch.write(name, "utf8");
+    if (likely < this.length && this.#equals(likely, this.#scratch, length)) return likely;
+    return (this.#slots[this.#slotOf(this.#scratch, length)] ?? 0) - 1;
   }
 
   #bytes(entry: number): Buffer {
     return this.#heap.get(this.#starts.get(entry), this.#lengths.get(entry));
   }
 
-  /** The slot that has the name, or the free one where it would be. */
-  #slotOf(bytes: Buffer): number {
+  #equals(entry: number, bytes: Buffer, length: number): boolean {
+    return this.#lengths.get(entry) === length && this.#heap.equals(this.#starts.get(entry), length, bytes);
+  }
+
+  /** The slot that has the name, which is the first `length` bytes, or the free one where it would be. */
+  #slotOf(bytes: Buffer, length: number): number {
     const mask = this.#slots.length - 1;
     let hash = 0x811c9dc5;
-    for (let at = 0; at < bytes.length; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+    for (let at = 0; at < length; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
     let slot = (hash ^ (hash >>> 13)) & mask;
     for (let found = this.#slots[slot]!; found !== 0; found = this.#slots[slot]!) {
-      if (this.#bytes(found - 1).equals(bytes)) break;
+      if (this.#equals(found - 1, bytes, length)) break;
       slot = (slot + 1) & mask;
     }
     return slot;

@@ -66,8 +66,12 @@ export class TocPieces implements PlacedPieces {
   }
 
   digest(piece: number): Digest | undefined {
-    if ((this.#flags.get(piece) & HAS_DIGEST) === 0) return undefined;
+    if (!this.hasDigest(piece)) return undefined;
     return `sha256:${this.#digests.get(piece).toString("hex")}` as Digest;
+  }
+
+  hasDigest(piece: number): boolean {
+    return (this.#flags.get(piece) & HAS_DIGEST) !== 0;
   }
 
   name(piece: number): string {
