@@ -37,6 +37,7 @@ export class HeldSources implements LocalSources {
   readonly #listHeld: ListHeld;
   readonly #readOnly: boolean;
   readonly #homes: IndexHomes;
+  #turn: Promise<void> = Promise.resolve();
 
   constructor({ store, listHeld, readOnly = false }: HeldSourcesOptions) {
     this.#store = store;
@@ -45,32 +46,18 @@ export class HeldSources implements LocalSources {
     this.#homes = new IndexHomes(readOnly);
   }
 
+  /** One after the other, so that as much memory is taken however many layers are planned at once. */
   async locate(table: PieceTable, options: LocateOptions = {}): Promise<LocalPlaces> {
-    const { signal } = options;
-    const wanted = new WantedSet(table);
-    const sources: Source[] = [];
-    const keepers: Keeper[] = [];
-    const found = { wanted, sources, lease: undefined };
-    if (wanted.length === 0) return new FoundPlaces(found);
-    await this.#matchBlobs(wanted, sources, keepers);
-    const layers = await this.#listHeld();
-    const searched: Searched[] = [];
-    for (const layer of layers) {
-      signal?.throwIfAborted();
-      matchWhole(layer, wanted, sources, keepers);
-      // In a temporary folder nothing more is known either.
-      if (layer.isCovered && !existsSync(join(layer.folder, KNOWN_FILE))) continue;
-      searched.push(this.#searched(layer, sources.length, signal));
-      sources.push({ kind: "layer", layer, index: "" });
-      keepers.push({ kept: layer.kept, isThere: () => layer.isThere() });
+    const before = this.#turn;
+    const mine = Promise.withResolvers<void>();
+    this.#turn = mine.promise;
+    try {
+      await before;
+      options.signal?.throwIfAborted();
+      return await this.#locate(table, options);
+    } finally {
+      mine.resolve();
     }
-    const bytes = options.hashBytes ?? Math.max(LEAST_HASHED, HASHED_FOR_WANTED * wanted.missingBytes);
-    await search(wanted, searched, { budget: { bytes }, ...(signal !== undefined && { signal }) });
-    for (const [number, source] of sources.entries()) {
-      if (source.kind === "layer")
-        sources[number] = { ...source, index: join(await this.#homes.of(source.layer), INDEX_FILE) };
-    }
-    return new FoundPlaces({ ...found, lease: await this.#hold(wanted, keepers) });
   }
 
   async record(diffId: Digest, pieces: PlacedPieces): Promise<void> {
@@ -97,6 +84,34 @@ export class HeldSources implements LocalSources {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#homes[Symbol.asyncDispose]();
+  }
+
+  async #locate(table: PieceTable, options: LocateOptions): Promise<LocalPlaces> {
+    const { signal } = options;
+    const wanted = new WantedSet(table);
+    const sources: Source[] = [];
+    const keepers: Keeper[] = [];
+    const found = { wanted, sources, lease: undefined };
+    if (wanted.length === 0) return new FoundPlaces(found);
+    await this.#matchBlobs(wanted, sources, keepers);
+    const layers = await this.#listHeld();
+    const searched: Searched[] = [];
+    for (const layer of layers) {
+      signal?.throwIfAborted();
+      matchWhole(layer, wanted, sources, keepers);
+      // In a temporary folder nothing more is known either.
+      if (layer.isCovered && !existsSync(join(layer.folder, KNOWN_FILE))) continue;
+      searched.push(this.#searched(layer, sources.length, signal));
+      sources.push({ kind: "layer", layer, index: "" });
+      keepers.push({ kept: layer.kept, isThere: () => layer.isThere() });
+    }
+    const bytes = options.hashBytes ?? Math.max(LEAST_HASHED, HASHED_FOR_WANTED * wanted.missingBytes);
+    await search(wanted, searched, { budget: { bytes }, ...(signal !== undefined && { signal }) });
+    for (const [number, source] of sources.entries()) {
+      if (source.kind === "layer")
+        sources[number] = { ...source, index: join(await this.#homes.of(source.layer), INDEX_FILE) };
+    }
+    return new FoundPlaces({ ...found, lease: await this.#hold(wanted, keepers) });
   }
 
   async #matchBlobs(wanted: WantedSet, sources: Source[], keepers: Keeper[]): Promise<void> {

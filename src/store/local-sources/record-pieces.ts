@@ -3,9 +3,12 @@ import type { PlacedPieces } from "../../codec/piece-table.ts";
 import { digestHex } from "../../oci/digest.ts";
 import type { LayerIndex } from "./layer-index.ts";
 import { hashName, type NameHash } from "./name-hash.ts";
-import { FILE_WORDS, MAX_NUMBER, refAt, sizeAt, startAt } from "./rows.ts";
+import { FILE_WORDS, refAt, releaseWords, sizeAt, startAt } from "./rows.ts";
 
 const SHA256 = "sha256:";
+/** What sizes of chunks are multiples of that somebody has chosen, and the largest that are remembered. */
+const FIXED_UNIT = 4096;
+const MOST_FIXED = 2 ** 31;
 
 /**
  * Adds the digests of all pieces that lie in a file of the layer with their path. Files with several pieces count as cut where their content
@@ -29,6 +32,7 @@ export function recordPieces(index: LayerIndex, pieces: PlacedPieces): void {
       }
       if (run.end - run.first > 1) index.known.addCut(ref, start, chunkBytesOf(pieces, run));
     }
+    releaseWords(words);
   }
 }
 
@@ -94,5 +98,6 @@ function chunkBytesOf(pieces: PlacedPieces, { first, end }: Run): number {
     if (start > 0) bytes = bytes === 0 ? start : Math.min(bytes, start);
   }
   for (let piece = first; piece < end; piece++) if (bytes === 0 || pieces.start(piece) % bytes !== 0) return 0;
-  return bytes > MAX_NUMBER / 2 ** 16 ? 0 : bytes;
+  // Of two chunks nobody can tell otherwise; tools take round sizes, content does not.
+  return bytes % FIXED_UNIT !== 0 || bytes > MOST_FIXED ? 0 : bytes;
 }

@@ -14,11 +14,12 @@ import { directory, file, hardlink, whiteout, type TreeNode } from "../../test/k
 import type { PieceTable } from "../codec/piece-table.ts";
 import { digestOf, parseDigest } from "../oci/digest.ts";
 import { StoreLayout } from "../store/layout.ts";
+import { HeldSources } from "../store/local-sources/local-sources.ts";
+import type { Store } from "../store/store.ts";
 import { CopyDriver } from "./copy/driver.ts";
 import { ErofsDriver } from "./erofs/driver.ts";
 import { exists } from "./folder.ts";
 import { heldFiles } from "./held-files.ts";
-import { openLocalSources } from "./local-sources.ts";
 import { OverlayDriver } from "./overlay/driver.ts";
 import { sweepSnapshots } from "./sweep.ts";
 
@@ -41,6 +42,10 @@ function filesOf(layers: readonly (readonly TreeNode[])[]): PieceTable {
   };
 }
 
+function sourcesOf(store: Store): HeldSources {
+  return new HeldSources({ store, listHeld: () => heldFiles(store) });
+}
+
 describe.each(DRIVERS)("what the %s driver holds", (name, makeDriver, isUsable) => {
   it.skipIf(!isUsable)("is found, whatever made it, hard links and whiteouts among it", async () => {
     for (const seed of [1, 2, 3]) {
@@ -48,7 +53,7 @@ describe.each(DRIVERS)("what the %s driver holds", (name, makeDriver, isUsable) 
       const layers = randomLayers(createRng(seed), { size: 40, layers: 3, maxFileSize: 3000 });
       const tars = layers.map((nodes) => packTree(nodes));
       await bindTars(bench.snapshots, tars);
-      await using sources = await openLocalSources({ store: bench.store });
+      await using sources = sourcesOf(bench.store);
       const wanted = filesOf(layers);
       await using places = await sources.locate(wanted);
       expect(places.found.pieces).toBe(wanted.length);
@@ -63,7 +68,7 @@ describe.each(DRIVERS)("what the %s driver holds", (name, makeDriver, isUsable) 
     await using bench = await SnapshotBench.open(makeDriver);
     const tar = packTree([directory("d"), file("d/f", "content"), hardlink("d/g", "d/f"), whiteout("d/h")]);
     await bindTars(bench.snapshots, [tar]);
-    await using sources = await openLocalSources({ store: bench.store });
+    await using sources = sourcesOf(bench.store);
     const wanted = pieceTable([{ name: "d/g", bytes: Buffer.from("content") }]);
     const places = await sources.locate(wanted);
     const { path } = places.get(0)!;
@@ -93,7 +98,7 @@ describe.each(DRIVERS)("what the %s driver holds", (name, makeDriver, isUsable) 
     await using bench = await SnapshotBench.open(makeDriver);
     const tar = packTree([file("f", "content")]);
     await bindTars(bench.snapshots, [tar]);
-    await using sources = await openLocalSources({ store: bench.store });
+    await using sources = sourcesOf(bench.store);
     const table = pieceTable([{ name: "f", bytes: Buffer.from("content") }]);
     await sources.record(digestOf(tar), table);
     await using places = await sources.locate(table, { hashBytes: 0 });
@@ -108,7 +113,7 @@ describe("trees of whole images", () => {
     const tars = [packTree([file("a", "one")]), packTree([file("b", "other")]), packTree([whiteout("a")])];
     await bindTars(bench.snapshots, tars);
     expect((await heldFiles(bench.store)).map(({ isCovered }) => isCovered)).toEqual([false, true, true]);
-    await using sources = await openLocalSources({ store: bench.store });
+    await using sources = sourcesOf(bench.store);
     const wanted = pieceTable([{ name: "a", bytes: Buffer.from("one") }]);
     const look = async (): Promise<number> => {
       await using places = await sources.locate(wanted);
@@ -127,7 +132,7 @@ describe("a layer whose index is damaged or gone", () => {
     await bindTars(bench.snapshots, [tar]);
     const folder = new StoreLayout(bench.store.root).layer(digestOf(tar));
     rmSync(join(folder, "index.erofs"));
-    await using sources = await openLocalSources({ store: bench.store });
+    await using sources = sourcesOf(bench.store);
     await using places = await sources.locate(pieceTable([{ name: "f", bytes: Buffer.from("content") }]));
     expect(places.found.pieces).toBe(0);
   });
