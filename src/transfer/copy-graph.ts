@@ -169,7 +169,7 @@ function partsOf(index: Index, { depth, referrerDepth }: Wanted, isThere: boolea
 
 function tooMuch(name: string, most: string): VarveError {
   return new VarveError("MANIFEST_TOO_LARGE", `the manifests of ${name} have more than ${most}`, {
-    hint: "copy one platform of it, with --platform",
+    hint: "copy one platform of it, with --platform, and leave out --referrers",
   });
 }
 
