@@ -1,10 +1,7 @@
 /**
  * The end of an eStargz blob (formats "estargz" §3): an empty gzip member whose extra field says where the table of contents begins, or that it is
- * elsewhere. There are three kinds; 51 bytes at the blob's end tell which one.
+ * elsewhere. There are three kinds; the blob's last 51 bytes tell which one.
  */
-
-/** Enough of a blob's end to tell. */
-export const ESTARGZ_FOOTER_BYTES = 51;
 
 export type EstargzFooter =
   | {
