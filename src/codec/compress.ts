@@ -15,7 +15,7 @@ export interface CompressOptions {
 const CHUNK = 256 * 1024;
 
 /**
- * @param source chunks that belong to this from then on
+ * @param source chunks that are lent until the next is asked for
  * @throws what the source throws
  */
 export function compress(
@@ -49,15 +49,8 @@ async function* through(
   }
 }
 
-/** One chunk is compressed while the next is made. */
 async function feed(source: AsyncIterable<Uint8Array>, codec: Gzip | ZstdCompress): Promise<void> {
-  let written = Promise.resolve();
-  for await (const chunk of source) {
-    await written;
-    written = writeTo(codec, chunk);
-    written.catch(() => undefined);
-  }
-  await written;
+  for await (const chunk of source) await writeTo(codec, chunk);
   codec.end();
 }
 

@@ -16,7 +16,13 @@ export function inOneThread(unpackJobs: number = availableParallelism()): LayerT
   return {
     check: (file: FrontFile, options: TarStreamOptions): Promise<LayerCheck> =>
       checkLayer(readFrontFile(file, options.signal), options),
-    unpack: (file, target, options): Promise<UnpackedLayer> => unpackInTurns(turns, file, target, options),
+    unpack: (file, target, options): Promise<UnpackedLayer> =>
+      workInTurns(turns, file, options.signal, (own, signal) => unpackFile(own, target, { ...options, signal })),
+    recompress: (file, output, options) =>
+      workInTurns(turns, file, options.signal, async (own, signal) => {
+        const { recompressFile } = await import("./recompress-layer.ts");
+        return recompressFile(own, output, { ...options, signal });
+      }),
     open: (blob, options): TarStream =>
       tarStreamOf(readFrontFile(wholeFile(blob), options.signal), {
         ...options,
@@ -29,21 +35,21 @@ export function inOneThread(unpackJobs: number = availableParallelism()): LayerT
 
 export const inProcess: LayerThreads = inOneThread();
 
-async function unpackInTurns(
+async function workInTurns<Result>(
   turns: Turns,
   file: FrontFile,
-  target: LayerTarget,
-  options: UnpackLayerOptions,
-): Promise<UnpackedLayer> {
+  given: AbortSignal,
+  work: (own: FrontFile, signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   using member = turns.join();
   // Those who read ahead for it, and for nobody once it is over.
   const ended = new AbortController();
-  const signal = AbortSignal.any([options.signal, ended.signal]);
+  const signal = AbortSignal.any([given, ended.signal]);
   const own = inTurns(file, member, signal);
   try {
     // Also for a file without a byte, which nobody would wait for.
     await own.waitFront(0, signal);
-    return await unpackFile(own, target, { ...options, signal });
+    return await work(own, signal);
   } finally {
     ended.abort();
   }

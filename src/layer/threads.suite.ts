@@ -1,17 +1,19 @@
 /** What every `LayerThreads` must do, with threads or without. */
-import { appendFile, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, open, readFile, rm, writeFile, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { onTestFinished, describe, expect, it } from "vitest";
 import { packTree } from "../../test/kit/images/pack-tree.ts";
 import { createRng } from "../../test/kit/images/rng.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import { directory, file } from "../../test/kit/trees/tree-node.ts";
+import { LAYER_COMPRESSIONS, type LayerCompressionKind } from "../codec/layer-compressions.ts";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { digestOf } from "../oci/digest.ts";
 import { Rising } from "../workers/rising.ts";
 import type { LayerTarget } from "./layer-target.ts";
+import type { RecompressLayerOptions } from "./recompress-layer.ts";
 import type { FrontFile, LayerThreads } from "./threads.ts";
 
 const rng = createRng(1);
@@ -161,6 +163,68 @@ export function describeLayerThreads(name: string, make: () => LayerThreads): vo
         expect(await checks.at(-1 - index)).toEqual(FACTS);
       }
     });
+  });
+
+  describe(`${name}: recompress`, () => {
+    const output = async (): Promise<{ file: FileHandle; path: string }> => {
+      const path = await blobOf(Buffer.alloc(0)).then((blob) => blob.path);
+      const file = await open(path, "r+");
+      onTestFinished(() => file.close());
+      return { file, path };
+    };
+    const asked = (compression: LayerCompressionKind): RecompressLayerOptions => ({ compression, level: 3, ...NEVER });
+
+    it.each(LAYER_COMPRESSIONS)("makes a layer of the same tar as %s, the same every time", async (compression) => {
+      const one = threads();
+      const made = await Promise.all(
+        (["none", "gzip", "zstd"] as const).map(async (kind) => {
+          const { file, path } = await output();
+          const told: number[] = [];
+          const options = { ...asked(compression), onProgress: (done: number) => void told.push(done) };
+          const layer = await one.recompress(whole(await blobOf(COMPRESSED[kind])), file.fd, options);
+          expect(told.at(-1)).toBe(TAR.length);
+          return { layer, blob: await readFile(path) };
+        }),
+      );
+      for (const { layer, blob } of made) {
+        expect(layer).toEqual(made[0]!.layer);
+        expect(layer).toMatchObject({ diffId: FACTS.diffId, uncompressedSize: FACTS.size, entries: FACTS.entries });
+        expect(layer).toMatchObject({ digest: digestOf(blob), size: blob.length, refused: undefined });
+        expect(layer.annotations === undefined).toBe(compression !== "zstd:chunked");
+        const tar = compression === "gzip" ? gunzipSync(blob) : zstdDecompressSync(blob);
+        expect(tar.equals(TAR)).toBe(true);
+      }
+    });
+
+    it("follows a file that grows, and is interrupted while it waits", async () => {
+      const one = threads();
+      const bytes = COMPRESSED.gzip;
+      const blob = await growing(bytes.length);
+      const { file } = await output();
+      const working = one.recompress(blob, file.fd, asked("zstd:chunked"));
+      for (let at = 0; at < bytes.length; at += 700_001) await blob.grow(bytes.subarray(at, at + 700_001));
+      expect(await working).toMatchObject({ diffId: FACTS.diffId });
+      const abort = new AbortController();
+      const waiting = one.recompress(await growing(1000), file.fd, { ...asked("zstd"), signal: abort.signal });
+      abort.abort();
+      expect(await codeOf(waiting)).toBe("INTERRUPTED");
+    });
+
+    it.each(LAYER_COMPRESSIONS)(
+      "refuses as %s what is no layer, and tells when there is no room",
+      async (compression) => {
+        const one = threads();
+        const { file } = await output();
+        const broken = whole(await blobOf(gzipSync(Buffer.alloc(3000, "no tar "))));
+        expect(await codeOf(one.recompress(broken, file.fd, asked(compression)))).toBe("LAYER_INVALID");
+        const cut = whole(await blobOf(COMPRESSED.zstd.subarray(0, -1000)));
+        expect(await codeOf(one.recompress(cut, file.fd, asked(compression)))).toBe("COMPRESSION_INVALID");
+        const full = await open("/dev/full", "w");
+        onTestFinished(() => full.close());
+        const layer = whole(await blobOf(TAR));
+        expect(await codeOf(one.recompress(layer, full.fd, asked(compression)))).toBe("NO_SPACE");
+      },
+    );
   });
 
   describe(`${name}: unpack`, () => {

@@ -3,6 +3,7 @@
  * done beside the caller. `inProcess` does it in the caller's own thread; `workers/` has the one with threads.
  */
 import type { LayerCheck } from "./check-layer.ts";
+import type { RecompressedLayer, RecompressLayerOptions } from "./recompress-layer.ts";
 import type { LayerTarget, UnpackedLayer } from "./layer-target.ts";
 import type { TarStream, TarStreamOptions } from "./tar-stream.ts";
 
@@ -35,6 +36,12 @@ export interface LayerThreads extends AsyncDisposable {
    * @throws VarveError as `check`, and `NO_SPACE`, `PERMISSION` ...; `DECOMPRESSOR_FAILED` says nothing against the layer
    */
   unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer>;
+  /**
+   * Compresses a layer that may still be arriving another way, and writes it to `output`, an open file, from its beginning. They take turns
+   * as those do that are unpacked.
+   * @throws VarveError as `check`, and `NO_SPACE`, `IO`
+   */
+  recompress(file: FrontFile, output: number, options: RecompressLayerOptions): Promise<RecompressedLayer>;
   /** The tar of a complete blob; a few MiB are decompressed ahead of the consumer. */
   open(blob: { readonly path: string; readonly size: number }, options: TarStreamOptions): TarStream;
 }

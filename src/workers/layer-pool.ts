@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import type { Decompressor } from "../codec/decompressors.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { RecompressedLayer, RecompressLayerOptions } from "../layer/recompress-layer.ts";
 import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 import { TarStream, type TarStreamOptions } from "../layer/tar-stream.ts";
 import type { FrontFile, LayerThreads, UnpackLayerOptions } from "../layer/threads.ts";
@@ -87,8 +88,32 @@ export class LayerPool implements LayerThreads {
     }
   }
 
-  /** It settles when the thread has let go of the target, however it ends. */
   async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
+    const job = { kind: "unpack", target } as const;
+    const unpacked = await this.#inTurn(file, job, options, (message) =>
+      message.type === "unpacked" ? message.result : undefined,
+    );
+    options.onProgress?.(unpacked.size);
+    return unpacked;
+  }
+
+  async recompress(file: FrontFile, output: number, options: RecompressLayerOptions): Promise<RecompressedLayer> {
+    const { compression, level } = options;
+    const job = { kind: "recompress", recompress: { compression, level, output } } as const;
+    const made = await this.#inTurn(file, job, options, (message) =>
+      message.type === "recompressed" ? message.result : undefined,
+    );
+    options.onProgress?.(made.uncompressedSize);
+    return made;
+  }
+
+  /** A job that keeps its thread busy. It settles when the thread has let go of all that the job was given, however it ends. */
+  async #inTurn<Result>(
+    file: FrontFile,
+    what: Pick<Job, "kind" | "target" | "recompress">,
+    options: UnpackLayerOptions,
+    resultOf: (message: ThreadEvent) => Result | undefined,
+  ): Promise<Result> {
     const { algorithm = "sha256", decompressor = this.#decompressor, signal, onProgress } = options;
     const tar = tarOptions(options);
     signal.throwIfAborted();
@@ -100,7 +125,7 @@ export class LayerPool implements LayerThreads {
     await own.waitFront(0);
     const id = this.#nextId++;
     const thread = this.#threadAt(member.place ?? 0);
-    const { promise, resolve, reject } = Promise.withResolvers<UnpackedLayer>();
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
     let failure: unknown;
     const cancel = (): void => thread.send({ type: "cancel", id });
     const feed = async (position: number): Promise<void> => {
@@ -114,19 +139,20 @@ export class LayerPool implements LayerThreads {
     };
     const { path, size } = file;
     const front = own.front;
-    const job: Job = { kind: "unpack", path, size, front, algorithm, decompressor, credit: 0, target, ...tar };
+    const job: Job = { ...what, path, size, front, algorithm, decompressor, credit: 0, ...tar };
     thread.start(id, job, (message) => {
       if (message.type === "hungry") void feed(message.position);
       else if (message.type === "progress") onProgress?.(message.done);
-      else if (message.type === "unpacked") resolve(message.result);
       else if (message.type === "failed") reject((failure as Error | undefined) ?? fromPlainError(message.error));
       else if (message.type === "died") reject(message.error);
+      else {
+        const result = resultOf(message);
+        if (result !== undefined) resolve(result);
+      }
     });
     signal.addEventListener("abort", cancel, { once: true });
     try {
-      const unpacked = await promise;
-      onProgress?.(unpacked.size);
-      return unpacked;
+      return await promise;
     } finally {
       ended.abort();
       signal.removeEventListener("abort", cancel);

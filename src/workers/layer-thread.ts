@@ -68,28 +68,46 @@ async function sendTar(id: number, job: Job, state: Running): Promise<void> {
 /** Progress is told once in so many bytes: a display shows no more. */
 const PROGRESS_STEP = 4 << 20;
 
-async function unpack(id: number, job: Job, target: LayerTarget, state: Running): Promise<void> {
+function workOptions(id: number, job: Job, { abort }: Running): TarStreamOptions & { onProgress(done: number): void } {
   let told = 0;
-  const result = await unpackFile(
-    fileOf(job, state, (position) => send({ type: "hungry", id, position })),
-    target,
-    {
-      ...streamOptions(job),
-      signal: state.abort.signal,
-      onProgress(done) {
-        if (done - told < PROGRESS_STEP) return;
-        told = done;
-        send({ type: "progress", id, done });
-      },
+  return {
+    ...streamOptions(job),
+    signal: abort.signal,
+    onProgress(done) {
+      if (done - told < PROGRESS_STEP) return;
+      told = done;
+      send({ type: "progress", id, done });
     },
-  );
+  };
+}
+
+/** A job that takes turns says when it has nothing left to read. */
+function hungryFile(id: number, job: Job, state: Running): FrontFile {
+  return fileOf(job, state, (position) => send({ type: "hungry", id, position }));
+}
+
+async function unpack(id: number, job: Job, target: LayerTarget, state: Running): Promise<void> {
+  const result = await unpackFile(hungryFile(id, job, state), target, workOptions(id, job, state));
   send({ type: "unpacked", id, result });
+}
+
+async function recompress(
+  id: number,
+  job: Job,
+  { output, ...how }: NonNullable<Job["recompress"]>,
+  state: Running,
+): Promise<void> {
+  // Imported here, because most threads never need it.
+  const { recompressFile } = await import("../layer/recompress-layer.ts");
+  const options = { ...workOptions(id, job, state), ...how };
+  send({ type: "recompressed", id, result: await recompressFile(hungryFile(id, job, state), output, options) });
 }
 
 async function run(id: number, job: Job, state: Running): Promise<void> {
   try {
     if (job.kind === "open") return await sendTar(id, job, state);
     if (job.target !== undefined) return await unpack(id, job, job.target, state);
+    if (job.recompress !== undefined) return await recompress(id, job, job.recompress, state);
     const options = { ...streamOptions(job), signal: state.abort.signal };
     send({ type: "checked", id, result: await checkLayer(readJob(job, state), options) });
   } catch (error) {

@@ -3,11 +3,12 @@ import type { Digest, DigestAlgorithm } from "../oci/digest.ts";
 import type { ErrorCode } from "../errors/table.ts";
 import type { Decompressor } from "../codec/decompressors.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { RecompressedLayer, RecompressLayerOptions } from "../layer/recompress-layer.ts";
 import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 
 /** What a thread is to do with a layer's blob. */
 export interface Job {
-  readonly kind: "check" | "open" | "unpack";
+  readonly kind: "check" | "open" | "unpack" | "recompress";
   readonly path: string;
   readonly size: number;
   /** Bytes from 0 that can be read at the start. */
@@ -18,6 +19,8 @@ export interface Job {
   readonly credit: number;
   /** For `unpack` only. */
   readonly target?: LayerTarget;
+  /** For `recompress` only; `output` is a file descriptor, which threads share. */
+  readonly recompress?: Pick<RecompressLayerOptions, "compression" | "level"> & { readonly output: number };
   /** As in `TarStreamOptions`; a check vouches for nothing. */
   readonly isTar?: boolean;
   readonly vouched?: Digest;
@@ -35,11 +38,12 @@ export type FromThread =
   | { readonly type: "chunk"; readonly id: number; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly type: "opened"; readonly id: number; readonly diffId: Digest }
   | { readonly type: "checked"; readonly id: number; readonly result: LayerCheck }
-  /** An unpacking job has read all that it was told of, and its turn is over until this byte can be read. */
+  /** A job that takes turns has read all that it was told of, and its turn is over until this byte can be read. */
   | { readonly type: "hungry"; readonly id: number; readonly position: number }
-  /** So many bytes of the tar are unpacked. */
+  /** So many bytes of the tar are done with. */
   | { readonly type: "progress"; readonly id: number; readonly done: number }
   | { readonly type: "unpacked"; readonly id: number; readonly result: UnpackedLayer }
+  | { readonly type: "recompressed"; readonly id: number; readonly result: RecompressedLayer }
   | { readonly type: "failed"; readonly id: number; readonly error: PlainError };
 
 /** A coded error as data: classes do not cross threads. */

@@ -3,6 +3,7 @@
  * the pool would cost it more than its own work.
  */
 import type { LayerCheck } from "../layer/check-layer.ts";
+import type { RecompressedLayer, RecompressLayerOptions } from "../layer/recompress-layer.ts";
 import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 import { TarStream, type TarStreamOptions } from "../layer/tar-stream.ts";
 import type { FrontFile, LayerThreads, UnpackLayerOptions } from "../layer/threads.ts";
@@ -22,6 +23,10 @@ export class ThreadsOnDemand implements LayerThreads {
 
   async unpack(file: FrontFile, target: LayerTarget, options: UnpackLayerOptions): Promise<UnpackedLayer> {
     return (await this.#load()).unpack(file, target, options);
+  }
+
+  async recompress(file: FrontFile, output: number, options: RecompressLayerOptions): Promise<RecompressedLayer> {
+    return (await this.#load()).recompress(file, output, options);
   }
 
   open(blob: { readonly path: string; readonly size: number }, options: TarStreamOptions): TarStream {

@@ -14,9 +14,6 @@ import {
 } from "node:zlib";
 import { VarveError } from "../../errors/varve-error.ts";
 
-/** Levels that zstd knows without being asked for what takes gigabytes to decompress. */
-export const ZSTD_LEVELS = { least: 1, most: 19 } as const;
-
 /** What is behind a compressor of node:zlib. */
 interface Engine {
   readonly _handle: {
