@@ -7,10 +7,12 @@ import { isVarveError, toError, type VarveError } from "../errors/varve-error.ts
 import type { FrontFile } from "../layer/threads.ts";
 import { wholeFile } from "../layer/whole-file.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
 import type { TransferBudget } from "../recipe/limiter.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
+import type { ChunkedSources } from "./chunked/plan-chunked.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
 import type { ImageUnpacking, LayerWork } from "./image-unpacking.ts";
@@ -41,6 +43,10 @@ export interface FetchOptions {
   readonly tally: Tally;
   /** Told of tars that are of no use once their layers are bound. */
   readonly tars?: MadeTars;
+  /** What layers may be made of; opened when it is asked for first. Default: their blobs, and nothing else. */
+  readonly sources?: () => Promise<ChunkedSources>;
+  /** Filled with what is to be done once a layer is bound, by DiffID. */
+  readonly afterBound?: Map<Digest, () => Promise<void>>;
   /** Cancels this layer when another one has failed. */
   readonly signal: AbortSignal;
 }
@@ -71,7 +77,9 @@ export async function fetchLayer(
     try {
       const decompressor = attempt > 1 && { decompressor: "builtin" as const };
       const outcome = await tryLayer(context, task, { ...options, story, ...decompressor });
-      if (outcome !== "left") return story.end(outcome);
+      if (outcome === "left") continue;
+      if (!story.mayTry("chunked")) await dropPieces(context, task);
+      return story.end(outcome);
     } catch (error) {
       if (!isVarveError(error) || attempt === TRIES || !(await isDoubtful(context, task, error))) throw error;
       attempt++;
@@ -79,6 +87,13 @@ export async function fetchLayer(
       context.onProgress({ type: "fallback", digest: task.blob.digest, from, reason: error.message });
     }
   }
+}
+
+/** What came of a layer's tar before its blob came. */
+async function dropPieces({ store, signal }: TransferContext, { diffId }: LayerTask): Promise<void> {
+  if (diffId === undefined || (await store.content.partial(diffId)).length === 0) return;
+  const { dropIngest } = await import("./drop-ingest.ts");
+  await dropIngest(store, diffId, signal);
 }
 
 /** Whether another try may come out better. */
@@ -108,7 +123,12 @@ async function tryLayer(
   const onWait = (): void => void watchOther(context, task.blob, waiting.signal);
   await using work = await unpacking.begin(task.diffId, { wait, onWait }).finally(() => waiting.abort());
   if (!work.needed) {
-    if (!(await isWanted(context, task, discards))) return giveUpBlob(context, task);
+    if (!(await isWanted(context, task, discards))) {
+      // Who has made it of pieces keeps its tar for those who are at the same layer.
+      const tar = await context.store.content.stat(task.diffId);
+      if (tar !== undefined) options.tars?.add(task.diffId, tar.size);
+      return giveUpBlob(context, task);
+    }
     return await getLayer(context, task, options, undefined);
   }
   const { getWithoutBlob } = await import("./without-blob.ts");

@@ -9,6 +9,7 @@ import type { Snapshots } from "../snapshot/service.ts";
 import type { Lease } from "../store/leases.ts";
 import type { TransferContext } from "./context.ts";
 import { fetchLayer, type FetchOptions, type LayerOutcome } from "./fetch-layer.ts";
+import { SourcesOnDemand } from "./sources-on-demand.ts";
 import { discardBlob, neededByOthers } from "./given-up.ts";
 import { ImageUnpacking } from "./image-unpacking.ts";
 import { inParallel } from "./in-parallel.ts";
@@ -72,8 +73,12 @@ export async function getLayers(
     options.lease,
     tasks.map(({ blob }) => blob.digest),
   );
-  await using unpacking = await openUnpacking(context, image, tasks, { ...fetching, tars }, options);
-  const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs, tars };
+  await using sources = new SourcesOnDemand(context.store);
+  const afterBound = new Map<Digest, () => Promise<void>>();
+  const unpacked = { tars, afterBound };
+  await using unpacking = await openUnpacking(context, image, tasks, { ...fetching, ...unpacked }, options);
+  const without = { ...unpacked, sources: sources.open };
+  const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs, ...without };
   await announce(context, tasks);
   // Whatever fails first is what is told; the others only stop because of it.
   const orStop = async (work: Promise<void> | undefined): Promise<void> => {
@@ -108,12 +113,12 @@ async function openUnpacking(
   context: TransferContext,
   { config, manifest }: ResolvedImage,
   tasks: readonly LayerTask[],
-  fetching: Omit<FetchOptions, "priority"> & { readonly tars: MadeTars },
+  fetching: Omit<FetchOptions, "priority"> & Required<Pick<FetchOptions, "tars" | "afterBound">>,
   { snapshots, lease, discardBlobs = false }: GetLayersOptions,
 ): Promise<ImageUnpacking | undefined> {
   if (snapshots === undefined || config === undefined) return undefined;
   const { store, threads } = context;
-  const { signal, tars } = fetching;
+  const { signal, tars, afterBound } = fetching;
   const taskOf = (diffId: Digest): LayerTask => tasks.find((task) => task.diffId === diffId)!;
   const bytesOf = async (diffId: Digest): Promise<OtherForm> => {
     const task = taskOf(diffId);
@@ -140,6 +145,7 @@ async function openUnpacking(
       return threads.unpack(wholeFile(bytes), target, reading(diffId, bytes));
     },
     async onBound(diffId) {
+      await afterBound.get(diffId)?.();
       await tars.bound(diffId);
       const { blob } = taskOf(diffId);
       if (others?.has(blob.digest) === false) await discardBlob(context, blob, lease);

@@ -26,7 +26,7 @@ export class MadeTars {
     this.#kept = new Set(kept);
   }
 
-  /** @param size bytes of the tar */
+  /** One that was made, or is here because somebody else has made it. @param size bytes of the tar */
   add(diffId: Digest, size: number): void {
     if (!this.#kept.has(diffId)) this.#made.set(diffId, size);
   }
@@ -36,12 +36,18 @@ export class MadeTars {
     if (!this.#made.has(diffId)) return;
     this.#bound.add(diffId);
     const bytes = [...this.#bound].reduce((sum, each) => sum + (this.#made.get(each) ?? 0), 0);
-    if (bytes >= DROP_BYTES) await this.drop();
+    if (bytes >= DROP_BYTES) await this.#drop([...this.#bound]);
   }
 
-  /** Removes those that are bound, unless somebody else needs one. What a lease of an earlier try still protects stays for a later call. */
+  /**
+   * All layers are bound: removes what is still here, unless somebody else needs it. Whoever makes use of the same tar at the same time
+   * calls this too, and the last one finds that nobody does any more.
+   */
   async drop(): Promise<void> {
-    const gone = [...this.#bound];
+    await this.#drop([...this.#made.keys()]);
+  }
+
+  async #drop(gone: readonly Digest[]): Promise<void> {
     if (gone.length === 0) return;
     await this.#lease.drop(...gone);
     // What cannot be removed now is for the collection of garbage: no reason to fail for who has his image.

@@ -1,10 +1,14 @@
 /** How a layer of an image would come, without moving it: what `pull --plan` tells, found out as the pull itself does. */
+import type { Cost } from "../plan/plan.ts";
+import { mayBeChunked } from "./chunked/may-be-chunked.ts";
+import type { BetterPlain, ChunkedPlan, ChunkedSources } from "./chunked/plan-chunked.ts";
 import type { TransferContext } from "./context.ts";
 import { isWanted } from "./given-up.ts";
 import { findOtherForm } from "./other-form.ts";
 import { planFetch } from "./plan-fetch.ts";
-import { resultOf, type LayerTask } from "./present-layer.ts";
+import { resultOf, type LayerTask, type UnpackTask } from "./present-layer.ts";
 import type { LayerResult } from "./pull-result.ts";
+import { Tally } from "./tally.ts";
 
 export interface PlanLayerOptions {
   /** Layers that are still to be fetched, this one too. */
@@ -16,6 +20,8 @@ export interface PlanLayerOptions {
   /** Whether this one is held unpacked. */
   readonly isUnpacked: boolean;
   readonly discards: boolean;
+  /** What layers may be made of. */
+  readonly sources: () => Promise<ChunkedSources>;
 }
 
 export async function planLayer(
@@ -38,9 +44,42 @@ export async function planLayer(
       return resultOf(task, { how: "present", why });
     }
   }
+  const unpackTask = options.isUnpacked || diffId === undefined ? undefined : { ...task, diffId };
+  const toc = new Tally();
+  const choice = unpackTask && (await planWithoutBlob(context, unpackTask, toc, options));
+  if (choice !== undefined && !("plain" in choice)) {
+    await using chunked = choice;
+    return plannedResult(task, { ...chunked.plan, how: chunked.format.how, why: chunked.why }, toc);
+  }
   const done = await store.content.partial(blob.digest);
-  const ranges = registry.supportsRanges(reference);
-  const { cost, how, why } = planFetch(blob, { ...options, done, ranges });
-  const { requests, ...bytes } = cost;
-  return resultOf(task, { how: how === "resumed" ? "resumed" : "full", bytes, requests, why });
+  const plan = planFetch(blob, { ...options, done, ranges: registry.supportsRanges(reference) });
+  const why = choice === undefined ? plan.why : `${plan.why}; ${choice.why}`;
+  const { fallback } = choice ?? {};
+  const how = plan.how === "resumed" ? "resumed" : "full";
+  return plannedResult(task, { cost: plan.cost, how, why, fallbacks: fallback === undefined ? [] : [fallback] }, toc);
+}
+
+/** As `getWithoutBlob` does it. What is fetched is counted in `toc`: the pull fetches it too. */
+async function planWithoutBlob(
+  context: TransferContext,
+  task: UnpackTask,
+  toc: Tally,
+  { sources, layersLeft, concurrency, unpacks }: PlanLayerOptions,
+): Promise<ChunkedPlan | BetterPlain | undefined> {
+  if (!mayBeChunked(task.blob) || !(await unpacks())) return undefined;
+  const { registry, signal } = context;
+  const { planChunked } = await import("./chunked/plan-chunked.ts");
+  const blobs = toc.counting(registry.blobs(task.reference));
+  return planChunked(context, task, { sources, blobs, layersLeft, concurrency, signal });
+}
+
+function plannedResult(
+  task: LayerTask,
+  plan: Pick<LayerResult, "how"> & Partial<LayerResult> & { readonly cost: Cost },
+  toc: Tally,
+): LayerResult {
+  const { cost, how, why = "", fallbacks = [] } = plan;
+  const { local, data, zero } = cost;
+  const bytes = { network: cost.network + toc.network, local, data, zero };
+  return resultOf(task, { how, why, fallbacks, bytes, requests: cost.requests + toc.requests });
 }

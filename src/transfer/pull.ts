@@ -101,11 +101,13 @@ async function planAll(
   let opening: Promise<boolean> | undefined;
   const unpacks = (): Promise<boolean> => (opening ??= isOpened(unpack ? snapshotter : undefined));
   const { planLayer } = await import("./plan-layer.ts");
+  const { SourcesOnDemand } = await import("./sources-on-demand.ts");
+  await using sources = new SourcesOnDemand(store, { readOnly: true });
   for (const task of distinct) {
     const { diffId } = task;
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
     const isUnpacked = unpacksInto && chainId && (await isHeld(store, unpacksInto, { chainId, diffId }));
-    const facts = { layersLeft: distinct.length, concurrency, discards, unpacks };
+    const facts = { layersLeft: distinct.length, concurrency, discards, unpacks, sources: sources.open };
     const given = { ...facts, isUnpacked: isUnpacked === true };
     results.push(await planLayer(context, task, given));
   }

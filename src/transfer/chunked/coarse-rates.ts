@@ -1,0 +1,22 @@
+/**
+ * A plan is true only if the pull that follows it comes to the same plan. So what was measured of a connection counts in coarse steps: noise
+ * of the measuring then seldom shows.
+ */
+import { ratesOf, type Rates } from "../../plan/choose.ts";
+import type { HostRates } from "../../registry/host-rates.ts";
+
+/** As a factor. */
+const STEP = 4;
+
+export function coarseRates(measured: HostRates, concurrency: number): Rates {
+  const { network, request } = ratesOf(measured, concurrency);
+  return {
+    ...(network !== undefined && { network: coarse(network) }),
+    ...(request !== undefined && { request: coarse(request) }),
+  };
+}
+
+/** The nearest power of the step. */
+function coarse(value: number): number {
+  return value <= 0 ? 0 : STEP ** Math.round(Math.log(value) / Math.log(STEP));
+}

@@ -1,0 +1,110 @@
+/**
+ * A layer's tar made in the ingest of its DiffID, of what is here and of pieces of its blob, and unpacked behind the front while it is made.
+ * Nothing that the layer's table of contents says is relied upon: only the whole's digest, which is the DiffID of the image's config, lets
+ * the tar be published and what was unpacked of it be bound. The blob itself never is here: it was given up (given-up.ts).
+ */
+import { toVarveError } from "../../errors/from-system.ts";
+import { toError, VarveError } from "../../errors/varve-error.ts";
+import type { LayerTarget } from "../../layer/layer-target.ts";
+import { placeTar } from "../../layer/place-tar.ts";
+import type { Digest } from "../../oci/digest.ts";
+import { assemble, type AssemblyReport } from "../../recipe/assembler.ts";
+import type { ProgressSink } from "../../recipe/progress.ts";
+import type { ContentInfo, Ingest } from "../../store/types.ts";
+import { isContentVerdict } from "../content-verdict.ts";
+import type { TransferContext } from "../context.ts";
+import type { LayerOutcome, TryOptions } from "../fetch-layer.ts";
+import { recordGivenUp } from "../given-up.ts";
+import type { LayerWork } from "../image-unpacking.ts";
+import { overTar } from "../other-form.ts";
+import { resultOf, type UnpackTask } from "../present-layer.ts";
+import { Tally } from "../tally.ts";
+import { verifyLayer, type Verified } from "../verify-layer.ts";
+import { isHopeless } from "./hopeless.ts";
+import type { ChunkedPlan } from "./plan-chunked.ts";
+
+/**
+ * @returns the error that stands in the way of this way and of no other; what came of the tar is kept
+ * @throws what stands in the way of every way
+ */
+export async function getChunked(
+  context: TransferContext,
+  task: UnpackTask,
+  chunked: ChunkedPlan,
+  options: TryOptions,
+  work: LayerWork,
+): Promise<LayerOutcome | VarveError> {
+  const { plan } = chunked;
+  const place = await takeIngest(context, task, plan.recipe.target.size, options);
+  if (!("commit" in place)) return new VarveError("STORE_BUSY", "another process has made the layer's tar meanwhile");
+  await using ingest = place;
+  const target = overTar(work.target, ingest.path);
+  const made = await makeTar(context, task, ingest, { ...options, chunked, target });
+  if (made instanceof VarveError) return made;
+  const [assembly, verified] = made;
+  const tar = await ingest.commit(assembly);
+  if (target?.form === "erofs") await placeTar(tar.path, target.directory);
+  const { size } = assembly;
+  await recordGivenUp(context.store, task.blob, verified ?? { diffId: task.diffId, size, entries: 0 });
+  options.tars?.add(task.diffId, size);
+  options.afterBound?.set(task.diffId, chunked.remember);
+  work.done(verified?.unpacked);
+  const { digest } = task.blob;
+  context.onProgress({ type: "layer-done", digest, total: size, diffId: task.diffId });
+  const { bytes, requests, fallbacks, resumedBytes } = assembly;
+  const { how } = chunked.format;
+  return { result: resultOf(task, { how, bytes, requests, fallbacks, why: chunked.why }), resumedBytes };
+}
+
+/** The tar's ingest, or the tar when it is there. */
+async function takeIngest(
+  { store }: TransferContext,
+  { diffId }: UnpackTask,
+  size: number,
+  { signal, wait }: TryOptions,
+): Promise<Ingest | ContentInfo> {
+  return store.content.ingest({ digest: diffId, size }, { signal, wait, check: "later" });
+}
+
+interface MakeOptions extends TryOptions {
+  readonly chunked: ChunkedPlan;
+  readonly target: LayerTarget | undefined;
+}
+
+/** Makes the tar, and unpacks it unless the driver does that as it binds. */
+async function makeTar(
+  context: TransferContext,
+  task: UnpackTask,
+  ingest: Ingest,
+  options: MakeOptions,
+): Promise<[AssemblyReport, Verified | undefined] | VarveError> {
+  const { blob, diffId, reference } = task;
+  const { signal, budget, priority, tally, target, chunked } = options;
+  const { plan, replan } = chunked;
+  const onProgress = namedAs(blob.digest, diffId, context.onProgress);
+  const resumed = ingest.resumed.reduce((sum, { start, end }) => sum + end - start, 0);
+  onProgress({ type: "layer-start", digest: blob.digest, total: ingest.size, resumed });
+  const own = new Tally();
+  const blobs = own.counting(tally.counting(context.registry.blobs(reference)));
+  const { concurrency } = budget;
+  const [assembled, verified] = await Promise.allSettled([
+    assemble(plan.recipe, { ingest, blobs, budget, concurrency, priority, signal, onProgress, replan }),
+    target && verifyLayer(context, task, ingest, { signal, target, isTar: true, vouched: diffId }),
+  ]);
+  if (assembled.status === "rejected") {
+    const error = toVarveError(assembled.reason);
+    if (signal.aborted || isHopeless(error)) throw error;
+    options.story.tally.add(own);
+    return error;
+  }
+  if (verified.status === "fulfilled") return [assembled.value, verified.value];
+  // The tar is what the image says, so a verdict on its content is one on the image.
+  if (isContentVerdict(verified.reason)) await ingest.discard();
+  else await ingest.commit(assembled.value);
+  throw toError(verified.reason);
+}
+
+/** Events of the tar's ingest under the name by which everybody knows the layer. */
+function namedAs(blob: Digest, diffId: Digest, tell: ProgressSink): ProgressSink {
+  return (event) => tell("digest" in event && event.digest === diffId ? { ...event, digest: blob } : event);
+}

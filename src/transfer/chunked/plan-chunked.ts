@@ -1,0 +1,149 @@
+/**
+ * Whether a layer is to be made of pieces, and how: from what its manifest says over its table of contents and what this machine holds to the
+ * planner's recipe, which has to promise to be faster than the blob. Each step is taken only when the ones before let it look worth while.
+ */
+import { toVarveError } from "../../errors/from-system.ts";
+import { choose, estimate } from "../../plan/choose.ts";
+import { CostMeter } from "../../plan/cost-meter.ts";
+import type { Plan } from "../../plan/plan.ts";
+import { planResume } from "../../plan/resume.ts";
+import type { Replanned } from "../../recipe/assembler.ts";
+import type { VarveError } from "../../errors/varve-error.ts";
+import type { BlobSource } from "../../registry/blob-source.ts";
+import type { ByteRange } from "../../store/types.ts";
+import type { LocalSources } from "../../store/local-sources/types.ts";
+import type { TransferContext } from "../context.ts";
+import { planFetch } from "../plan-fetch.ts";
+import type { UnpackTask } from "../present-layer.ts";
+import type { Fallback } from "../pull-result.ts";
+import { coarseRates } from "./coarse-rates.ts";
+import type { ChunkedFormat } from "./format.ts";
+import { formatOf } from "./formats.ts";
+import { isHopeless } from "./hopeless.ts";
+import { Replanner } from "./replanner.ts";
+
+export interface PlanChunkedOptions {
+  readonly sources: () => Promise<ChunkedSources>;
+  /** Of the layer's repository; what comes through it is counted. */
+  readonly blobs: BlobSource;
+  /** Layers that are still to be fetched, this one too. */
+  readonly layersLeft: number;
+  /** Transfers at once. */
+  readonly concurrency: number;
+  readonly signal: AbortSignal;
+}
+
+/** The blob is kept for others where a layer comes as a blob, and is unpacked with less work: that much of its time is worth it. */
+const WORTH = 0.9;
+
+/** What planning asks of the content that this machine holds. */
+export interface ChunkedSources extends LocalSources {
+  /** Whether anything is held that a layer could be made of. */
+  isAnything(): Promise<boolean>;
+}
+
+/** Holds what it names; dispose of it when the tar is made. */
+export interface ChunkedPlan extends AsyncDisposable {
+  readonly format: ChunkedFormat;
+  /** Less what an earlier try has left. */
+  readonly plan: Plan;
+  readonly why: string;
+  /** For `AssembleOptions.replan`. */
+  readonly replan: (error: VarveError) => Promise<Replanned | undefined>;
+  /** To be called when the layer is held unpacked, so that the next pull need not hash it. Never rejects. */
+  readonly remember: () => Promise<void>;
+}
+
+/** The blob is better, or the only way. */
+export interface BetterPlain {
+  readonly plain: true;
+  /** One clause, without a full stop. */
+  readonly why: string;
+  /** When something is wrong with the table of contents or with who serves it. */
+  readonly fallback?: Fallback;
+}
+
+/**
+ * @returns undefined for a layer that is not chunked
+ * @throws what stands in the way of every way
+ */
+export async function planChunked(
+  context: TransferContext,
+  task: UnpackTask,
+  options: PlanChunkedOptions,
+): Promise<ChunkedPlan | BetterPlain | undefined> {
+  let format: ChunkedFormat | undefined;
+  try {
+    format = formatOf(task.blob);
+    return format && (await planAs(format, context, task, options));
+  } catch (thrown) {
+    const error = toVarveError(thrown, `planning the layer ${task.blob.digest}`);
+    if (options.signal.aborted || isHopeless(error)) throw error;
+    return fallBack(format?.how ?? "its table of contents", `${error.code}: ${error.message}`);
+  }
+}
+
+async function planAs(
+  format: ChunkedFormat,
+  { store, registry }: TransferContext,
+  task: UnpackTask,
+  options: PlanChunkedOptions,
+): Promise<ChunkedPlan | BetterPlain> {
+  const { blob, diffId, reference } = task;
+  const { signal, concurrency } = options;
+  const ranges = registry.supportsRanges(reference);
+  if (ranges === false) return better("the registry serves no ranges");
+  const done = await store.content.partial(diffId);
+  const plain = planFetch(blob, { ...options, done: await store.content.partial(blob.digest), ranges });
+  const rates = () => coarseRates(registry.rates(reference), concurrency);
+  const least = { network: format.tocBytes, local: 0, data: 0, zero: 0, requests: 1 };
+  if (done.length === 0 && estimate(plain.cost, rates()) <= estimate(least, rates())) {
+    return better("its table of contents alone would take as long");
+  }
+  const sources = await options.sources();
+  if (done.length === 0 && !(await sources.isAnything())) return better("nothing is here that it could be made of");
+  const toc = await format.open(task, options);
+  // Near a blob's start it comes all the same, from a host that sends all that lies before it too.
+  if (registry.supportsRanges(reference) === false) return fallBack(format.how, "the registry serves no ranges");
+  await using opened = new AsyncDisposableStack();
+  const places = opened.use(await sources.locate(toc.pieces, { signal }));
+  const measured = rates();
+  const planned = await toc.plan(places, { rates: measured, signal });
+  if ("refused" in planned) {
+    return places.found.pieces === 0 ? better(planned.refused) : fallBack(format.how, planned.refused);
+  }
+  const resumed = await resume(planned, done);
+  const { plan, why } = choose([resumed, plain], measured);
+  if (plan === plain || estimate(resumed.cost, measured) > WORTH * estimate(plain.cost, measured)) {
+    return better(`${format.how} would save too little: ${resumed.cost.network} of ${plain.cost.network} bytes`);
+  }
+  const replanner = new Replanner({ toc, places, rates: measured, sources, signal });
+  const held = opened.move();
+  return {
+    format,
+    plan,
+    why,
+    replan: (error) => replanner.replan(error),
+    async remember() {
+      if (toc.placed !== undefined) await sources.record(diffId, toc.placed).catch(() => undefined);
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** Less what an earlier try has left, at what that costs: its segments are told one by one, and counted so. */
+async function resume(planned: Plan, done: readonly ByteRange[]): Promise<Plan> {
+  const plan = planResume(planned, done);
+  if (plan === planned) return plan;
+  const meter = new CostMeter(plan.recipe.gapBytes);
+  for await (const segment of plan.recipe.segments) meter.add(segment);
+  return { ...plan, cost: meter.end() };
+}
+
+function better(why: string): BetterPlain {
+  return { plain: true, why };
+}
+
+function fallBack(from: string, reason: string): BetterPlain {
+  return { plain: true, why: `${from}: ${reason}`, fallback: { from, reason } };
+}
