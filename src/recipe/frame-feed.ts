@@ -26,10 +26,11 @@ export class FrameFeed {
    * The bytes of the ranges, which must be in the order of the blob and behind what was taken before. Each piece is valid
    * until the next one is asked for. They are copies in memory of their own, since a decoder that is given up may go on
    * reading for a while when the stretch has taken its memory back, or the next decoder has begun.
+   * @param total bytes of all ranges
    * @throws what the stretch throws
    */
-  async *take(ranges: Iterable<ByteRange>): AsyncGenerator<Uint8Array, void, undefined> {
-    const buffer = Buffer.allocUnsafeSlow(FEED_BYTES);
+  async *take(ranges: Iterable<ByteRange>, total: number): AsyncGenerator<Uint8Array, void, undefined> {
+    const buffer = Buffer.allocUnsafeSlow(Math.min(total, FEED_BYTES));
     let filled = 0;
     for (const { start, end } of ranges) {
       while (this.#at < end) {
@@ -38,11 +39,11 @@ export class FrameFeed {
           this.#use(Math.min(this.#chunk.length, start - this.#at));
           continue;
         }
-        const taken = Math.min(this.#chunk.length, end - this.#at, FEED_BYTES - filled);
+        const taken = Math.min(this.#chunk.length, end - this.#at, buffer.length - filled);
         buffer.set(this.#chunk.subarray(0, taken), filled);
         filled += taken;
         this.#use(taken);
-        if (filled < FEED_BYTES) continue;
+        if (filled < buffer.length) continue;
         yield buffer;
         filled = 0;
       }

@@ -13,6 +13,7 @@ import { FrameFeed } from "./frame-feed.ts";
 import type { FramesSegment } from "./segment.ts";
 
 const PIECE_BYTES = 256 << 10;
+const MIN_PIECE_BYTES = 4096;
 /** 32 MiB, the window of the encoder that podman uses; several decoders are at work at once, and have to fit in memory. */
 const WINDOW_LOG_MAX = 25;
 
@@ -110,7 +111,11 @@ export class FrameReader implements AsyncDisposable {
     while (last + 1 < this.#segments.length && this.#segments[last]!.rest !== true) last++;
     const segments = this.#segments.slice(this.#index, last + 1);
     this.#runEnd = last + 1;
-    this.#run = decoded(this.#feed.take(joined(segments)), segments[0]!.codec, this.#signal);
+    const sum = (of: (segment: FramesSegment) => number): number => segments.reduce((all, each) => all + of(each), 0);
+    const compressed = sum(({ length }) => length);
+    const wanted = sum(({ size, skip = 0 }) => size + skip);
+    const options = { codec: segments[0]!.codec, pieceBytes: Math.min(wanted, PIECE_BYTES), signal: this.#signal };
+    this.#run = decoded(this.#feed.take(joined(segments), compressed), options);
   }
 
   #wrongSize(what: "more" | "fewer"): VarveError {
@@ -120,12 +125,19 @@ export class FrameReader implements AsyncDisposable {
   }
 }
 
+interface DecodeOptions {
+  readonly codec: FramesSegment["codec"];
+  /** That are wanted at once. */
+  readonly pieceBytes: number;
+  readonly signal: AbortSignal;
+}
+
 async function* decoded(
   feed: AsyncIterable<Uint8Array>,
-  codec: FramesSegment["codec"],
-  signal: AbortSignal,
+  { codec, pieceBytes, signal }: DecodeOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  using inflater = new Inflater(codec, PIECE_BYTES, signal, { windowLogMax: WINDOW_LOG_MAX });
+  const chunkSize = Math.max(MIN_PIECE_BYTES, pieceBytes);
+  using inflater = new Inflater(codec, chunkSize, signal, { windowLogMax: WINDOW_LOG_MAX });
   for await (const chunk of feed) {
     yield* inflater.digest(chunk);
     // It found something else than frames; what is missing then is found by its size.
