@@ -69,6 +69,7 @@ export type { DriverReport } from "./snapshot/probe.ts";
 export type { DriverName, Mount, SnapshotKind, Usage } from "./snapshot/types.ts";
 export { openStore, type Store, type StoreOptions } from "./store/store.ts";
 export { commitImage, type CommitOptions, type CommitResult } from "./transfer/commit-image.ts";
+export { convertImage, type ConvertedLayer, type ConvertOptions, type ConvertResult } from "./transfer/convert.ts";
 export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts";
 export { diffSnapshot, saveDiff, type ChangeRow, type DiffOptions, type SavedDiff } from "./transfer/diff-snapshot.ts";
 export { diskUsage, type DiskUsage } from "./transfer/disk-usage.ts";

@@ -68,9 +68,16 @@ export function connect(settings: Settings, bound: Run): Services {
       const context = to.startsWith("docker://") ? online : (given: StoreOptions) => source(from, given);
       return copyImage(await context(isElsewhere(to) ? reading : {}), from, to, options);
     },
-    async pushImage(...args) {
+    async pushImage(image, options) {
       const { pushImage } = await import("./transfer/push.ts");
-      return pushImage(await online(reading), ...args);
+      // Layers that are compressed another way wait in the store's directory to be sent.
+      const makes = options?.compression !== undefined && options.compression !== "keep";
+      return pushImage(await online(makes ? {} : reading), image, options);
+    },
+    async convertImage(from, to, options) {
+      const { convertImage } = await import("./transfer/convert.ts");
+      const context = to.startsWith("docker://") ? online : (given: StoreOptions) => source(from, given);
+      return convertImage(await context({}), from, to, options);
     },
     async inspectImage(image, options) {
       const { inspectImage } = await import("./transfer/images.ts");

@@ -12,7 +12,7 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs, promisify } from "node:util";
 import { DECOMPRESSORS, type Decompressor } from "../../src/codec/decompressors.ts";
-import { readFrontFile } from "../../src/layer/in-process.ts";
+import { readFrontFile } from "../../src/layer/read-front-file.ts";
 import { tarStreamOf } from "../../src/layer/tar-stream.ts";
 import { wholeFile } from "../../src/layer/whole-file.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";

@@ -26,6 +26,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/copy.ts")).copyCommand,
   },
   {
+    name: "convert",
+    summary: "make the same image with its layers compressed another way",
+    load: async () => (await import("./commands/convert.ts")).convertCommand,
+  },
+  {
     name: "images",
     summary: "list the store's images",
     load: async () => (await import("./commands/images.ts")).imagesCommand,

@@ -1,4 +1,4 @@
-/** What `copy` and `push` take alike. */
+/** What `copy`, `push` and `convert` take alike. */
 import type { CopyOptions } from "../transfer/copy.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { parseSize } from "./parse-values.ts";

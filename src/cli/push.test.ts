@@ -35,12 +35,18 @@ describe("varve push", () => {
   it("hands on what it was told", async () => {
     const { asked, pushImage } = recording();
     await runWith(["push", "app:1"], { pushImage });
-    await runWith(["push", "--all", "--referrers", "--chunk-size", "5M", "-j", "8", "app:1", "host/app:2"], {
-      pushImage,
-    });
+    await runWith(
+      ["push", "--compression", "zstd", "--all", "--referrers", "--chunk-size", "5M", "-j", "8", "app:1", "host/app:2"],
+      {
+        pushImage,
+      },
+    );
     expect(asked).toEqual([
-      ["app:1", { all: false, referrers: false }],
-      ["app:1", { all: true, referrers: true, chunkSize: 5 * 1024 ** 2, concurrency: 8, to: "host/app:2" }],
+      ["app:1", { all: false, referrers: false, compression: "keep" }],
+      [
+        "app:1",
+        { compression: "zstd", all: true, referrers: true, chunkSize: 5 * 1024 ** 2, concurrency: 8, to: "host/app:2" },
+      ],
     ]);
   });
 
@@ -69,6 +75,7 @@ describe("varve push", () => {
     [["push", "--chunk-size", "0", "a"], "--chunk-size takes at least a byte"],
     [["push", "--chunk-size", "much", "a"], "--chunk-size takes bytes"],
     [["push", "--digestfile", "", "a"], "--digestfile takes a path"],
+    [["push", "--compression", "lzma", "a"], "--compression takes one of keep, gzip, zstd, zstd:chunked"],
   ])("%j exits with 2", async (args, message) => {
     const { host, code } = await runWith(args);
     expect(code).toBe(2);

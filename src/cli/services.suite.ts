@@ -34,6 +34,7 @@ function fakeServices(given: Partial<Services>): Services {
     unpack: unexpected("unpack"),
     pushImage: unexpected("pushImage"),
     copyImage: unexpected("copyImage"),
+    convertImage: unexpected("convertImage"),
     listImages: unexpected("listImages"),
     inspectImage: unexpected("inspectImage"),
     rawDocument: unexpected("rawDocument"),

@@ -1,6 +1,7 @@
 /** The use cases as the commands call them: bound to one store, one registry client and one run. */
 import type { ProgressEvent } from "../recipe/progress.ts";
 import type { commitImage } from "../transfer/commit-image.ts";
+import type { convertImage } from "../transfer/convert.ts";
 import type { CopyOptions, CopyResult } from "../transfer/copy.ts";
 import type { TransferContext } from "../transfer/context.ts";
 import type { diffSnapshot, saveDiff } from "../transfer/diff-snapshot.ts";
@@ -39,6 +40,7 @@ export interface Services extends AsyncDisposable {
   pull(reference: string, options: PullOptions & { readonly sync?: boolean }): Promise<PullResult>;
   readonly unpack: Bound<typeof unpack>;
   readonly pushImage: Bound<typeof pushImage>;
+  readonly convertImage: Bound<typeof convertImage>;
   copyImage(from: string, to: string, options: CopyOptions): Promise<CopyResult>;
   readonly listImages: Bound<typeof listImages>;
   readonly inspectImage: Bound<typeof inspectImage>;

@@ -1,9 +1,7 @@
 /** `LayerThreads` without threads: the same work in the caller's own, for programs that want no threads and for tests. */
-import { open } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { followFront } from "../recipe/follow-front.ts";
-import { releaseBuffer } from "../sys/release-buffer.ts";
 import { checkLayer, type LayerCheck } from "./check-layer.ts";
+import { readFrontFile } from "./read-front-file.ts";
 import { tarStreamOf, type TarStream, type TarStreamOptions } from "./tar-stream.ts";
 import type { LayerTarget, UnpackedLayer } from "./layer-target.ts";
 import type { FrontFile, LayerThreads, UnpackLayerOptions } from "./threads.ts";
@@ -66,31 +64,4 @@ export async function unpackFile(
   const { unpackLayer } = await import("./unpack-layer.ts");
   const tar = tarStreamOf(readFrontFile(file, signal), { ...options, size: file.size });
   return unpackLayer(tar, target, { algorithm, signal, ...(onProgress !== undefined && { onBytes: onProgress }) });
-}
-
-/** A file's bytes in order, as far as they are there, waiting for the rest. A chunk is lent until the next is asked for. */
-export async function* readFrontFile(file: FrontFile, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const handle = await open(file.path, "r");
-  try {
-    const chunks = followFront(
-      {
-        size: file.size,
-        get front() {
-          return file.front;
-        },
-        waitFront: (position, signal) => file.waitFront(position, signal),
-        async read(position, length) {
-          const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafeSlow(length), 0, length, position);
-          return buffer.subarray(0, bytesRead);
-        },
-      },
-      { signal },
-    );
-    for await (const chunk of chunks) {
-      yield chunk;
-      releaseBuffer(chunk);
-    }
-  } finally {
-    await handle.close();
-  }
 }

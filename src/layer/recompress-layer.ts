@@ -7,7 +7,7 @@ import { TarParser } from "../codec/tar/parser.ts";
 import { ZstdChunkedWriter, type ChunkedLayer, type ChunkedRefusal } from "../codec/zstd-chunked/writer.ts";
 import { toVarveError } from "../errors/from-system.ts";
 import { Digester, type Digest } from "../oci/digest.ts";
-import { readFrontFile } from "./in-process.ts";
+import { readFrontFile } from "./read-front-file.ts";
 import { tarStreamOf, type TarStreamOptions } from "./tar-stream.ts";
 import type { FrontFile } from "./threads.ts";
 

@@ -2,16 +2,19 @@
  * The use case "push": an image of the store, or of a layout or archive, to a registry. What was pulled has the same digest there, byte for
  * byte, unless its layers are to be compressed another way.
  */
+import type { LayerCompressionKind } from "../codec/layer-compressions.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { TransferContext } from "./context.ts";
-import { copyImage, type CopyOptions, type CopyResult } from "./copy.ts";
+import { copyImage, type CopyOptions, type CopyResult, type Transform } from "./copy.ts";
 import { findImages } from "./find-image.ts";
 import { isHeldName } from "./open-place.ts";
 
 export interface PushOptions extends CopyOptions {
   /** Default: the name of the image, which may say so itself. `docker://` may stand before it. */
   readonly to?: string;
+  /** How its layers are to be compressed. The image's ID stays, but its digest changes when a layer's does. Default `keep`. */
+  readonly compression?: "keep" | LayerCompressionKind;
 }
 
 export type PushResult = CopyResult;
@@ -33,7 +36,23 @@ export async function pushImage(
     });
   }
   parseReference(to);
-  return copyImage(context, image, to.startsWith("docker://") ? to : `docker://${to}`, options);
+  const transform = await transformOf(options);
+  return copyImage(context, image, to.startsWith("docker://") ? to : `docker://${to}`, options, transform);
+}
+
+async function transformOf({
+  compression = "keep",
+  referrers = false,
+  concurrency,
+}: PushOptions): Promise<Transform | undefined> {
+  if (compression === "keep") return undefined;
+  if (referrers) {
+    throw new VarveError("USAGE", "what refers to an image does not refer to it compressed another way", {
+      hint: "leave out --referrers or --compression",
+    });
+  }
+  const { recompressing } = await import("./recompress.ts");
+  return recompressing({ compression, ...(concurrency !== undefined && { concurrency }) });
 }
 
 /** What the image is to be called where nobody says so. */

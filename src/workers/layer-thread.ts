@@ -5,7 +5,8 @@
 import { parentPort } from "node:worker_threads";
 import { VarveError } from "../errors/varve-error.ts";
 import { checkLayer } from "../layer/check-layer.ts";
-import { readFrontFile, unpackFile } from "../layer/in-process.ts";
+import { unpackFile } from "../layer/in-process.ts";
+import { readFrontFile } from "../layer/read-front-file.ts";
 import { tarStreamOf, type TarStreamOptions } from "../layer/tar-stream.ts";
 import type { LayerTarget } from "../layer/layer-target.ts";
 import type { FrontFile } from "../layer/threads.ts";

@@ -246,3 +246,27 @@ describe("a push of what was given up", () => {
     expect(again.layers.find(({ digest }) => digest === layer?.descriptor.digest)?.how).not.toBe("present");
   });
 });
+
+describe("a push with --compression", () => {
+  it.each(["gzip", "zstd", "zstd:chunked"] as const)(
+    "makes layers of %s, and keeps the image ID",
+    async (compression) => {
+      const { machine, to, image, source } = await pulled(await sampleImage(1, { compression: "none" }));
+      const result = await push(machine, "--compression", compression, source, `${to.host}/copy:v1`);
+      expect(result).toMatchObject({ status: "copied", blobs: { copied: 4 } });
+      expect(result.digest).not.toBe(image.digest);
+      await using reader = await newMachine();
+      const read = await reader.pull(`${to.host}/copy:v1`);
+      expect(read).toMatchObject({ digest: result.digest, imageId: image.config.digest });
+      expect(read.layers.map(({ diffId }) => diffId)).toEqual(image.layers.map(({ diffId }) => diffId));
+      expect(read.layers.every(({ mediaType }) => mediaType.endsWith(compression === "gzip" ? "+gzip" : "+zstd"))).toBe(
+        true,
+      );
+      // The same each time, so that it is there already.
+      const again = await push(machine, "--compression", compression, source, `${to.host}/copy:v1`);
+      expect(again).toMatchObject({ status: "up-to-date", digest: result.digest });
+      const signed = await machine.fails("push", "--compression", compression, "--referrers", source, `${to.host}/x:1`);
+      expect(signed).toMatchObject({ code: "USAGE" });
+    },
+  );
+});

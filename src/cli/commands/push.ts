@@ -1,11 +1,14 @@
 /** `varve push IMAGE [REF]` */
 import { writeFile } from "node:fs/promises";
+import { LAYER_COMPRESSIONS } from "../../codec/layer-compressions.ts";
 import { toVarveError } from "../../errors/from-system.ts";
 import type { PushResult } from "../../transfer/push.ts";
 import type { Command } from "../command.ts";
 import { copyFlags } from "../copy-flags.ts";
-import { parsePath } from "../parse-values.ts";
+import { parseChoice, parsePath } from "../parse-values.ts";
 import { renderCopy } from "../print/copy.ts";
+
+const COMPRESSIONS = ["keep", ...LAYER_COMPRESSIONS] as const;
 
 export const pushCommand: Command<PushResult> = {
   arguments: [
@@ -17,6 +20,11 @@ export const pushCommand: Command<PushResult> = {
     { name: "[ref]", summary: "what it is to be called there; default: the image's own name", completes: "image" },
   ],
   flags: [
+    {
+      flags: "--compression <how>",
+      summary: "compress its layers this way; the image's ID stays, its digest changes; default keep",
+      choices: COMPRESSIONS,
+    },
     { flags: "--all", summary: "all platforms of an index, not just the one that was pulled" },
     { flags: "--referrers", summary: "also what refers to it: signatures, inventories, and what refers to these" },
     {
@@ -40,7 +48,12 @@ export const pushCommand: Command<PushResult> = {
     const [image = "", to] = args;
     const { digestfile } = flags;
     const file = typeof digestfile === "string" ? parsePath("--digestfile", digestfile) : undefined;
-    const result = await services.pushImage(image, { ...copyFlags(flags, settings), ...(to !== undefined && { to }) });
+    const { compression = "keep" } = flags;
+    const result = await services.pushImage(image, {
+      ...copyFlags(flags, settings),
+      compression: parseChoice("--compression", String(compression), COMPRESSIONS),
+      ...(to !== undefined && { to }),
+    });
     if (file !== undefined) await writeDigest(file, result.digest);
     return result;
   },

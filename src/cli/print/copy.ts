@@ -1,11 +1,11 @@
-/** What `copy` and `push` moved, for people. */
+/** What `copy`, `push` and `convert` moved, for people. */
 import type { CopyResult } from "../../transfer/copy.ts";
 import type { View } from "../command.ts";
 import { sanitize } from "./sanitize.ts";
 import { formatBytes, formatDuration, plural } from "./units.ts";
 
 /** With `quiet` only the digest. */
-export function renderCopy(result: CopyResult, { quiet }: View, verb: "copied" | "pushed"): string {
+export function renderCopy(result: CopyResult, { quiet }: View, verb: "copied" | "pushed" | "converted"): string {
   const { source, digest, status, durationMs } = result;
   const destination = result.destination.replace(/^docker:\/\//, "");
   if (quiet) return `${digest}\n`;

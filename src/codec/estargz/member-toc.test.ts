@@ -9,7 +9,7 @@ const digest = digestOf("x");
 const document = (entries: unknown[]): string => JSON.stringify({ version: 1, entries }, undefined, "\t");
 const read = (entries: unknown[] | Uint8Array, step = 99): Promise<MemberToc> =>
   readMemberToc(inChunks(entries instanceof Uint8Array ? entries : document(entries), step), END);
-const file = (offset: number, more: object = {}): object => ({
+const file = (offset: number, more: object = {}): Record<string, unknown> => ({
   type: "reg",
   name: "f",
   size: 250,
@@ -19,7 +19,7 @@ const file = (offset: number, more: object = {}): object => ({
   chunkDigest: digest,
   ...more,
 });
-const chunk = (offset: number, chunkOffset: number, more: object = {}): object => ({
+const chunk = (offset: number, chunkOffset: number, more: object = {}): Record<string, unknown> => ({
   type: "chunk",
   name: "f",
   offset,
@@ -130,7 +130,7 @@ describe("a table of contents of eStargz", () => {
         { maxLength: 3 },
       )
       .map((edits) => {
-        const entries = good.map((each): Record<string, unknown> => Object.assign({}, each));
+        const entries = good.map((each) => structuredClone(each));
         for (const [at, field, value] of edits) entries[at]![field] = value;
         return entries;
       });

@@ -31,6 +31,21 @@ export class UnnamedFile implements AsyncDisposable {
     return this.#size;
   }
 
+  /** For who writes to it by the file descriptor; `filledTo` says how much that was. */
+  get descriptor(): number {
+    return this.#handle.fd;
+  }
+
+  /** Under which this process can open it once more. */
+  get path(): string {
+    return `/proc/self/fd/${this.#handle.fd}`;
+  }
+
+  /** Somebody else has written so many bytes, from the beginning. */
+  filledTo(size: number): void {
+    this.#size = size;
+  }
+
   /** @throws VarveError `NO_SPACE`, `IO` */
   async append(bytes: Uint8Array): Promise<void> {
     try {
@@ -44,9 +59,9 @@ export class UnnamedFile implements AsyncDisposable {
     }
   }
 
-  /** All of it, in chunks that belong to the consumer. @throws VarveError `IO` */
-  async *read(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < this.#size;) {
+  /** All of it from a byte on, in chunks that belong to the consumer. @throws VarveError `IO` */
+  async *read(start = 0): AsyncGenerator<Uint8Array> {
+    for (let at = start; at < this.#size;) {
       const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, this.#size - at));
       const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, at).catch((error: unknown) => {
         throw toVarveError(error, "reading back a layer");

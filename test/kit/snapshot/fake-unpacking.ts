@@ -1,6 +1,7 @@
 /** Threads that read layers through and make nothing of them, for tests of what is unpacked when. */
 import { checkLayer } from "../../../src/layer/check-layer.ts";
-import { inProcess, readFrontFile } from "../../../src/layer/in-process.ts";
+import { inProcess } from "../../../src/layer/in-process.ts";
+import { readFrontFile } from "../../../src/layer/read-front-file.ts";
 import type { UnpackedLayer } from "../../../src/layer/layer-target.ts";
 import type { LayerThreads } from "../../../src/layer/threads.ts";
 
