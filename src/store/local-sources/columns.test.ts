@@ -110,6 +110,9 @@ describe("wanted pieces", () => {
         const groups: number[] = [];
         for (let at = 0; at < set.length; at = set.groupAfter(at)) groups.push(set.sizeAt(at));
         expect(groups).toEqual([...new Set(sizes)].sort((a, b) => a - b));
+        const places = pieces.map((_, at) => set.placeOf(at));
+        set.settle();
+        expect(pieces.map((_, at) => set.placeOf(at))).toEqual(places);
       }),
     );
   });

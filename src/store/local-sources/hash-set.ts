@@ -9,7 +9,7 @@ const SEED = randomBytes(4).readInt32LE();
 const FACTOR = randomBytes(4).readInt32LE() | 1;
 
 export class HashSet {
-  readonly #slots: Uint32Array;
+  readonly #slots: Uint32Array<ArrayBuffer>;
   readonly #mask: number;
   readonly #shift: number;
   /** An empty slot is 0, so 0 has a place of its own. */
@@ -30,6 +30,11 @@ export class HashSet {
 
   has(value: number): boolean {
     return value === 0 ? this.#hasZero : this.#slots[this.#find(value)] === value;
+  }
+
+  /** Gives its memory back; it must not be asked again. */
+  release(): void {
+    this.#slots.buffer.transfer(0);
   }
 
   #find(value: number): number {

@@ -13,6 +13,7 @@ import {
 } from "../../../test/kit/sources/held-folders.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
 import { chunksOf } from "../../codec/zstd-chunked/chunker.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 import { digestOf } from "../../oci/digest.ts";
 import { openStore, type Store } from "../store.ts";
 import type { HeldLayer } from "./held-layer.ts";
@@ -292,6 +293,43 @@ describe("the index of a layer", () => {
     await places[Symbol.asyncDispose]();
     expect(readdirSync(join(on.path, "one"))).toEqual(["fs"]);
     await chmod(join(on.path, "one"), 0o755);
+  });
+
+  it("is built over what a process left that died while it built", async () => {
+    await using on = await scene();
+    on.layers.push(await sampleLayer(join(on.path, "one"), "devices", files));
+    for (const name of ["sources.files.new", "sources.known.new", "sources.lock"]) {
+      writeFileSync(join(on.path, "one", name), "left");
+    }
+    await using places = await on.sources.locate(pieceTable(pieces));
+    expect(places.found.pieces).toBe(3);
+    expect(readdirSync(join(on.path, "one")).sort()).toEqual(["layer.tar", "sources.files", "sources.known"]);
+  });
+
+  it("is none of a layer that goes, or turns out damaged, while it is built", async () => {
+    await using on = await scene();
+    const going = await sampleLayer(join(on.path, "going"), "devices", files);
+    const damaged = await sampleLayer(join(on.path, "damaged"), "devices", files);
+    on.layers.push(
+      {
+        ...going,
+        *files() {
+          yield* going.files();
+          rmSync(going.folder, { recursive: true });
+        },
+      },
+      {
+        ...damaged,
+        *files() {
+          yield* damaged.files();
+          throw new VarveError("INDEX_INVALID", "it is damaged");
+        },
+      },
+    );
+    await using places = await on.sources.locate(pieceTable(pieces));
+    expect(places.found.pieces).toBe(0);
+    expect(existsSync(going.folder)).toBe(false);
+    expect(readdirSync(damaged.folder)).toEqual(["layer.tar"]);
   });
 
   it("is built once by several who want it at the same time", async () => {

@@ -111,7 +111,9 @@ export class HeldSources implements LocalSources {
       if (source.kind === "layer")
         sources[number] = { ...source, index: join(await this.#homes.of(source.layer), INDEX_FILE) };
     }
-    return new FoundPlaces({ ...found, lease: await this.#hold(wanted, keepers) });
+    const lease = await this.#hold(wanted, keepers);
+    wanted.settle();
+    return new FoundPlaces({ ...found, lease });
   }
 
   async #matchBlobs(wanted: WantedSet, sources: Source[], keepers: Keeper[]): Promise<void> {

@@ -24,19 +24,19 @@ export interface SourceRow {
 export class WantedSet {
   readonly table: PieceTable;
   /** Pieces that can be looked for, by size and then by digest. */
-  readonly #order: Uint32Array;
+  #order: Uint32Array;
   /** In that order. */
-  readonly #sizes: Float64Array;
-  readonly #high: Uint32Array;
-  readonly #low: Uint32Array;
+  #sizes: Float64Array;
+  #high: Uint32Array;
+  #low: Uint32Array;
   /** Of each group of one size, where it begins: pieces that have no place, and how many more looks there may be. */
-  readonly #left: Uint32Array;
-  readonly #tries: Uint32Array;
+  #left: Uint32Array;
+  #tries: Uint32Array;
   /** By piece: number of the source, counted from 1, and the place in it. */
   readonly #sources: Uint32Array;
   readonly #refs: Uint32Array;
   readonly #starts: Float64Array;
-  readonly #names = { path: new HashSet(0), base: new HashSet(0) };
+  #names = { path: new HashSet(0), base: new HashSet(0) };
   #pieces = 0;
   #bytes = 0;
   #missing = 0;
@@ -58,11 +58,12 @@ export class WantedSet {
       all[count++] = piece;
       this.#missing += size;
     }
-    this.#order = all.subarray(0, count);
+    this.#order = all.slice(0, count);
     this.#order.sort((a, b) => sizes[a]! - sizes[b]! || high[a]! - high[b]! || low[a]! - low[b]! || a - b);
     this.#sizes = new Float64Array(count).map((_, at) => sizes[this.#order[at]!]!);
     this.#high = new Uint32Array(count).map((_, at) => high[this.#order[at]!]!);
     this.#low = new Uint32Array(count).map((_, at) => low[this.#order[at]!]!);
+    for (const column of [all, sizes, high, low]) release(column);
     this.#left = new Uint32Array(count);
     this.#tries = new Uint32Array(count);
     for (let at = 0, group = 0; at < count; at++) {
@@ -125,6 +126,8 @@ export class WantedSet {
 
   /** Makes {@link isNamed} answer: for the pieces that have no place now. */
   prepareNames(): void {
+    this.#names.path.release();
+    this.#names.base.release();
     this.#names.path = new HashSet(this.#order.length - this.#pieces);
     this.#names.base = new HashSet(this.#order.length - this.#pieces);
     for (const piece of this.#order) {
@@ -200,6 +203,17 @@ export class WantedSet {
     }
   }
 
+  /** Gives back what only a search needs: afterwards nothing can be matched, and places stay. */
+  settle(): void {
+    const { path, base } = this.#names;
+    for (const column of [this.#order, this.#sizes, this.#high, this.#low, this.#left, this.#tries]) release(column);
+    this.#order = this.#high = this.#low = this.#left = this.#tries = new Uint32Array();
+    this.#sizes = new Float64Array();
+    this.#names = { path: new HashSet(0), base: new HashSet(0) };
+    path.release();
+    base.release();
+  }
+
   #isAt(at: number, size: number, high: number, low: number): boolean {
     return this.#sizes[at] === size && this.#high[at] === high && this.#low[at] === low;
   }
@@ -214,6 +228,10 @@ export class WantedSet {
     }
     return low;
   }
+}
+
+function release({ buffer }: Uint32Array | Float64Array): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 const hash: NameHash = { path: 0, base: 0 };
