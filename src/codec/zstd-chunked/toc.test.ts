@@ -150,7 +150,7 @@ describe("a table of contents", () => {
     await expect(read(Buffer.from(document([{ type: "dir", name: "\xe9" }]), "latin1"))).rejects.toEqual(invalid);
   });
 
-  it("is refused when it has more than a million entries, or names without end, within bounded memory", async () => {
+  it("is refused when it has too many entries, or names without end, within bounded memory", async () => {
     // The same thousand names over and over: that they come again is found out in the end only.
     async function* endless(name: string): AsyncGenerator<Buffer> {
       yield Buffer.from('{"version":1,"entries":[');
@@ -159,7 +159,7 @@ describe("a table of contents", () => {
     }
     const before = process.memoryUsage.rss();
     const limit = expect.objectContaining({ code: "TOC_LIMIT" });
-    await expect(readChunkedToc(endless("d"), END)).rejects.toEqual(limit);
+    await expect(readChunkedToc(endless("d"), END, 20_000)).rejects.toEqual(limit);
     await expect(readChunkedToc(endless("n".repeat(8000)), END)).rejects.toEqual(limit);
     expect(process.memoryUsage.rss() - before).toBeLessThan(300 << 20);
   });

@@ -37,10 +37,15 @@ export interface ChunkedToc {
 /**
  * Reads the document, decompressed, in pieces of any size.
  * @param dataEnd where the frames with the tar end: the blob's byte at which the first skippable frame begins
- * @throws TOC_INVALID, or TOC_LIMIT when it has more than a million entries or 96 MiB of names; the source's errors
+ * @param mostEntries default a million
+ * @throws TOC_INVALID, or TOC_LIMIT when it has more entries, or 96 MiB of names; the source's errors
  */
-export async function readChunkedToc(source: AsyncIterable<Uint8Array>, dataEnd: number): Promise<ChunkedToc> {
-  const builder = new ChunkedTocBuilder(dataEnd);
+export async function readChunkedToc(
+  source: AsyncIterable<Uint8Array>,
+  dataEnd: number,
+  mostEntries: number = MAX_TOC_ENTRIES,
+): Promise<ChunkedToc> {
+  const builder = new ChunkedTocBuilder(dataEnd, mostEntries);
   const scanner = new TocScanner(builder);
   for await (const chunk of source) scanner.write(chunk);
   scanner.end();
@@ -62,6 +67,7 @@ interface OpenFile {
 
 class ChunkedTocBuilder {
   readonly #dataEnd: number;
+  readonly #mostEntries: number;
   readonly #names = new TocNames();
   readonly #sums = new Column("f64");
   readonly #firstPieces = new Column("u32");
@@ -71,8 +77,9 @@ class ChunkedTocBuilder {
   #tarSplitDigest: unknown;
   #open: OpenFile | undefined;
 
-  constructor(dataEnd: number) {
+  constructor(dataEnd: number, mostEntries: number) {
     this.#dataEnd = dataEnd;
+    this.#mostEntries = mostEntries;
   }
 
   field(name: string, value: unknown): void {
@@ -81,8 +88,8 @@ class ChunkedTocBuilder {
   }
 
   entry(value: unknown): void {
-    if (++this.#number > MAX_TOC_ENTRIES) {
-      throw new VarveError("TOC_LIMIT", `the layer's table of contents has more than ${MAX_TOC_ENTRIES} entries`);
+    if (++this.#number > this.#mostEntries) {
+      throw new VarveError("TOC_LIMIT", `the layer's table of contents has more than ${this.#mostEntries} entries`);
     }
     const entry = parseTocEntry(value, this.#number);
     if (entry.type === "chunk") return this.#chunk(entry);
