@@ -39,6 +39,8 @@ export interface OpenBody {
   readonly limit: number;
   readonly host: string;
   readonly admission: Admission;
+  /** Milliseconds that the registry took to answer, without what was waited for before: logging in, other requests. */
+  readonly latencyMs: number;
 }
 
 export interface OpenerContext {
@@ -116,8 +118,8 @@ export class BlobOpener {
         throw this.#unsupported(answer.url.host);
       }
     }
-    const { body, admission } = answer;
-    return { body, admission, offset: 0, limit: blob.size, host: answer.url.host };
+    const { body, admission, latencyMs } = answer;
+    return { body, admission, offset: 0, limit: blob.size, host: answer.url.host, latencyMs };
   }
 
   /** Undefined when the answer cannot be used, and its body is gone. */
@@ -133,8 +135,8 @@ export class BlobOpener {
       return undefined;
     }
     this.#context.ranges.learn([this.#context.registry, endpoint.host, url.host], true);
-    const { body, admission } = answer;
-    return { body, admission, offset: start, limit: end, host: url.host };
+    const { body, admission, latencyMs } = answer;
+    return { body, admission, offset: start, limit: end, host: url.host, latencyMs };
   }
 
   /** A 416 tells the size that the server thinks the blob has; another than the descriptor's is another blob. */

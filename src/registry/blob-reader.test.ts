@@ -61,6 +61,30 @@ describe("a whole blob", () => {
     expect(rates.bytesPerSecond).toBeGreaterThan(0);
   });
 
+  it("counts neither logging in as time that its registry takes to answer, nor more than a small blob took before", async () => {
+    const clock = fakeClock();
+    let answerMs = 30;
+    await using server = await scriptedServer((request, response) => {
+      if (request.url.startsWith("/token")) {
+        clock.advance(900);
+        response.end(JSON.stringify({ token: "t" }));
+      } else if (request.headers.authorization === undefined) {
+        clock.advance(700);
+        response.writeHead(401, { "www-authenticate": `Bearer realm="${server.url}/token",service="s"` }).end();
+      } else {
+        clock.advance(answerMs);
+        honest(request, response);
+      }
+    });
+    await using client = testClient({ clock });
+    const reference = at(server.host);
+    await collect(client.blobs(reference).readBlob(DESCRIPTOR));
+    expect(client.rates(reference).latencyMs).toBe(30);
+    answerMs = 20;
+    await client.fetchBlobBytes(reference, DESCRIPTOR);
+    expect(client.rates(reference).latencyMs).toBe(20);
+  });
+
   it("is asked for without a Range header and with Accept-Encoding: identity", async () => {
     const { bytes, seen } = await read(honest);
     expect(same(bytes)).toBe(true);

@@ -36,15 +36,13 @@ export async function* readBlobFrom(
     return;
   }
   const { rates, registry, settings } = context;
-  const { clock } = settings;
   const attempts = new Attempts(endpoints, settings, caller);
   const opener = new BlobOpener(context, attempts.caller);
   let position = start;
   while (position < end) {
     try {
-      const asked = clock.now();
       const opened = await opener.open(attempts.endpoint, { blob, start, end, position });
-      rates.answered(registry, clock.now() - asked);
+      rates.answered(registry, opened.latencyMs);
       for await (const piece of pieces(opened, position, end, context, caller)) {
         position += piece.length;
         attempts.progressed(piece.length);

@@ -137,6 +137,8 @@ export class RegistryClient implements AsyncDisposable {
       } as const;
       const answer = await this.#session.send(endpoint, ask);
       if (answer.status !== 200) throw await this.#session.refusal(answer, ask, "BLOB_UNKNOWN");
+      // The documents before it have opened the connection, so it tells better than the first blob how long a request takes.
+      this.#rates.answered(reference.host, answer.latencyMs);
       return verified(await readDocument(answer, subject, options, limit), blob, answer.url.host);
     });
   }
@@ -210,7 +212,7 @@ export class RegistryClient implements AsyncDisposable {
     return this.#ranges.of(host) ?? this.#ranges.of(networkHost(host));
   }
 
-  /** How fast the reference's registry, or whoever stood in for it, has sent blobs to this client so far. */
+  /** How fast the reference's registry, or whoever stood in for it, has answered and sent blobs to this client so far. */
   rates(reference: Reference): HostRates {
     return this.#rates.of(reference.host);
   }

@@ -55,6 +55,8 @@ export interface HttpAnswer {
   readonly url: URL;
   /** True when another scheme, host or port answered than the one asked. */
   readonly elsewhere: boolean;
+  /** Milliseconds from when it could be sent to its answer, over all redirects; connecting counts. */
+  readonly latencyMs: number;
 }
 
 export class Transport implements AsyncDisposable {
@@ -80,10 +82,12 @@ export class Transport implements AsyncDisposable {
   async send(request: HttpRequest, options: { raw?: boolean } = {}): Promise<HttpAnswer> {
     let { url, tls } = request;
     let elsewhere = false;
+    let latencyMs = 0;
     for (let hops = 0; ; hops++) {
       const answer = await this.#once(request, url, tls, elsewhere, options.raw ?? false);
+      latencyMs += answer.latencyMs;
       const next = redirectTarget(request, answer);
-      if (next === undefined) return answer;
+      if (next === undefined) return { ...answer, latencyMs };
       await discard(answer.body, contentLength(answer.headers));
       if (hops === MOST_REDIRECTS) throw lost(request, `more than ${MOST_REDIRECTS} redirects`);
       if (url.protocol === "https:" && next.protocol === "http:") {
@@ -110,6 +114,8 @@ export class Transport implements AsyncDisposable {
     const content = sending(request.body, request.onEvent);
     try {
       const wire = await this.#wireFor(request, url);
+      const { clock } = this.#settings;
+      const asked = clock.now();
       const { status, reason, headers, body } = await wire.request({
         method,
         url,
@@ -126,11 +132,12 @@ export class Transport implements AsyncDisposable {
         connectMs: request.connectMs,
         signal,
       });
+      const latencyMs = clock.now() - asked;
       made();
       if (status < 400) admission.resume();
       if (method === "HEAD") admission.leave();
       else body.once("close", () => admission.leave());
-      return { status, reason, headers, body, admission, url, elsewhere };
+      return { status, reason, headers, body, admission, url, elsewhere, latencyMs };
     } catch (error) {
       admission.leave();
       // Finding out that a registry speaks plain HTTP is no request: none was sent.
