@@ -50,6 +50,18 @@ describe("ProgressMeter", () => {
     expect(slow).toBeLessThan(1600);
   });
 
+  it("tells the speed from the first second on, however little came with the first event", () => {
+    const { meter: progress, events, clock } = meter(1_000_000);
+    clock.now += 1;
+    progress.advance(0);
+    for (let i = 0; i < 5; i++) {
+      clock.now += 100;
+      progress.advance(1000);
+      expect(events.at(-1)!.bytesPerSecond).toBeGreaterThan(9000);
+    }
+    expect(events.at(-1)!.etaSeconds).toBeLessThan(110);
+  });
+
   it("has no estimate while nothing moves", () => {
     const { meter: progress, events } = meter(100);
     progress.count("network", 5);

@@ -39,11 +39,16 @@ class Throttle {
   }
 }
 
-/** Bytes per second, smoothed exponentially over time, whatever the distance of the samples. */
+/**
+ * Bytes per second, smoothed exponentially over time, whatever the distance of the samples. While less time has passed than the smoothing
+ * looks back, all of that time counts alike: else the first seconds would tell of a fraction of the speed, and of many times the wait.
+ */
 class Rate {
   #time: number;
   #bytes: number;
-  #rate: number | undefined;
+  /** Sum of weighted rates, and of the weights. */
+  #sum = 0;
+  #weight = 0;
 
   constructor(time: number, bytes: number) {
     this.#time = time;
@@ -52,13 +57,15 @@ class Rate {
 
   sample(time: number, bytes: number): number {
     const elapsed = time - this.#time;
-    if (elapsed <= 0) return this.#rate ?? 0;
-    const current = (Math.max(0, bytes - this.#bytes) * 1000) / elapsed;
-    const weight = 1 - Math.exp(-elapsed / SMOOTHING_MS);
-    this.#rate = this.#rate === undefined ? current : this.#rate + weight * (current - this.#rate);
-    this.#time = time;
-    this.#bytes = bytes;
-    return this.#rate;
+    if (elapsed > 0) {
+      const current = (Math.max(0, bytes - this.#bytes) * 1000) / elapsed;
+      const weight = 1 - Math.exp(-elapsed / SMOOTHING_MS);
+      this.#sum += weight * (current - this.#sum);
+      this.#weight += weight * (1 - this.#weight);
+      this.#time = time;
+      this.#bytes = bytes;
+    }
+    return this.#weight === 0 ? 0 : this.#sum / this.#weight;
   }
 }
 
