@@ -1,6 +1,6 @@
 /**
- * Walks a tar-split beside the table of contents of its layer, and tells the segments that make the tar. On a first walk it compares the two member by
- * member (formats "zstd-chunked" §2, step 2): a layer of which they tell different stories is not planned.
+ * Walks a tar-split beside the table of contents of its layer, and tells what the tar is made of, in its order. On a first walk it compares the two member
+ * by member (formats "zstd-chunked" §2, step 2): a layer of which they tell different stories is not planned.
  */
 import type { TarSplitEntry, TarSplitFileEntry } from "../codec/tar-split/entry.ts";
 import { TarSplitParser } from "../codec/tar-split/parser.ts";
@@ -10,31 +10,29 @@ import { TarParser } from "../codec/tar/parser.ts";
 import { sumOfTarEntry } from "../codec/zstd-chunked/member-sum.ts";
 import type { ChunkedToc } from "../codec/zstd-chunked/toc.ts";
 import { VarveError } from "../errors/varve-error.ts";
-import type { Segment } from "../recipe/segment.ts";
-import { fileSegments, type PieceSource } from "./piece-segments.ts";
 
 export interface WalkOptions {
-  readonly source: PieceSource;
   /** Whether the table of contents is compared with the tar. What was compared once need not be again. */
   readonly compare: boolean;
-  readonly onSegment: (segment: Segment) => void;
+  /** Headers, padding, what stands behind the last member. */
+  readonly onHeaders: (bytes: Uint8Array) => void;
+  /** The piece that is all of a file's content: it may be a million chunks, so these are the caller's to tell. */
+  readonly onFile: (whole: number) => void;
 }
 
 /** `write` the decompressed tar-split in pieces of any size, then `end`. */
 export class TarSplitWalk {
   readonly #toc: ChunkedToc;
-  readonly #source: PieceSource;
-  readonly #onSegment: (segment: Segment) => void;
+  readonly #options: WalkOptions;
   readonly #lines: TarSplitParser;
   readonly #headers: HeaderCheck | undefined;
   #likely = 0;
 
-  constructor(toc: ChunkedToc, { source, compare, onSegment }: WalkOptions) {
+  constructor(toc: ChunkedToc, options: WalkOptions) {
     this.#toc = toc;
-    this.#source = source;
-    this.#onSegment = onSegment;
+    this.#options = options;
     this.#lines = new TarSplitParser((entry) => this.#take(entry));
-    this.#headers = compare ? new HeaderCheck(toc) : undefined;
+    this.#headers = options.compare ? new HeaderCheck(toc) : undefined;
   }
 
   /** @throws TAR_SPLIT_INVALID, LAYER_INVALID, LAYER_LIMIT; TOC_INVALID when they disagree */
@@ -51,7 +49,7 @@ export class TarSplitWalk {
     if (entry.type === "segment") {
       if (entry.bytes.length === 0) return;
       this.#headers?.segment(entry.bytes);
-      this.#onSegment({ kind: "data", bytes: entry.bytes });
+      this.#options.onHeaders(entry.bytes);
       return;
     }
     const member = this.#toc.find(entry.name, this.#likely);
@@ -61,7 +59,7 @@ export class TarSplitWalk {
     if (entry.size === 0) return;
     const whole = this.#toc.pieceOf(member);
     if (whole === undefined || this.#toc.pieces.size(whole) !== entry.size) throw disagree(entry.name, "its size");
-    for (const segment of fileSegments(this.#source, whole)) this.#onSegment(segment);
+    this.#options.onFile(whole);
   }
 }
 

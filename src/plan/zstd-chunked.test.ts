@@ -19,7 +19,9 @@ import { readChunkedToc } from "../codec/zstd-chunked/toc.ts";
 import { digestOf } from "../oci/digest.ts";
 import type { Segment } from "../recipe/segment.ts";
 import { costOf, type Plan } from "./plan.ts";
-import type { Refusal } from "./piece-segments.ts";
+import type { PieceTable } from "../codec/piece-table.ts";
+import type { LocalPlace } from "../store/local-sources/types.ts";
+import type { HeldPieces, Refusal } from "./piece-segments.ts";
 import { planZstdChunked } from "./zstd-chunked.ts";
 
 interface Planned {
@@ -27,23 +29,27 @@ interface Planned {
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-async function planFor(
+async function planFor(layer: ChunkedLayerFixture, held: readonly Uint8Array[]): Promise<Planned> {
+  let contents = holding({ length: 0, size: () => 0, digest: () => undefined, name: () => "" }, held);
+  const plan = await planLayer(layer, (pieces) => (contents = holding(pieces, held)));
+  return { plan, files: contents.files };
+}
+
+async function planLayer(
   { blob, descriptor, diffId, toc }: ChunkedLayerFixture,
-  held: readonly Uint8Array[],
-): Promise<Planned> {
+  holdingOf: (pieces: PieceTable) => HeldPieces,
+): Promise<Plan | Refusal> {
   const annotations = parseZstdChunkedAnnotations(descriptor.annotations, blob.length);
   if (annotations?.dialect !== "podman" || annotations.tarSplit === undefined) throw new Error("no tar-split");
   const { offset, compressed } = annotations.tarSplit;
   const split = zstdDecompressSync(blob.subarray(offset, offset + compressed));
   const table = await readChunkedToc(inChunks(toc), annotations.toc.offset - 8);
-  const contents = holding(table.pieces, held);
-  const plan = await planZstdChunked(
+  return planZstdChunked(
     { blob: descriptor, diffId },
     table,
     { open: () => inChunks(split, 700) },
-    contents,
+    holdingOf(table.pieces),
   );
-  return { plan, files: contents.files };
 }
 
 function planned({ plan }: Planned): Plan {
@@ -74,6 +80,23 @@ describe("planZstdChunked", () => {
     expect(cost.local).toBe(others.reduce((sum, { length }) => sum + length, 0));
     // All of `hole` but the chunk that has something in it.
     expect(cost.zero).toBe(200_010);
+  });
+
+  it("tells the chunks of a file one by one, however many there are", async () => {
+    const bytes = randomBytes(4000);
+    const layer = zstdChunkedLayer([{ type: "file", name: "many", content: bytes }], { chunkBytes: 2 });
+    let asked = 0;
+    const get = (piece: number): LocalPlace | undefined => {
+      asked++;
+      return piece === 1 ? { path: "/held", start: 0 } : undefined;
+    };
+    const plan = planned({ plan: await planLayer(layer, () => ({ get })), files: new Map() });
+    asked = 0;
+    let told = 0;
+    for await (const { kind } of plan.recipe.segments) {
+      if (kind === "frames" && ++told === 3) break;
+    }
+    expect(asked).toBeLessThan(10);
   });
 
   it("makes exactly the tar of any layer, whatever of it is held", async () => {

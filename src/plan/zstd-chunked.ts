@@ -6,11 +6,11 @@ import { isVarveError, type VarveError } from "../errors/varve-error.ts";
 import type { ChunkedToc } from "../codec/zstd-chunked/toc.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { Segment } from "../recipe/segment.ts";
+import type { FramesSegment, Segment } from "../recipe/segment.ts";
 import type { Rates } from "./choose.ts";
 import { CostMeter } from "./cost-meter.ts";
 import { gapBytesFor } from "./near-frames.ts";
-import { framesInBlobOrder, type HeldPieces, type PieceSource, type Refusal } from "./piece-segments.ts";
+import { fileSegments, framesInBlobOrder, type HeldPieces, type PieceSource, type Refusal } from "./piece-segments.ts";
 import type { Plan } from "./plan.ts";
 import { TarSplitWalk } from "./tar-split-walk.ts";
 
@@ -48,13 +48,21 @@ export async function planZstdChunked(
   const { blob, diffId } = layer;
   const source: PieceSource = { blob, codec: "zstd", pieces: toc.pieces, held };
   const bare = { ...source, bare: true };
-  const frames = [...framesInBlobOrder(bare)];
   const compressed = compressedBytes(toc.pieces);
-  const saved = compressed - frames.reduce((sum, { length }) => sum + length, 0);
+  let saved = compressed;
+  const gapBytes = gapBytesFor(
+    counting(framesInBlobOrder(bare), (length) => (saved -= length)),
+    options.rates,
+  );
   if (saved === 0) return { refused: "nothing of it is here" };
-  const gapBytes = gapBytesFor(frames, options.rates);
   const meter = new CostMeter(gapBytes);
-  const walk = new TarSplitWalk(toc, { source: bare, compare: true, onSegment: (segment) => meter.add(segment) });
+  const walk = new TarSplitWalk(toc, {
+    compare: true,
+    onHeaders: (bytes) => meter.add({ kind: "data", bytes }),
+    onFile: (whole) => {
+      for (const segment of fileSegments(bare, whole)) meter.add(segment);
+    },
+  });
   try {
     for await (const chunk of tarSplit.open()) {
       options.signal?.throwIfAborted();
@@ -71,6 +79,16 @@ export async function planZstdChunked(
   const segments = { [Symbol.asyncIterator]: () => segmentsOf(toc, tarSplit, source) };
   const why = `${saved} of ${compressed} bytes of its files need not be fetched`;
   return { how: "zstd-chunked", recipe: { target, segments, gapBytes }, cost, why };
+}
+
+function* counting(
+  frames: Iterable<FramesSegment>,
+  count: (length: number) => void,
+): Generator<FramesSegment, void, undefined> {
+  for (const frame of frames) {
+    count(frame.length);
+    yield frame;
+  }
 }
 
 /** Of the frames of all files. */
@@ -98,13 +116,25 @@ async function* segmentsOf(
   tarSplit: ReadableDocument,
   source: PieceSource,
 ): AsyncGenerator<Segment, void, undefined> {
-  let told: Segment[] = [];
-  const walk = new TarSplitWalk(toc, { source, compare: false, onSegment: (segment) => told.push(segment) });
+  let told: (Uint8Array | number)[] = [];
+  const tell = (part: Uint8Array | number): void => void told.push(part);
+  const walk = new TarSplitWalk(toc, { compare: false, onHeaders: tell, onFile: tell });
   for await (const chunk of tarSplit.open()) {
     walk.write(chunk);
-    yield* told;
+    yield* segmentsOfParts(told, source);
     told = [];
   }
   walk.end();
-  yield* told;
+  yield* segmentsOfParts(told, source);
+}
+
+/** @param parts headers, and pieces that are whole files */
+function* segmentsOfParts(
+  parts: readonly (Uint8Array | number)[],
+  source: PieceSource,
+): Generator<Segment, void, undefined> {
+  for (const part of parts) {
+    if (typeof part === "number") yield* fileSegments(source, part);
+    else yield { kind: "data", bytes: part };
+  }
 }

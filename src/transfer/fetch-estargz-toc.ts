@@ -10,6 +10,7 @@ import { digestAlgorithm, Digester } from "../oci/digest.ts";
 import type { FetchTocOptions } from "./fetch-toc.ts";
 import { once } from "./packed-document.ts";
 import { readRange } from "./read-range.ts";
+import type { TocRoom } from "./toc-room.ts";
 
 export interface FetchedMemberToc {
   readonly toc: MemberToc;
@@ -28,6 +29,7 @@ export async function fetchEstargzToc(
   blob: Descriptor,
   { tocDigest }: EstargzAnnotations,
   options: FetchTocOptions,
+  room: TocRoom,
 ): Promise<FetchedMemberToc> {
   const tailStart = Math.max(0, blob.size - TAIL_BYTES);
   const end = await readRange(options, blob, tailStart, blob.size);
@@ -42,11 +44,12 @@ export async function fetchEstargzToc(
   if (blob.size - tocOffset > MAX_PACKED_BYTES) {
     throw new VarveError("TOC_LIMIT", `the layer's table of contents has ${blob.size - tocOffset} bytes`);
   }
+  room.take(blob.size - tocOffset);
   const tail =
     tocOffset >= tailStart
-      ? end.slice(tocOffset - tailStart)
+      ? Uint8Array.from(end.subarray(tocOffset - tailStart))
       : Buffer.concat([await readRange(options, blob, tocOffset, tailStart), end]);
-  const reader = new MemberTocReader(tocOffset);
+  const reader = new MemberTocReader(tocOffset, { onGrow: (bytes) => room.take(bytes) });
   const digester = new Digester(digestAlgorithm(tocDigest));
   await readTail(tail, options.signal, (bytes) => {
     digester.update(bytes);

@@ -1,5 +1,7 @@
 /** Tables of contents of every dialect, from the blob to a plan that makes the layer's tar; broken ones to coded errors. */
 import { randomBytes } from "node:crypto";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gunzipSync } from "node:zlib";
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
@@ -64,6 +66,11 @@ const replace = (layer: ChunkedLayerFixture, key: string, value: string | undefi
   else annotations[key] = value;
   return { ...layer, descriptor: { ...layer.descriptor, annotations } };
 };
+function collectGarbage(): void {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+}
+
 const CHECKSUM = "io.github.containers.zstd-chunked.manifest-checksum";
 const POSITION = "io.github.containers.zstd-chunked.manifest-position";
 const SPLIT_POSITION = "io.github.containers.zstd-chunked.tarsplit-position";
@@ -142,6 +149,22 @@ describe("podman's zstd:chunked", () => {
     const annotations = { [CHECKSUM]: digestOf(bomb), [POSITION]: `8:${bomb.length}:1000:1` };
     const descriptor = { ...good.descriptor, digest: digestOf(blob), size: blob.length, annotations };
     await expect(fetch({ ...good, blob, descriptor })).rejects.toMatchObject({ code: "TOC_INVALID" });
+  });
+
+  it("keeps of what was fetched only what is needed later", async () => {
+    // A table of contents that cannot be compressed, and says little.
+    const noise = (): string => randomBytes(250_000).toString("hex");
+    const layer = zstdChunkedLayer(few, {
+      edit: ({ entries }) => entries.forEach((entry) => Object.assign(entry, { nobodyKnows: noise() })),
+    });
+    expect(layer.blob.length).toBeGreaterThan(10e6);
+    const blobs = await fetch(layer);
+    collectGarbage();
+    const before = process.memoryUsage().arrayBuffers;
+    const again = await fetch(layer);
+    collectGarbage();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(6e6);
+    expect([blobs, again].map(({ toc }) => toc.pieces.length)).toEqual([43, 43]);
   });
 
   it("passes on that ranges are refused", async () => {

@@ -5,10 +5,12 @@
 import type { EstargzAnnotations } from "../codec/estargz/annotations.ts";
 import { readMemberToc } from "../codec/estargz/member-toc.ts";
 import type { PlacedPieces } from "../codec/piece-table.ts";
-import type { NerdctlAnnotations, PodmanAnnotations } from "../codec/zstd-chunked/annotations.ts";
+import type { DocumentPlace, NerdctlAnnotations, PodmanAnnotations } from "../codec/zstd-chunked/annotations.ts";
+import type { TocReadOptions } from "../codec/zstd-chunked/toc-growth.ts";
 import { readChunkedToc, type ChunkedToc } from "../codec/zstd-chunked/toc.ts";
 import { SKIPPABLE_HEADER_BYTES } from "../codec/zstd-chunked/footer.ts";
 import { VarveError } from "../errors/varve-error.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import { digestAlgorithm, Digester, digestOf, type Digest } from "../oci/digest.ts";
 import type { Rates } from "../plan/choose.ts";
 import type { HeldPieces, PieceSource, Refusal } from "../plan/piece-segments.ts";
@@ -20,7 +22,7 @@ import { PackedDocument } from "./packed-document.ts";
 import { planAhead } from "./plan-ahead.ts";
 import { readRange } from "./read-range.ts";
 import type { TocAnnotations } from "./toc-annotations.ts";
-import { inTocRoom } from "./toc-room.ts";
+import { inTocRoom, type TocRoom } from "./toc-room.ts";
 
 export interface FetchTocOptions {
   /** Of the layer's repository. */
@@ -49,9 +51,6 @@ const MAX_TAR_SPLIT_BYTES = 2 ** 31;
 /** Two documents with no more between them come with one request. */
 const NEAR_BYTES = 64 * 1024;
 
-/** Of the bytes of a table of contents, those that it takes in memory. Measured. */
-const TABLE_SHARE = 0.6;
-
 /**
  * @param annotations what the layer's manifest says, of `readTocAnnotations`
  * @throws TOC_INVALID, TOC_LIMIT, DIGEST_MISMATCH, COMPRESSION_INVALID; RANGE_UNSUPPORTED, BLOB_UNKNOWN, REGISTRY_*
@@ -61,18 +60,21 @@ export async function fetchToc(
   annotations: TocAnnotations,
   options: FetchTocOptions,
 ): Promise<FetchedToc> {
-  return inTocRoom(bytesOf(annotations), () => fetchAs(layer, annotations, options));
+  return inTocRoom(bytesOf(annotations), (room) => fetchAs(layer, annotations, { ...options, room }));
 }
 
-/** What it takes in memory: the table, and what is kept as it came. Where that is not said before, tables are small. */
+/** What comes of the blob, as far as that is said before. */
 function bytesOf(annotations: TocAnnotations): number {
   if (annotations.dialect === "estargz") return 0;
-  const { compressed, uncompressed } = annotations.toc;
   const tarSplit = annotations.dialect === "podman" ? (annotations.tarSplit?.compressed ?? 0) : 0;
-  return TABLE_SHARE * uncompressed + compressed + tarSplit;
+  return annotations.toc.compressed + tarSplit;
 }
 
-function fetchAs(layer: ChunkedLayer, annotations: TocAnnotations, options: FetchTocOptions): Promise<FetchedToc> {
+interface InRoom extends FetchTocOptions {
+  readonly room: TocRoom;
+}
+
+function fetchAs(layer: ChunkedLayer, annotations: TocAnnotations, options: InRoom): Promise<FetchedToc> {
   switch (annotations.dialect) {
     case "podman":
       return fetchPodman(layer, annotations, options);
@@ -86,44 +88,26 @@ function fetchAs(layer: ChunkedLayer, annotations: TocAnnotations, options: Fetc
 async function fetchEstargz(
   layer: ChunkedLayer,
   annotations: EstargzAnnotations,
-  options: FetchTocOptions,
+  options: InRoom,
 ): Promise<FetchedToc> {
-  const { toc, tail } = await fetchEstargzToc(layer.blob, annotations, options);
+  const { toc, tail } = await fetchEstargzToc(layer.blob, annotations, options, options.room);
   const source = { blob: layer.blob, codec: "gzip" as const, pieces: toc.pieces };
   return aheadOf(layer, source, { dataEnd: toc.dataEnd, tail }, options);
 }
 
-async function fetchPodman(
-  layer: ChunkedLayer,
-  annotations: PodmanAnnotations,
-  options: FetchTocOptions,
-): Promise<FetchedToc> {
-  const { blob } = layer;
+async function fetchPodman(layer: ChunkedLayer, annotations: PodmanAnnotations, options: InRoom): Promise<FetchedToc> {
   const { toc: place, tarSplit: splitPlace } = annotations;
-  check("table of contents", place.uncompressed, MAX_TOC_BYTES);
-  check("table of contents", place.compressed, MAX_PACKED_BYTES);
-  const spans = [place, ...(splitPlace === undefined ? [] : [splitPlace])];
-  if (splitPlace !== undefined) {
-    check("tar-split", splitPlace.uncompressed, MAX_TAR_SPLIT_BYTES);
-    check("tar-split", splitPlace.compressed, MAX_PACKED_BYTES);
-  }
-  const start = Math.min(...spans.map(({ offset }) => offset));
-  const end = Math.max(...spans.map(({ offset, compressed }) => offset + compressed));
-  const apart = end - start - spans.reduce((sum, { compressed }) => sum + compressed, 0);
-  const together = apart <= NEAR_BYTES ? await readRange(options, blob, start, end) : undefined;
-  const get = async ({ offset, compressed }: typeof place): Promise<Uint8Array> =>
-    together?.subarray(offset - start, offset - start + compressed) ??
-    (await readRange(options, blob, offset, offset + compressed));
-  const packed = new PackedDocument("table of contents", await get(place), place.uncompressed);
-  checkDigest("table of contents", packed.bytes, annotations.tocDigest);
-  const toc = await readChunkedToc(packed.open(options.signal), place.offset - SKIPPABLE_HEADER_BYTES);
-  if (splitPlace === undefined) {
+  const [bytes, splitBytes] = await fetchDocuments(layer.blob, place, splitPlace, options);
+  checkDigest("table of contents", bytes, annotations.tocDigest);
+  const packed = new PackedDocument("table of contents", bytes, place.uncompressed);
+  const dataEnd = place.offset - SKIPPABLE_HEADER_BYTES;
+  const toc = await readChunkedToc(packed.open(options.signal), dataEnd, growingIn(options));
+  if (splitPlace === undefined || splitBytes === undefined) {
     if (toc.tarSplitDigest !== undefined)
       throw new VarveError("TOC_INVALID", "the manifest does not say where the layer's tar-split is");
     return withoutTarSplit(layer, toc, options);
   }
-  // A copy, so that the table of contents need not be kept with it.
-  const split = new PackedDocument("tar-split", Uint8Array.from(await get(splitPlace)), splitPlace.uncompressed);
+  const split = new PackedDocument("tar-split", splitBytes, splitPlace.uncompressed);
   // Without a digest nothing vouches for it, as for all else that a plan goes by: the DiffID decides.
   if (toc.tarSplitDigest !== undefined) checkDigest("tar-split", split.bytes, toc.tarSplitDigest);
   return {
@@ -136,14 +120,37 @@ async function fetchPodman(
   };
 }
 
-function withoutTarSplit(layer: ChunkedLayer, { pieces, dataEnd }: ChunkedToc, options: FetchTocOptions): FetchedToc {
+/** Both as they lie in the blob; each has memory of its own, for one is kept much longer than the other. */
+async function fetchDocuments(
+  blob: Descriptor,
+  toc: DocumentPlace,
+  tarSplit: DocumentPlace | undefined,
+  options: FetchTocOptions,
+): Promise<[toc: Uint8Array, tarSplit: Uint8Array | undefined]> {
+  check("table of contents", toc.uncompressed, MAX_TOC_BYTES);
+  check("table of contents", toc.compressed, MAX_PACKED_BYTES);
+  const read = ({ offset, compressed }: DocumentPlace): Promise<Uint8Array> =>
+    readRange(options, blob, offset, offset + compressed);
+  if (tarSplit === undefined) return [await read(toc), undefined];
+  check("tar-split", tarSplit.uncompressed, MAX_TAR_SPLIT_BYTES);
+  check("tar-split", tarSplit.compressed, MAX_PACKED_BYTES);
+  const start = Math.min(toc.offset, tarSplit.offset);
+  const end = Math.max(toc.offset + toc.compressed, tarSplit.offset + tarSplit.compressed);
+  if (end - start > toc.compressed + tarSplit.compressed + NEAR_BYTES) return [await read(toc), await read(tarSplit)];
+  const both = await readRange(options, blob, start, end);
+  const cut = ({ offset, compressed }: DocumentPlace): Uint8Array =>
+    Uint8Array.from(both.subarray(offset - start, offset - start + compressed));
+  return [cut(toc), cut(tarSplit)];
+}
+
+function withoutTarSplit(layer: ChunkedLayer, { pieces, dataEnd }: ChunkedToc, options: InRoom): FetchedToc {
   return aheadOf(layer, { blob: layer.blob, codec: "zstd", pieces }, { dataEnd }, options);
 }
 
 async function fetchNerdctl(
   layer: ChunkedLayer,
   { toc: place, tocDigest, plainTocDigest }: NerdctlAnnotations,
-  options: FetchTocOptions,
+  options: InRoom,
 ): Promise<FetchedToc> {
   check("table of contents", place.uncompressed, MAX_TOC_BYTES);
   check("table of contents", place.compressed, MAX_PACKED_BYTES);
@@ -152,7 +159,7 @@ async function fetchNerdctl(
   const packed = new PackedDocument("table of contents", bytes, place.uncompressed);
   const dataEnd = place.offset - SKIPPABLE_HEADER_BYTES;
   const digester = plainTocDigest && new Digester(digestAlgorithm(plainTocDigest));
-  const toc = await readMemberToc(digesting(packed.open(options.signal), digester), dataEnd);
+  const toc = await readMemberToc(digesting(packed.open(options.signal), digester), dataEnd, growingIn(options));
   if (digester !== undefined && digester.digest() !== plainTocDigest)
     throw mismatch("table of contents", plainTocDigest);
   return aheadOf(layer, { blob: layer.blob, codec: "zstd", pieces: toc.pieces }, { dataEnd }, options);
@@ -163,13 +170,17 @@ function aheadOf(
   layer: ChunkedLayer,
   source: Omit<PieceSource, "held">,
   frames: { readonly dataEnd: number; readonly tail?: Uint8Array },
-  options: FetchTocOptions,
+  options: InRoom,
 ): FetchedToc {
   const fetched = new Map<string, Uint8Array>();
   return {
     pieces: source.pieces,
     plan: (held, rates) => planAhead(layer, { ...source, held }, { ...frames, fetched }, { ...options, rates }),
   };
+}
+
+function growingIn({ room }: InRoom): TocReadOptions {
+  return { onGrow: (bytes) => room.take(bytes) };
 }
 
 async function* digesting(

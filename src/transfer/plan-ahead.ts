@@ -8,10 +8,13 @@ import type { BlobSource } from "../registry/blob-source.ts";
 import type { ByteRange } from "../store/types.ts";
 import { inParallel } from "./in-parallel.ts";
 import { readRange } from "./read-range.ts";
+import type { TocRoom } from "./toc-room.ts";
 
 export interface AheadOptions {
   readonly blobs: BlobSource;
   readonly signal: AbortSignal;
+  /** For what is fetched. */
+  readonly room: TocRoom;
   readonly rates?: Rates | undefined;
 }
 
@@ -22,6 +25,7 @@ const REQUESTS_AT_ONCE = 4;
 const LEAST_GAP = 1024;
 const MOST_GAP = 256 * 1024;
 
+/** @throws TOC_LIMIT; `REGISTRY_*`, `RANGE_UNSUPPORTED`, `BLOB_UNKNOWN`; the signal's reason */
 export async function planAhead(
   layer: ChunkedLayer,
   source: PieceSource,
@@ -41,10 +45,13 @@ export async function planAhead(
   if (groups.length * request + bytes / network >= (needs.bytes + needs.saved) / network) {
     return { refused: "to fetch what has to be known for a plan would take as long as the blob" };
   }
+  options.room.take(missing.reduce((sum, { start, end }) => sum + end - start, 0));
   await inParallel(groups, REQUESTS_AT_ONCE, async ({ start, end, stretches }) => {
     const all = await readRange(options, layer.blob, start, end);
     // Copies, so that gaps are not kept with them.
-    for (const each of stretches) fetched.set(keyOf(each), all.slice(each.start - start, each.end - start));
+    for (const each of stretches) {
+      fetched.set(keyOf(each), Uint8Array.from(all.subarray(each.start - start, each.end - start)));
+    }
   });
   const parts = needs.stretches.map((stretch) => fetched.get(keyOf(stretch))!);
   return planUnsized(layer, unsized, parts, options);

@@ -6,6 +6,7 @@
 import { VarveError } from "../../errors/varve-error.ts";
 import { parseTocEntry, type TocEntry } from "../zstd-chunked/toc-entry.ts";
 import { checkApart } from "../zstd-chunked/piece-order.ts";
+import { TocGrowth, type TocReadOptions } from "../zstd-chunked/toc-growth.ts";
 import { TocNames } from "../zstd-chunked/toc-names.ts";
 import { TocPieces } from "../zstd-chunked/toc-pieces.ts";
 import { TocScanner } from "../zstd-chunked/toc-scanner.ts";
@@ -26,8 +27,12 @@ export interface MemberToc {
  * @param dataEnd where the last member ends that has something of a file in it
  * @throws TOC_INVALID, or TOC_LIMIT when it has more than a million entries or 96 MiB of names; the source's errors
  */
-export async function readMemberToc(source: AsyncIterable<Uint8Array>, dataEnd: number): Promise<MemberToc> {
-  const reader = new MemberTocReader(dataEnd);
+export async function readMemberToc(
+  source: AsyncIterable<Uint8Array>,
+  dataEnd: number,
+  options: TocReadOptions = {},
+): Promise<MemberToc> {
+  const reader = new MemberTocReader(dataEnd, options);
   for await (const chunk of source) reader.write(chunk);
   return reader.finish();
 }
@@ -50,13 +55,17 @@ export class MemberTocReader {
     entry: (value) => this.#entry(value),
     field: (name, value) => this.#field(name, value),
   });
+  readonly #mostEntries: number;
+  readonly #growth: TocGrowth;
   #number = 0;
   #version: unknown;
   #file: OpenFile | undefined;
   #lastOffset = 0;
 
-  constructor(dataEnd: number) {
+  constructor(dataEnd: number, options: TocReadOptions = {}) {
     this.#dataEnd = dataEnd;
+    this.#mostEntries = options.mostEntries ?? MAX_TOC_ENTRIES;
+    this.#growth = new TocGrowth(() => this.#names.bytes + this.#pieces.bytes, options);
   }
 
   write(chunk: Uint8Array): void {
@@ -66,6 +75,7 @@ export class MemberTocReader {
   finish(): MemberToc {
     this.#scanner.end();
     if (this.#version !== 1) throw invalid("is of no known version");
+    this.#growth.tell();
     checkApart(this.#pieces);
     return { pieces: this.#pieces, dataEnd: this.#dataEnd };
   }
@@ -75,9 +85,10 @@ export class MemberTocReader {
   }
 
   #entry(value: unknown): void {
-    if (++this.#number > MAX_TOC_ENTRIES) {
-      throw new VarveError("TOC_LIMIT", `the layer's table of contents has more than ${MAX_TOC_ENTRIES} entries`);
+    if (++this.#number > this.#mostEntries) {
+      throw new VarveError("TOC_LIMIT", `the layer's table of contents has more than ${this.#mostEntries} entries`);
     }
+    this.#growth.entry();
     const entry = parseTocEntry(value, this.#number);
     if (entry.type === "chunk") return this.#chunk(entry);
     this.#file = undefined;

@@ -25,6 +25,11 @@ export class Column {
     return this.#length;
   }
 
+  /** That it takes in memory. */
+  get bytes(): number {
+    return this.#pages.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  }
+
   push(value: number): void {
     const at = this.#length++ & PAGE_MASK;
     if (at === 0) this.#pages.push(this.#newPage());
@@ -50,6 +55,11 @@ export class BytesColumn {
     this.#width = width;
   }
 
+  /** That it takes in memory. */
+  get bytes(): number {
+    return this.#pages.length * PAGE_ROWS * this.#width;
+  }
+
   /** A new row of zeros, to be filled. */
   push(): Buffer {
     const at = this.#length++ & PAGE_MASK;
@@ -72,6 +82,11 @@ export class BytesHeap {
   /** @param limit bytes of all pages together; at most 4 GiB */
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** That it takes in memory. */
+  get bytes(): number {
+    return this.#pages.length * HEAP_PAGE_BYTES;
   }
 
   /** Copies the bytes. @returns where they begin, or undefined when they do not fit */

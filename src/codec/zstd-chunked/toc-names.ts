@@ -1,20 +1,33 @@
-/** Names of a table of contents, packed, each findable. Two that are equal are refused: it would be open whose content is meant. */
+/**
+ * Names of a table of contents, packed, each findable. Two that are equal are refused: it would be open whose content is meant. So are names that
+ * somebody has made to be found in the same place: each look would go through all of them.
+ */
 import { VarveError } from "../../errors/varve-error.ts";
 import { encodeName } from "../../sys/path-bytes.ts";
 import { BytesHeap, Column } from "./columns.ts";
 
 /** Bytes of all names: a hundred for each of a million. */
 const MAX_NAME_BYTES = 96 << 20;
+/** Slots that are looked at for each name that is looked for, over all of them. Names that nobody has chosen for it need less than two. */
+const MOST_STEPS = 8;
+const FREE_STEPS = 1000;
 
 export class TocNames {
   readonly #heap = new BytesHeap(MAX_NAME_BYTES);
   readonly #starts = new Column("u32");
   readonly #lengths = new Column("u16");
   #slots = new Int32Array(0);
+  #steps = 0;
+  #looks = 0;
   readonly #scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
   get length(): number {
     return this.#starts.length;
+  }
+
+  /** That all of it takes in memory, once they can be found. */
+  get bytes(): number {
+    return this.#heap.bytes + this.#starts.bytes + this.#lengths.bytes + 4 * slotsFor(this.length);
   }
 
   /** @throws TOC_LIMIT */
@@ -31,11 +44,9 @@ export class TocNames {
     return this.#bytes(entry).toString("utf8");
   }
 
-  /** After the last name. @throws TOC_INVALID when one is there twice */
+  /** After the last name. @throws TOC_INVALID when one is there twice; TOC_LIMIT when they are made to collide */
   index(): void {
-    let size = 16;
-    while (size < 2 * this.length) size *= 2;
-    this.#slots = new Int32Array(size);
+    this.#slots = new Int32Array(slotsFor(this.length));
     for (let entry = 0; entry < this.length; entry++) {
       const bytes = this.#bytes(entry);
       const slot = this.#slotOf(bytes, bytes.length);
@@ -47,7 +58,7 @@ export class TocNames {
     }
   }
 
-  /** The entry of that name, -1 when there is none. @param likely the entry that it probably is */
+  /** The entry of that name, -1 when there is none. @param likely the entry that it probably is @throws TOC_LIMIT as {@link index} */
   find(name: string, likely: number): number {
     // A name that is not well-formed stands for other bytes than UTF-8, which JSON cannot have.
     if (!name.isWellFormed() || name.length > 0xffff / 3) return -1;
@@ -71,10 +82,21 @@ export class TocNames {
     for (let at = 0; at < length; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
     hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d);
     let slot = (hash ^ (hash >>> 13)) & mask;
+    this.#looks++;
     for (let found = this.#slots[slot]!; found !== 0; found = this.#slots[slot]!) {
       if (this.#equals(found - 1, bytes, length)) break;
       slot = (slot + 1) & mask;
+      if (++this.#steps > MOST_STEPS * this.#looks + FREE_STEPS) {
+        throw new VarveError("TOC_LIMIT", "the names in the layer's table of contents are made to collide");
+      }
     }
     return slot;
   }
+}
+
+/** A power of two, at most half full. */
+function slotsFor(names: number): number {
+  let size = 16;
+  while (size < 2 * names) size *= 2;
+  return size;
 }

@@ -43,6 +43,12 @@ export class TocPieces implements PlacedPieces {
     return this.#sizes.length;
   }
 
+  /** That it takes in memory, without the names. */
+  get bytes(): number {
+    const columns = [this.#owners, this.#starts, this.#sizes, this.#offsets, this.#ends, this.#flags, this.#digests];
+    return columns.reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   /** @returns its number */
   push(piece: TocPiece): number {
     const { digest, isZeros = false, hasChunks = false } = piece;

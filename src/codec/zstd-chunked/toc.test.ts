@@ -159,9 +159,14 @@ describe("a table of contents", () => {
     }
     const before = process.memoryUsage.rss();
     const limit = expect.objectContaining({ code: "TOC_LIMIT" });
-    await expect(readChunkedToc(endless("d"), END, 20_000)).rejects.toEqual(limit);
+    await expect(readChunkedToc(endless("d"), END, { mostEntries: 20_000 })).rejects.toEqual(limit);
     await expect(readChunkedToc(endless("n".repeat(8000)), END)).rejects.toEqual(limit);
     expect(process.memoryUsage.rss() - before).toBeLessThan(300 << 20);
+  });
+
+  it("is refused when its names are made to be found in one place", async () => {
+    const entries = collidingNames(10).map((name) => ({ type: "dir", name }));
+    await expect(read(document(entries), 1 << 20)).rejects.toMatchObject({ code: "TOC_LIMIT" });
   });
 
   it("is read or refused, but never breaks the reader", async () => {
@@ -215,3 +220,28 @@ describe("a table of contents", () => {
     );
   });
 });
+
+/** 2^levels names with the same FNV-1a sum, which is easily done: two that collide, behind them two more, and so on. */
+function collidingNames(levels: number): string[] {
+  const step = (state: number, text: string): number => {
+    let hash = state;
+    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+    return hash;
+  };
+  let state = 0x811c9dc5 | 0;
+  let names = [""];
+  for (let level = 0; level < levels; level++) {
+    const seen = new Map<number, string>();
+    for (let at = 0; ; at++) {
+      const text = (Math.imul(at, 0x9e3779b1) >>> 0).toString(36) + (at % 36).toString(36);
+      const next = step(state, text);
+      const other = seen.get(next);
+      seen.set(next, text);
+      if (other === undefined) continue;
+      names = names.flatMap((name) => [name + other, name + text]);
+      state = next;
+      break;
+    }
+  }
+  return names;
+}

@@ -8,11 +8,11 @@ import { Column } from "./columns.ts";
 import { sumOfTocEntry } from "./member-sum.ts";
 import { checkApart } from "./piece-order.ts";
 import { parseTocEntry, type TocEntry } from "./toc-entry.ts";
+import { TocGrowth, type TocReadOptions } from "./toc-growth.ts";
 import { TocNames } from "./toc-names.ts";
 import { TocPieces } from "./toc-pieces.ts";
 import { TocScanner } from "./toc-scanner.ts";
 
-/** Entries of one table of contents, chunks too. The largest layers known have some 100,000. */
 export const MAX_TOC_ENTRIES = 1_000_000;
 
 const NO_PIECE = 0xffff_ffff;
@@ -37,15 +37,14 @@ export interface ChunkedToc {
 /**
  * Reads the document, decompressed, in pieces of any size.
  * @param dataEnd where the frames with the tar end: the blob's byte at which the first skippable frame begins
- * @param mostEntries default a million
  * @throws TOC_INVALID, or TOC_LIMIT when it has more entries, or 96 MiB of names; the source's errors
  */
 export async function readChunkedToc(
   source: AsyncIterable<Uint8Array>,
   dataEnd: number,
-  mostEntries: number = MAX_TOC_ENTRIES,
+  options: TocReadOptions = {},
 ): Promise<ChunkedToc> {
-  const builder = new ChunkedTocBuilder(dataEnd, mostEntries);
+  const builder = new ChunkedTocBuilder(dataEnd, options);
   const scanner = new TocScanner(builder);
   for await (const chunk of source) scanner.write(chunk);
   scanner.end();
@@ -72,14 +71,17 @@ class ChunkedTocBuilder {
   readonly #sums = new Column("f64");
   readonly #firstPieces = new Column("u32");
   readonly #pieces = new TocPieces((owner) => this.#names.get(owner));
+  readonly #growth: TocGrowth;
   #number = 0;
   #version: unknown;
   #tarSplitDigest: unknown;
   #open: OpenFile | undefined;
 
-  constructor(dataEnd: number, mostEntries: number) {
+  constructor(dataEnd: number, options: TocReadOptions) {
     this.#dataEnd = dataEnd;
-    this.#mostEntries = mostEntries;
+    this.#mostEntries = options.mostEntries ?? MAX_TOC_ENTRIES;
+    const columns = [this.#names, this.#sums, this.#firstPieces, this.#pieces];
+    this.#growth = new TocGrowth(() => columns.reduce((sum, { bytes }) => sum + bytes, 0), options);
   }
 
   field(name: string, value: unknown): void {
@@ -91,6 +93,7 @@ class ChunkedTocBuilder {
     if (++this.#number > this.#mostEntries) {
       throw new VarveError("TOC_LIMIT", `the layer's table of contents has more than ${this.#mostEntries} entries`);
     }
+    this.#growth.entry();
     const entry = parseTocEntry(value, this.#number);
     if (entry.type === "chunk") return this.#chunk(entry);
     this.#closeFile();
@@ -104,6 +107,7 @@ class ChunkedTocBuilder {
     if (this.#version !== 1) throw invalid("is of no known version");
     const digest = this.#tarSplitDigest ?? "";
     if (digest !== "" && !isDigest(digest)) throw invalid("has an impossible tarSplitDigest");
+    this.#growth.tell();
     this.#names.index();
     const [names, sums, firstPieces, pieces] = [this.#names, this.#sums, this.#firstPieces, this.#pieces];
     checkApart(pieces);
