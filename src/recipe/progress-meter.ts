@@ -22,7 +22,7 @@ export interface MeterOptions {
 }
 
 /** Lets one event through per interval, the first at once. */
-class Throttle {
+export class Throttle {
   readonly #clock: () => number;
   #last = -Infinity;
 
@@ -43,7 +43,7 @@ class Throttle {
  * Bytes per second, smoothed exponentially over time, whatever the distance of the samples. While less time has passed than the smoothing
  * looks back, all of that time counts alike: else the first seconds would tell of a fraction of the speed, and of many times the wait.
  */
-class Rate {
+export class Rate {
   #time: number;
   #bytes: number;
   /** Sum of weighted rates, and of the weights. */
@@ -77,6 +77,7 @@ export class ProgressMeter {
   readonly #rate: Rate;
   readonly #counts: ByteCounts = noBytes();
   #done: number;
+  #sent: number | undefined;
   #unsent = true;
 
   constructor(options: MeterOptions) {
@@ -100,6 +101,17 @@ export class ProgressMeter {
   count(kind: keyof ByteCounts, bytes: number): void {
     this.#counts[kind] += bytes;
     this.#tell();
+  }
+
+  /** Bytes that went to a registry, whether or not it kept them. */
+  countSent(bytes: number): void {
+    this.#sent = (this.#sent ?? 0) + bytes;
+    this.#tell();
+  }
+
+  /** What is in place ends here: forwards, or back where some turn out not to be. */
+  moveTo(position: number): void {
+    if (position !== this.#done) this.advance(position - this.#done);
   }
 
   /** Bytes of the target that are in place; negative when some turn out not to be. */
@@ -131,6 +143,7 @@ export class ProgressMeter {
       total,
       bytesPerSecond: Math.round(rate),
       etaSeconds: left === 0 ? 0 : rate > 0 ? Math.ceil(left / rate) : null,
+      ...(this.#sent !== undefined && { sent: this.#sent }),
       ...this.#counts,
     });
   }

@@ -2,7 +2,10 @@
 import type { Digest } from "../oci/digest.ts";
 import type { ByteCounts } from "./bytes.ts";
 
-/** How far one blob has come. `done` of `total` bytes of the target are here; the byte kinds say where they came from. */
+/**
+ * How far one blob has come. `done` of `total` bytes of the target are here, or with the registry that it goes to or on the network on the way
+ * there; the byte kinds say where they came from.
+ */
 export interface BytesProgress extends Readonly<ByteCounts> {
   readonly type: "progress";
   readonly digest: Digest;
@@ -12,6 +15,8 @@ export interface BytesProgress extends Readonly<ByteCounts> {
   readonly bytesPerSecond: number;
   /** `null` while nothing moves. */
   readonly etaSeconds: number | null;
+  /** Body bytes that were sent to a registry for it, also those that had to be sent again. Left out of what goes to no registry. */
+  readonly sent?: number;
 }
 
 /** How far unpacking has come: uncompressed bytes, and entries of the tar. `total` is `null` where nobody knows it. */

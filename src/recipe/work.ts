@@ -162,6 +162,7 @@ export class Work implements PieceSink {
       case "throttle":
         return this.emit(event);
       case "sent":
+      case "position":
       case "queued":
       case "range-ignored":
         return;

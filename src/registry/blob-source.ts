@@ -21,6 +21,11 @@ export type TransportEvent =
   | { readonly type: "received"; readonly bytes: number }
   /** Body bytes that were handed to the network, also those that have to be sent again. */
   | { readonly type: "sent"; readonly bytes: number }
+  /**
+   * An upload has come to this byte of its blob: all before it is at the registry, or with the network. Goes back where a part has to be sent
+   * again. What a source is read for only to hash it once more is not told of.
+   */
+  | { readonly type: "position"; readonly position: number }
   | {
       readonly type: "retry";
       readonly host: string;

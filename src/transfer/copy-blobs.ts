@@ -1,6 +1,6 @@
 /** The blobs of a copy: each found at its destination, mounted from beside it, or read and written, several at once. */
 import type { Descriptor } from "../oci/descriptor.ts";
-import { ProgressMeter } from "../recipe/progress-meter.ts";
+import type { BlobProgress } from "./blob-progress.ts";
 import type { TransferContext } from "./context.ts";
 import { inParallel } from "./in-parallel.ts";
 import { RestartableBlob } from "./transports/restartable-blob.ts";
@@ -10,6 +10,7 @@ export class BlobCopy {
   readonly #context: TransferContext;
   readonly #source: ImageSource;
   readonly #sink: ImageSink;
+  readonly #progress: BlobProgress;
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
   /** Blobs that were read and written, those that the destination took over from elsewhere in it, and those that it had. */
@@ -17,8 +18,9 @@ export class BlobCopy {
   /** Of the blobs that were written, as the descriptors have them. */
   bytes = 0;
 
-  constructor(context: TransferContext, source: ImageSource, sink: ImageSink) {
+  constructor(context: TransferContext, source: ImageSource, sink: ImageSink, progress: BlobProgress) {
     this.#context = context;
+    this.#progress = progress;
     this.#source = source;
     this.#sink = sink;
     this.#signal = AbortSignal.any([context.signal, this.#failed.signal]);
@@ -61,14 +63,16 @@ export class BlobCopy {
   }
 
   async #send(blob: Descriptor): Promise<void> {
-    const { onProgress } = this.#context;
-    const { digest, size: total } = blob;
+    const progress = this.#progress;
     const signal = this.#signal;
-    onProgress({ type: "layer-start", digest, total, resumed: 0 });
-    const meter = new ProgressMeter({ digest, total, emit: onProgress });
-    const onPosition = (position: number): void => meter.advance(position - meter.done);
-    await this.#sink.putBlob(blob, new RestartableBlob(this.#source, blob, { signal, onPosition }), signal);
-    meter.finish();
-    onProgress({ type: "layer-done", digest, total });
+    progress.begin(blob);
+    const onPosition = (position: number): void => progress.wasRead(blob.digest, position);
+    try {
+      await this.#sink.putBlob(blob, new RestartableBlob(this.#source, blob, { signal, onPosition }), signal);
+    } catch (error) {
+      progress.leave(blob);
+      throw error;
+    }
+    progress.end(blob);
   }
 }

@@ -8,6 +8,7 @@ import type { Index, Manifest } from "../oci/manifest.ts";
 import type { Platform } from "../oci/platform.ts";
 import { tellTransport } from "../recipe/transport-progress.ts";
 import type { TransportEvent } from "../registry/blob-source.ts";
+import { BlobProgress } from "./blob-progress.ts";
 import type { TransferContext } from "./context.ts";
 import { BlobCopy } from "./copy-blobs.ts";
 import { findCopyGraph, type CopyGraph } from "./copy-graph.ts";
@@ -76,7 +77,8 @@ export async function copyImage(
     throw new VarveError("USAGE", "all platforms or one of them, not both", { hint: "leave out --all or --platform" });
   }
   const tally = new Tally();
-  const onEvent = listener(context, tally);
+  const progress = new BlobProgress(context.onProgress);
+  const onEvent = listener(context, tally, progress);
   await using stack = new AsyncDisposableStack();
   const original = stack.use(await openSource(context, from, { onEvent }));
   const chosen = await chooseRoot(original, from, options);
@@ -84,7 +86,7 @@ export async function copyImage(
   const root = transform === undefined ? chosen : await source.root();
   const sink = stack.use(await openSink(context, to, { ...options, onEvent, from }));
   context.onProgress({ type: "resolve", reference: from, digest: root.digest, to });
-  const done = await copyRoot(context, source, sink, root, { ...options, name: from });
+  const done = await copyRoot(context, source, sink, root, { ...options, name: from, progress });
   return report({ from, to, root, tally, startedAt, ...done });
 }
 
@@ -110,18 +112,23 @@ const NOTHING: Done = {
   copiedBytes: 0,
 };
 
+interface CopyRootOptions extends CopyOptions {
+  readonly name: string;
+  readonly progress: BlobProgress;
+}
+
 async function copyRoot(
   context: TransferContext,
   source: ImageSource,
   sink: ImageSink,
   root: Manifest | Index,
-  { referrers = false, concurrency = DEFAULT_CONCURRENCY, name }: CopyOptions & { readonly name: string },
+  { referrers = false, concurrency = DEFAULT_CONCURRENCY, name, progress }: CopyRootOptions,
 ): Promise<Done> {
   const stands = (await sink.standsFor?.(root)) ?? false;
   if (stands && !referrers) return NOTHING;
   const graph = await findCopyGraph(source, sink, root, { referrers, concurrency, name });
   const documents = [...graph.parts, ...graph.referrers];
-  const copy = new BlobCopy(context, source, sink);
+  const copy = new BlobCopy(context, source, sink, progress);
   const blobs = distinctBlobs(documents);
   copy.announce(blobs);
   const configs = configsOf(documents);
@@ -153,10 +160,15 @@ async function putDocuments(
 }
 
 /** Counts what registries are asked, and tells what there is to tell of it. */
-function listener({ onProgress }: TransferContext, tally: Tally): (event: TransportEvent, digest?: Digest) => void {
+function listener(
+  { onProgress }: TransferContext,
+  tally: Tally,
+  progress: BlobProgress,
+): (event: TransportEvent, digest?: Digest) => void {
   const tell = tellTransport(onProgress);
   return (event, digest) => {
     tally.onEvent(event);
+    if (digest !== undefined) progress.onEvent(event, digest);
     const isAbout = digest !== undefined && (event.type === "retry" || event.type === "failover");
     if (isAbout) onProgress({ ...event, digest });
     else tell(event);

@@ -2,7 +2,15 @@
 import { sanitize } from "../print/sanitize.ts";
 import { formatBytes, formatEta, percent, shortDigest } from "../print/units.ts";
 import { padStart } from "../print/width.ts";
-import { isFinished, isStalled, type LayerState, type ProgressModel, speedOf, type Totals } from "./model.ts";
+import {
+  isFinished,
+  isStalled,
+  isWaitedFor,
+  type LayerState,
+  type ProgressModel,
+  speedOf,
+  type Totals,
+} from "./model.ts";
 import type { Span } from "./spans.ts";
 
 const LABEL = 12;
@@ -94,6 +102,7 @@ function totalLine(totals: Totals, columns: number): Span[] {
 
 function fetchingTail(layer: LayerState, now: number): Span[] {
   if (isStalled(layer, now)) return [{ text: padStart("stalled", TAIL[0]), style: "bad" }];
+  if (isWaitedFor(layer)) return [{ text: padStart("finishing", TAIL[0]), style: "busy" }];
   const rate = speedOf(layer, now);
   return rate > 0 ? [speed(rate), eta(layer.etaSeconds)] : [];
 }

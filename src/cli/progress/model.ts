@@ -174,9 +174,14 @@ export function isFinished(layer: LayerState): boolean {
 }
 
 export function isStalled(layer: LayerState, now: number): boolean {
-  return layer.phase === "fetching" && layer.moves && now - layer.updatedAt >= STALL_MS;
+  return layer.phase === "fetching" && layer.moves && !isWaitedFor(layer) && now - layer.updatedAt >= STALL_MS;
+}
+
+/** All bytes have moved, and whoever got them has not said yet that they are right: registries read a large blob once more before they do. */
+export function isWaitedFor(layer: LayerState): boolean {
+  return layer.phase === "fetching" && layer.moves && layer.total > 0 && layer.done >= layer.total;
 }
 
 export function speedOf(layer: LayerState, now: number): number {
-  return layer.phase === "fetching" && !isStalled(layer, now) ? layer.bytesPerSecond : 0;
+  return layer.phase === "fetching" && !isWaitedFor(layer) && !isStalled(layer, now) ? layer.bytesPerSecond : 0;
 }

@@ -20,8 +20,8 @@ interface Mention {
 export class PlainDisplay implements Display {
   readonly #host: Pick<Host, "stderr" | "now">;
   readonly #mentions = new Map<Digest, Mention>();
-  /** Whether what is told of moves to another place, and not here. */
-  #leaves = false;
+  /** Where what is told of moves; undefined when that is here. */
+  #destination: string | undefined;
 
   constructor(host: Pick<Host, "stderr" | "now">) {
     this.#host = host;
@@ -30,13 +30,13 @@ export class PlainDisplay implements Display {
   event(event: ProgressEvent): void {
     switch (event.type) {
       case "resolve":
-        this.#leaves = event.to !== undefined;
+        this.#destination = event.to;
         if (event.to !== undefined) this.#line(`copying ${sanitize(event.reference)} to ${sanitize(event.to)}`);
         else if (event.digest === undefined) this.#line(`resolving ${sanitize(event.reference)}`);
         return;
       case "layer-start": {
         const kept = event.resumed > 0 ? `, ${formatBytes(event.resumed)} of it kept from before` : "";
-        this.#layer(event.digest, `${this.#leaves ? "sending" : "fetching"} ${formatBytes(event.total)}${kept}`);
+        this.#layer(event.digest, `${this.#verb()} ${formatBytes(event.total)}${kept}`);
         this.#mention(event.digest, event.resumed / Math.max(1, event.total));
         return;
       }
@@ -53,7 +53,10 @@ export class PlainDisplay implements Display {
         this.#layer(event.digest, `is there, taken from ${sanitize(event.from)}, ${formatBytes(event.total)}`);
         return;
       case "layer-present":
-        this.#layer(event.digest, `is ${this.#leaves ? "there" : "here"}, ${formatBytes(event.total)}`);
+        this.#layer(
+          event.digest,
+          `is ${this.#destination === undefined ? "here" : "there"}, ${formatBytes(event.total)}`,
+        );
         return;
       case "layer-done":
         this.#layer(event.digest, `done, ${formatBytes(event.total)}`);
@@ -87,6 +90,11 @@ export class PlainDisplay implements Display {
 
   resume(): void {
     // Lines need no repair.
+  }
+
+  #verb(): string {
+    if (this.#destination === undefined) return "fetching";
+    return this.#destination.startsWith("docker://") ? "sending" : "copying";
   }
 
   #progress({ digest, done, total, bytesPerSecond, etaSeconds }: Extract<ProgressEvent, { type: "progress" }>): void {

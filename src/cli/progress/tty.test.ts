@@ -143,6 +143,17 @@ describe("a pull on a terminal", () => {
     expect(screen.visible().join("\n")).not.toContain("MB/s");
   });
 
+  it("tells when all is sent and only the registry's word is missing", () => {
+    const { host, display, screen } = open();
+    display.event({ ...resolve, to: "docker://registry.example/app:1" });
+    display.event(start(1));
+    display.event(progress(1, 100 * MB, 100 * MB));
+    for (const ms of [100, 10_000]) {
+      host.pass(ms);
+      expect(screen.visible()[1]).toContain("100%    100 MB / 100 MB  finishing");
+    }
+  });
+
   it("calls nothing stalled that has not had its turn yet", () => {
     const { host, display, screen } = open();
     display.event(start(1, 100 * MB, 40 * MB));

@@ -46,7 +46,8 @@ export class BlobUpload {
     this.#context = context;
     this.#attempts = new Attempts([context.endpoint], settings, { signal, onEvent });
     this.#signal = signal;
-    this.#source = new UploadSource(context.blob, open, { limiter, signal });
+    const onPosition = (position: number): void => onEvent?.({ type: "position", position });
+    this.#source = new UploadSource(context.blob, open, { limiter, signal, onPosition });
     this.#upload = started;
     this.#chunk = chunkSize ?? Infinity;
   }

@@ -29,6 +29,22 @@ describe("a source", () => {
     expect((await collect(client.blobs(at(registry.host)).readBlob(DESCRIPTOR))).equals(BLOB)).toBe(true);
   });
 
+  it("tells where the upload is, and nothing of what is read to be hashed once more", async () => {
+    await using registry = await credulous(7 * MIB);
+    await using client = testClient();
+    const positions: number[] = [];
+    await client.uploads(at(registry.host)).putBlob(DESCRIPTOR, opening(BLOB), {
+      onEvent: (event) => void (event.type === "position" && positions.push(event.position)),
+    });
+    const again = positions.findIndex((position, index) => position < (positions[index - 1] ?? 0));
+    expect(positions[0]).toBe(0);
+    // The hash was noted down at 4 MiB; the registry has 7.
+    expect(positions[again]).toBe(7 * MIB);
+    for (const part of [positions.slice(0, again), positions.slice(again)])
+      expect(part).toEqual(part.toSorted((a, b) => a - b));
+    expect(positions.at(-1)).toBe(BLOB.length);
+  });
+
   it("is read once for all chunks", async () => {
     await using registry = await credulous();
     await using client = testClient();

@@ -16,6 +16,8 @@ const MOST_BYTES = 256 * 1024;
 export interface UploadSourceOptions {
   readonly limiter: RateLimiter | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told of the byte that is sent next: where a request begins, and whenever the network has taken a piece. */
+  readonly onPosition?: ((position: number) => void) | undefined;
 }
 
 export class UploadSource {
@@ -84,6 +86,7 @@ export class UploadSource {
       while (this.#hash.position < start) {
         if ((await this.#next(reader, start, turn)) === undefined) return;
       }
+      this.#options.onPosition?.(start);
       if (end === this.#blob.size && start === end) await this.#check(reader, turn);
       while (this.#hash.position < end) {
         const piece = await this.#next(reader, end, turn);
@@ -92,6 +95,8 @@ export class UploadSource {
         await this.#options.limiter?.take(piece.length, this.#options.signal);
         if (turn !== this.#turn) return;
         yield piece;
+        if (turn !== this.#turn) return;
+        this.#options.onPosition?.(this.#hash.position);
       }
     } catch (error) {
       if (turn === this.#turn) this.#failure = { error };

@@ -15,8 +15,8 @@ export interface RegistrySourceOptions {
   readonly client: RegistryClient;
   readonly reference: Reference;
   readonly signal: AbortSignal;
-  /** Told of retries, of failovers and of what the registry warns of. */
-  readonly onEvent?: (event: TransportEvent) => void;
+  /** Told of retries, of failovers and of what the registry warns of, and which blob it is about where it is about one. */
+  readonly onEvent?: (event: TransportEvent, digest?: Digest) => void;
 }
 
 export class RegistrySource implements ImageSource {
@@ -39,9 +39,8 @@ export class RegistrySource implements ImageSource {
   }
 
   blob(descriptor: Descriptor, signal: AbortSignal = this.#options.signal): AsyncIterable<Uint8Array> {
-    const { client, reference, onEvent } = this.#options;
-    const request = { signal, ...(onEvent !== undefined && { onEvent }) };
-    return verified(client.blobs(reference).readBlob(descriptor, request), descriptor);
+    const { client, reference } = this.#options;
+    return verified(client.blobs(reference).readBlob(descriptor, this.#request(descriptor, signal)), descriptor);
   }
 
   blobFrom(
@@ -49,11 +48,8 @@ export class RegistrySource implements ImageSource {
     start: number,
     signal: AbortSignal = this.#options.signal,
   ): AsyncIterable<Uint8Array> {
-    const { client, reference, onEvent } = this.#options;
-    return readBlobFrom(client.blobs(reference), descriptor, start, {
-      signal,
-      ...(onEvent !== undefined && { onEvent }),
-    });
+    const { client, reference } = this.#options;
+    return readBlobFrom(client.blobs(reference), descriptor, start, this.#request(descriptor, signal));
   }
 
   referrers(subject: Digest): Promise<readonly Descriptor[]> {
@@ -63,6 +59,11 @@ export class RegistrySource implements ImageSource {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve();
+  }
+
+  #request({ digest }: Descriptor, signal: AbortSignal): Omit<BlobRequest, "range"> {
+    const { onEvent } = this.#options;
+    return { signal, ...(onEvent !== undefined && { onEvent: (event) => onEvent(event, digest) }) };
   }
 }
 
