@@ -34,6 +34,8 @@ export class TocPieces implements PlacedPieces {
   readonly #ends = new Column("f64");
   readonly #flags = new Column("u8");
   readonly #digests = new BytesColumn(32);
+  /** The name that was asked for last: the chunks of a file are asked for one after the other. */
+  #named: { readonly owner: number; readonly name: string } | undefined;
 
   constructor(nameOf: (owner: number) => string) {
     this.#nameOf = nameOf;
@@ -51,7 +53,9 @@ export class TocPieces implements PlacedPieces {
 
   /** @returns its number */
   push(piece: TocPiece): number {
-    const { digest, isZeros = false, hasChunks = false } = piece;
+    const { isZeros = false, hasChunks = false } = piece;
+    // Nobody needs to look for zeros.
+    const digest = isZeros ? undefined : piece.digest;
     this.#owners.push(piece.owner);
     this.#starts.push(piece.start);
     this.#sizes.push(piece.size);
@@ -81,7 +85,9 @@ export class TocPieces implements PlacedPieces {
   }
 
   name(piece: number): string {
-    return this.#nameOf(this.#owners.get(piece));
+    const owner = this.#owners.get(piece);
+    if (this.#named?.owner !== owner) this.#named = { owner, name: this.#nameOf(owner) };
+    return this.#named.name;
   }
 
   start(piece: number): number {
@@ -98,7 +104,7 @@ export class TocPieces implements PlacedPieces {
     return this.#ends.get(piece);
   }
 
-  /** Whether all of its bytes are zero, which nobody needs to look for or fetch. */
+  /** Whether all of its bytes are zero, which nobody needs to look for or fetch; such a piece has no digest. */
   isZeros(piece: number): boolean {
     return (this.#flags.get(piece) & IS_ZEROS) !== 0;
   }

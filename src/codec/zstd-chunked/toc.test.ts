@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { inChunks } from "../../../test/codec/tar-splits.ts";
+import { collidingNames } from "../../../test/kit/sources/colliding-names.ts";
 import { allKinds } from "../../../test/kit/images/chunked-members.ts";
 import { zstdChunkedLayer, type TocDocument } from "../../../test/kit/images/zstd-chunked.ts";
 import { digestOf } from "../../oci/digest.ts";
@@ -220,28 +221,3 @@ describe("a table of contents", () => {
     );
   });
 });
-
-/** 2^levels names with the same FNV-1a sum, which is easily done: two that collide, behind them two more, and so on. */
-function collidingNames(levels: number): string[] {
-  const step = (state: number, text: string): number => {
-    let hash = state;
-    for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
-    return hash;
-  };
-  let state = 0x811c9dc5 | 0;
-  let names = [""];
-  for (let level = 0; level < levels; level++) {
-    const seen = new Map<number, string>();
-    for (let at = 0; ; at++) {
-      const text = (Math.imul(at, 0x9e3779b1) >>> 0).toString(36) + (at % 36).toString(36);
-      const next = step(state, text);
-      const other = seen.get(next);
-      seen.set(next, text);
-      if (other === undefined) continue;
-      names = names.flatMap((name) => [name + other, name + text]);
-      state = next;
-      break;
-    }
-  }
-  return names;
-}

@@ -71,6 +71,41 @@ describe("names", () => {
 });
 
 describe("wanted pieces", () => {
+  it("are matched once, however many are alike and however often they are held", () => {
+    const bytes = new Uint8Array(1);
+    const length = 100_000;
+    const digest = digestOf(bytes);
+    let asked = 0;
+    const table = {
+      length,
+      size: () => 1,
+      digest: (piece: number) => {
+        asked++;
+        return piece === 0 ? digestOf("other") : digest;
+      },
+      name: () => "x",
+    };
+    const set = new WantedSet(table);
+    asked = 0;
+    const place = { source: 0, ref: 0, start: 0 };
+    expect(set.match(1, sha256(bytes), place)).toBe(length - 1);
+    expect(asked).toBeLessThan(length + 20);
+    for (let time = 0; time < 1000; time++) expect(set.match(1, sha256(bytes), place)).toBe(0);
+    expect(asked).toBeLessThan(length + 20_000);
+  });
+
+  it("are named once for all chunks of a file", () => {
+    const names = ["a", "b"].map((name) => name.repeat(1000));
+    const chunks = names.flatMap((name) => [1, 2, 3, 4].map((size) => ({ name, bytes: new Uint8Array(size).fill(7) })));
+    const set = new WantedSet(pieceTable(chunks));
+    set.prepareNames();
+    for (const { name, bytes } of chunks) {
+      const { path, base } = hashName(name, { path: 0, base: 0 });
+      expect([set.isNamed("path", path, bytes.length), set.isNamed("base", base, bytes.length)]).toEqual([true, true]);
+      expect(set.isNamed("path", path, 9)).toBe(false);
+    }
+  });
+
   it("are matched by size and digest, each once, and can lose their places again", () => {
     const bytes = fc
       .tuple(fc.nat(3), fc.integer({ min: 0, max: 4 }))

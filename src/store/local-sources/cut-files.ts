@@ -55,9 +55,8 @@ export class CutFiles {
     for (let first = 0; first < table.length && this.#files.size < MOST_FILES;) {
       const name = table.name(first);
       let end = first + 1;
-      let isMissing = !this.#wanted.hasPlace(first);
-      for (; end < table.length && table.name(end) === name; end++) isMissing ||= !this.#wanted.hasPlace(end);
-      if (end - first > 1 && isMissing) {
+      while (end < table.length && table.name(end) === name) end++;
+      if (end - first > 1 && this.#isMissing(first, end)) {
         const { path, base } = hashName(name, hash);
         this.#files.set(path, { first, end, base, chunkBytes: this.#chunkBytes(first, end), tries: 0 });
       }
@@ -74,7 +73,10 @@ export class CutFiles {
       const file = this.#files.get(words[row + 4]!);
       if (file === undefined || file.base !== words[row + 5] || file.tries >= TRIES || budget.bytes < size) continue;
       const [ref, start] = [refAt(words, row), startAt(words, row)];
-      if (index.known.cutOf(ref, start) === file.chunkBytes || !this.#isMissing(file)) continue;
+      if (index.known.cutOf(ref, start) === file.chunkBytes) continue;
+      // What has a place keeps it: it need not be looked at again.
+      if (!this.#isMissing(file.first, file.end)) file.tries = TRIES;
+      if (file.tries >= TRIES) continue;
       budget.bytes -= size;
       file.tries++;
       await this.#cut({ ref, start, size, chunkBytes: file.chunkBytes }, index, options);
@@ -101,9 +103,19 @@ export class CutFiles {
     if (done === size) known.addCut(ref, start, chunkBytes);
   }
 
-  #isMissing({ first, end }: ChunkedFile): boolean {
-    for (let piece = first; piece < end; piece++) if (!this.#wanted.hasPlace(piece)) return true;
-    return false;
+  /** Whether pieces of a file are looked for and have no place, and the whole has none either, which is its first piece in most tables. */
+  #isMissing(first: number, end: number): boolean {
+    const { table } = this.#wanted;
+    const lacks = (piece: number): boolean =>
+      !this.#wanted.hasPlace(piece) && table.size(piece) > 0 && table.digest(piece) !== undefined;
+    let chunks = 0;
+    let isMissing = false;
+    for (let piece = first + 1; piece < end; piece++) {
+      chunks += table.size(piece);
+      isMissing ||= lacks(piece);
+    }
+    const isWhole = table.size(first) >= chunks;
+    return isWhole ? isMissing && !this.#wanted.hasPlace(first) : isMissing || lacks(first);
   }
 
   /** Chunks are of one size when all but one piece (the last one) or two (the whole) are; by chance no two chunks are that content made. */

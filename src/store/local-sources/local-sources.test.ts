@@ -1,9 +1,19 @@
 /** Whatever is held, and however often and by whomever it is asked for: a place holds what was wanted of it, and what is there is found. */
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { collidingNames } from "../../../test/kit/sources/colliding-names.ts";
 import {
   pieceTable,
   readPlace,
@@ -230,6 +240,23 @@ describe("what a table of contents said", () => {
         expect(Buffer.compare(readPlace(places.get(at)!, bytes.length), bytes)).toBe(0);
       }
     }
+  });
+
+  it("is of one file, however many have names with the same hash", async () => {
+    await using on = await scene();
+    const names = collidingNames(6);
+    const bytes = noise(2000, 3);
+    const files = names.map((path) => ({ path, bytes }));
+    const held = await sampleLayer(join(on.path, "one"), "devices", files);
+    on.layers.push(held);
+    const name = names[0]!;
+    const chunks = Array.from({ length: 1000 }, (_, at) => ({
+      name,
+      start: at * 2,
+      bytes: bytes.subarray(at * 2, at * 2 + 2),
+    }));
+    await on.sources.record(held.diffId!, pieceTable([{ name, bytes }, ...chunks]));
+    expect(statSync(join(on.path, "one/sources.known")).size).toBeLessThan(1100 * 48);
   });
 
   it("is forgotten where it was wrong, and found out anew", async () => {

@@ -19,7 +19,7 @@ export function recordPieces(index: LayerIndex, pieces: PlacedPieces): void {
   for (const segment of index.file.segments) {
     const words = index.file.rows(segment);
     for (let row = 0; row < words.length; row += FILE_WORDS) {
-      const run = byName.find(words[row + 4]!, words[row + 5]!);
+      const run = byName.take(words[row + 4]!, words[row + 5]!);
       if (run === undefined) continue;
       const [ref, start, size] = [refAt(words, row), startAt(words, row), sizeAt(words, row)];
       for (let piece = run.first; piece < run.end; piece++) {
@@ -47,6 +47,7 @@ class PiecesByName {
   readonly #path: Uint32Array;
   readonly #base: Uint32Array;
   readonly #end: Uint32Array;
+  readonly #taken: Uint8Array;
 
   constructor(pieces: PlacedPieces) {
     const { length } = pieces;
@@ -71,11 +72,13 @@ class PiecesByName {
     const column = (values: Uint32Array): Uint32Array => new Uint32Array(runs).map((_, at) => values[order[at]!]!);
     this.#first = column(first);
     this.#end = column(end);
+    this.#taken = new Uint8Array(runs);
     this.#path = column(path);
     this.#base = column(base);
   }
 
-  find(path: number, base: number): Run | undefined {
+  /** Each is found once: a layer has one file of a path, and others only have the same hash. */
+  take(path: number, base: number): Run | undefined {
     let low = 0;
     let high = this.#path.length;
     while (low < high) {
@@ -84,7 +87,9 @@ class PiecesByName {
       else high = middle;
     }
     for (let at = low; this.#path[at] === path; at++) {
-      if (this.#base[at] === base) return { first: this.#first[at]!, end: this.#end[at]! };
+      if (this.#base[at] !== base || this.#taken[at] === 1) continue;
+      this.#taken[at] = 1;
+      return { first: this.#first[at]!, end: this.#end[at]! };
     }
     return undefined;
   }

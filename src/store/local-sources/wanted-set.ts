@@ -130,12 +130,19 @@ export class WantedSet {
     this.#names.base.release();
     this.#names.path = new HashSet(this.#order.length - this.#pieces);
     this.#names.base = new HashSet(this.#order.length - this.#pieces);
-    for (const piece of this.#order) {
+    // In the order of the table, where the pieces of a file stand together: its name is hashed once.
+    const pieces = this.#order.slice().sort();
+    let last: string | undefined;
+    for (const piece of pieces) {
       if (this.#sources[piece] !== 0) continue;
-      const { path, base } = hashName(this.table.name(piece), hash);
+      const name = this.table.name(piece);
+      if (name !== last) hashName(name, hash);
+      last = name;
+      const { path, base } = hash;
       this.#names.path.add(combine(path, this.table.size(piece)));
       this.#names.base.add(combine(base, this.table.size(piece)));
     }
+    release(pieces);
   }
 
   /** Whether a piece of that size, which had no place, has that name. */
@@ -160,11 +167,12 @@ export class WantedSet {
       this.#sizes[at] === size && (this.#high[at]! < high || (this.#high[at] === high && this.#low[at]! < low));
     for (let at = this.#lower(group, this.#sizes.length, isBefore); this.#isAt(at, size, high, low); at++) {
       const piece = this.#order[at]!;
-      if (this.#sources[piece] !== 0) continue;
       if (digestHexOf(this.table, piece) !== hex) {
         if (++others >= MOST_ALIKE) break;
         continue;
       }
+      // All of this digest got their places at once; there may be a million of them.
+      if (this.#sources[piece] !== 0) break;
       this.#sources[piece] = place.source + 1;
       this.#refs[piece] = place.ref;
       this.#starts[piece] = place.start;
