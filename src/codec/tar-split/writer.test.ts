@@ -141,7 +141,7 @@ describe("a tar-split", () => {
     expect(record(sparse)).toMatchObject({ refused: { reason: "sparse", name: "disk" }, split: "" });
     const wordy: Member = { ...file("a"), xattrs: new Map([["user.a", Buffer.alloc(5000, "x")]]) };
     expect(record(tarOf(wordy), 500, { segmentBytes: 4096 })).toMatchObject({ refused: { reason: "headers" } });
-    expect(record(tarOf(file("abc"), file("def")), 500, { nameBytes: 6 })).toMatchObject({
+    expect(record(tarOf(file("abc"), file("def")), 500, { names: 1 })).toMatchObject({
       refused: { reason: "names" },
     });
   });

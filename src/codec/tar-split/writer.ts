@@ -7,9 +7,10 @@ import { cleanPath } from "./clean-path.ts";
 import { Crc64 } from "./crc64.ts";
 import type { TarEntry, TarHandler } from "../tar/entry.ts";
 import { fileLine, segmentLine } from "./lines.ts";
+import { NameSet } from "./name-set.ts";
 
 export interface TarSplitRefusal {
-  /** `headers`: one member's headers pass `segmentBytes`. `names`: all names together pass `nameBytes`. */
+  /** `headers`: one member's headers pass `segmentBytes`. `names`: there are more than `names`. */
   readonly reason: "duplicate" | "sparse" | "headers" | "names";
   /** The member at which it stopped, or (`headers`) the one before. */
   readonly name: string;
@@ -18,8 +19,8 @@ export interface TarSplitRefusal {
 export interface TarSplitWriterOptions {
   /** Bytes of headers that one member may have, held in memory. Default 16 MiB. */
   readonly segmentBytes?: number;
-  /** UTF-16 units of all names, held in memory to find duplicates. Default 256 Mi. */
-  readonly nameBytes?: number;
+  /** Members, of whose names 16 bytes are held in memory to find duplicates. Default 4 Mi. */
+  readonly names?: number;
 }
 
 const MIB = 1024 * 1024;
@@ -31,10 +32,9 @@ const FLUSH_UNITS = 64 * 1024;
 export class TarSplitWriter implements TarHandler {
   readonly #emit: (lines: Uint8Array) => void;
   readonly #segmentBytes: number;
-  readonly #nameUnits: number;
+  readonly #mostNames: number;
   readonly #crc = new Crc64();
-  #seen = new Set<string>();
-  #seenUnits = 0;
+  readonly #seen = new NameSet();
   #refused: TarSplitRefusal | undefined;
   #segment = Buffer.allocUnsafeSlow(4096);
   #filled = 0;
@@ -47,7 +47,7 @@ export class TarSplitWriter implements TarHandler {
   constructor(emit: (lines: Uint8Array) => void, options: TarSplitWriterOptions = {}) {
     this.#emit = emit;
     this.#segmentBytes = options.segmentBytes ?? 16 * MIB;
-    this.#nameUnits = options.nameBytes ?? 256 * MIB;
+    this.#mostNames = options.names ?? 4 * MIB;
   }
 
   /** Why this tar cannot be rebuilt from its tree; what was emitted is then of no use. */
@@ -110,7 +110,7 @@ export class TarSplitWriter implements TarHandler {
 
   #refuse(reason: TarSplitRefusal["reason"], name: string): void {
     this.#refused ??= { reason, name };
-    this.#seen = new Set();
+    this.#seen.clear();
     this.#segment = Buffer.alloc(0);
     this.#filled = 0;
     this.#lines = "";
@@ -119,11 +119,8 @@ export class TarSplitWriter implements TarHandler {
   /** Upstream compares cleaned names; here `/a` and `../a` also are `a`, because they are the same file in a tree. */
   #note(name: string): void {
     if (this.#refused !== undefined) return;
-    const path = cleanPath(`/${name}`);
-    this.#seenUnits += path.length;
-    if (this.#seen.has(path)) this.#refuse("duplicate", name);
-    else if (this.#seenUnits > this.#nameUnits) this.#refuse("names", name);
-    else this.#seen.add(path);
+    if (!this.#seen.add(cleanPath(`/${name}`))) this.#refuse("duplicate", name);
+    else if (this.#seen.size > this.#mostNames) this.#refuse("names", name);
   }
 
   #append(bytes: Uint8Array): void {
