@@ -21,6 +21,15 @@ export async function measure(
   args: readonly string[],
   options: { readonly cwd?: string } = {},
 ): Promise<Cost> {
+  return (await measureOutput(program, args, options)).cost;
+}
+
+/** The same, with what it printed. */
+export async function measureOutput(
+  program: string,
+  args: readonly string[],
+  options: { readonly cwd?: string } = {},
+): Promise<{ readonly cost: Cost; readonly stdout: string }> {
   await using dir = await tempDir("varve-bench-");
   const file = join(dir.path, "time");
   const { code, stderr, stdout } = await run(TIME, ["-q", "-o", file, "-f", "%e %U %S %M", program, ...args], {
@@ -29,7 +38,7 @@ export async function measure(
   });
   if (code !== 0) throw new Error(`${program} ${args.join(" ")} ended with ${code}:\n${stderr}\n${stdout.toString()}`);
   const [wall = 0, user = 0, system = 0, kilobytes = 0] = (await readFile(file, "utf8")).trim().split(" ").map(Number);
-  return { wall, user, system, rss: kilobytes / 1024 };
+  return { cost: { wall, user, system, rss: kilobytes / 1024 }, stdout: stdout.toString() };
 }
 
 /** One after the other: times add up, the larger peak counts. */
