@@ -8,16 +8,17 @@ import type { RateLimiter } from "../rate-limiter.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import { interrupted, RegistryFailure } from "../transport/failure.ts";
 import { networkFailure } from "../transport/network-failure.ts";
+import type { RequestBody } from "../transport/request-body.ts";
 import type { OpenBlob, PutBlobOptions } from "./blob-sink.ts";
+import { ChunkSize } from "./chunk-size.ts";
 import { hasBlob } from "./has-blob.ts";
 import { BodyTooLarge, startUpload, UploadLost, type Upload, type UploadContext } from "./upload.ts";
 import { UploadSource } from "./upload-source.ts";
 
-/** For registries that cannot take a blob at once. Below what services in front of them are known to allow (100 MB). */
-const OWN_CHUNK = 64 * 1024 * 1024;
-const SMALLEST_CHUNK = 64 * 1024;
-/** So often are bytes sent that a registry does not keep; then they are sent in chunks, of which it keeps each. */
-const MOST_IN_VAIN = 2;
+/** Failures of the line, of which the registry need not know. */
+const LINE: ReadonlySet<unknown> = new Set(["REGISTRY_UNREACHABLE", "REGISTRY_TIMEOUT"]);
+/** What registries say to a chunk that know none, or none of that size. */
+const CHUNK_REFUSED = new Set([400, 404, 405, 409, 411, 422, 501]);
 
 export interface BlobUploadOptions extends PutBlobOptions {
   readonly settings: Settings;
@@ -31,14 +32,15 @@ export class BlobUpload {
   readonly #attempts: Attempts;
   readonly #signal: AbortSignal | undefined;
   readonly #source: UploadSource;
+  readonly #chunks: ChunkSize;
   #upload: Upload | undefined;
-  #chunk: number;
+  /** What the last request had of the blob, and whether its connection broke. */
+  #last = { start: 0, length: 0, isCut: false };
   /** The registry has to be asked how much it has. */
   #isUncertain = false;
   /** An upload was lost: it may have been because it was done. */
   #maybeDone = false;
   #wasRefused = false;
-  #inVain = 0;
   #best = 0;
 
   constructor(context: UploadContext, open: OpenBlob, options: BlobUploadOptions) {
@@ -49,12 +51,12 @@ export class BlobUpload {
     const onPosition = (position: number): void => onEvent?.({ type: "position", position });
     this.#source = new UploadSource(context.blob, open, { limiter, signal, onPosition });
     this.#upload = started;
-    this.#chunk = chunkSize ?? Infinity;
+    this.#chunks = new ChunkSize(chunkSize);
   }
 
   /** Bytes that the registry takes at once, as far as is known; Infinity when it never complained. */
   get chunkSize(): number {
-    return this.#chunk;
+    return this.#chunks.size;
   }
 
   /** Once. */
@@ -88,24 +90,30 @@ export class BlobUpload {
     const upload = this.#upload;
     const { size } = this.#context.blob;
     for (;;) {
-      const chunk = Math.max(this.#chunk, upload.minChunk);
+      const chunk = Math.max(this.#chunks.size, upload.minChunk);
       if (size - upload.confirmed <= chunk) break;
-      this.#isUncertain = true;
-      await upload.patch(this.#source.body(upload.confirmed, upload.confirmed + chunk), caller);
+      await upload.patch(this.#body(upload.confirmed, upload.confirmed + chunk), caller);
       if (this.#source.reached < upload.confirmed) throw this.#lost("took more than it was sent");
       this.#isUncertain = false;
+      this.#chunks.accepted();
       this.#progressed(upload);
     }
-    this.#isUncertain = true;
     return await this.#finish(upload, caller);
+  }
+
+  #body(start: number, end: number): RequestBody {
+    this.#isUncertain = true;
+    this.#last = { start, length: end - start, isCut: false };
+    return this.#source.body(start, end);
   }
 
   /** The last bytes go with the request that ends the upload: ECR does not take one without any. */
   async #finish(upload: Upload, caller: Caller): Promise<boolean> {
     const { size } = this.#context.blob;
     const { confirmed } = upload;
+    const body = this.#body(confirmed, size);
     if (confirmed === size) await this.#source.complete();
-    const isDone = await upload.put(confirmed === size ? undefined : this.#source.body(confirmed, size), caller);
+    const isDone = await upload.put(confirmed === size ? undefined : body, caller);
     if (!this.#source.isComplete) throw this.#lost("said that it was done before it was");
     if (isDone || (await hasBlob(this.#context, caller))) return true;
     throw this.#lost("took the last byte and does not have the blob");
@@ -129,7 +137,7 @@ export class BlobUpload {
       return await this.#forget(error);
     }
     this.#isUncertain = false;
-    if (upload.confirmed === 0) this.#countInVain(reached);
+    if (upload.confirmed <= this.#last.start) this.#countInVain();
     this.#progressed(upload);
   }
 
@@ -141,29 +149,29 @@ export class BlobUpload {
     }
     if (error instanceof BodyTooLarge) return this.#shrink(error);
     const failed = this.#secondChance(networkFailure(error, endpoint.host, subject, this.#signal));
+    this.#last.isCut ||= LINE.has(failed.code) && this.#source.taken > 0;
     if (failed instanceof UploadLost) await this.#forget(failed);
     await this.#attempts.failed(failed);
   }
 
   /** Bytes can be spoilt on the way, and uploads mixed up; what is refused a second time is refused. */
-  #secondChance<T extends Error>(error: T): T | UploadLost {
-    const status = error instanceof RegistryFailure ? error.detail["status"] : undefined;
-    if (!(error instanceof RegistryFailure) || status !== 400 || this.#upload === undefined || this.#wasRefused)
-      return error;
+  #secondChance(error: VarveError): VarveError {
+    if (!(error instanceof RegistryFailure) || this.#upload === undefined) return error;
+    const { status } = error.detail;
+    if (CHUNK_REFUSED.has(Number(status)) && this.#chunks.withdraw()) return new UploadLost(error, false);
+    if (status !== 400 || this.#wasRefused) return error;
     this.#wasRefused = true;
     return new UploadLost(error, false);
   }
 
   #shrink(error: BodyTooLarge): void {
-    const next = Math.min(OWN_CHUNK, Math.floor(error.length / 4));
-    if (next < SMALLEST_CHUNK || next < (this.#upload?.minChunk ?? 0)) throw error;
-    this.#chunk = next;
+    if (!this.#chunks.tooLarge(error.length, this.#upload?.minChunk ?? 0)) throw error;
     // Nothing of what was refused is there; a registry that sees it otherwise will say so to the next chunk.
     this.#isUncertain = false;
   }
 
   async #forget({ isGone }: UploadLost): Promise<void> {
-    this.#countInVain(this.#source.reached);
+    this.#countInVain();
     if (!isGone) await this.#upload?.cancel();
     this.#upload = undefined;
     this.#isUncertain = false;
@@ -171,10 +179,11 @@ export class BlobUpload {
     this.#source.restart();
   }
 
-  #countInVain(reached: number): void {
-    if (reached <= OWN_CHUNK || this.#chunk <= OWN_CHUNK) return;
-    this.#inVain++;
-    if (this.#inVain >= MOST_IN_VAIN) this.#chunk = OWN_CHUNK;
+  /** Of the last request nothing was kept. */
+  #countInVain(): void {
+    const { length, isCut } = this.#last;
+    this.#chunks.inVain({ length, isCut, least: this.#upload?.minChunk ?? 0 });
+    this.#last = { start: 0, length: 0, isCut: false };
   }
 
   /** Only what the registry never had before: one that loses all again and again makes no progress. */
@@ -187,7 +196,6 @@ export class BlobUpload {
   /** Nothing is left behind at a registry that can be reached. */
   async #giveUp(error: unknown): Promise<void> {
     const { code } = error as { code?: unknown };
-    const isAway = code === "INTERRUPTED" || code === "REGISTRY_UNREACHABLE" || code === "REGISTRY_TIMEOUT";
-    if (!isAway) await this.#upload?.cancel();
+    if (code !== "INTERRUPTED" && !LINE.has(code)) await this.#upload?.cancel();
   }
 }

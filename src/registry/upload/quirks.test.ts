@@ -107,6 +107,36 @@ describe("an upload goes", () => {
     expect(registry.requests.filter(({ status }) => status === 413)).toHaveLength(2);
   });
 
+  it("in smaller pieces where long requests are reset without a word, and remembers it", async () => {
+    await using registry = await startRegistry({ quirks: { bodyReset: 1024 ** 2, keepsPartial: false } });
+    const { events, onEvent } = eventLog();
+    const asked = await push(registry, { onEvent });
+    expect(asked.filter((line) => line.startsWith("PATCH"))).toEqual(["PATCH 202", "PATCH 202"]);
+    expect(events.filter(({ type }) => type === "retry")).toHaveLength(2);
+    await using client = testClient({ retries: 2 });
+    const sink = client.uploads(at(registry.host));
+    for (const seed of ["one", "two"]) {
+      const bytes = noise(1_500_000, seed);
+      registry.clearRequests();
+      await sink.putBlob(describeBlob(bytes), opening(bytes));
+    }
+    expect(registry.requests.map(({ method, status }) => `${method} ${status}`)).toEqual([
+      "HEAD 404",
+      "POST 202",
+      "PATCH 202",
+      "PUT 201",
+    ]);
+  });
+
+  it("whole again after a line that broke, where no pieces are taken", async () => {
+    for (const patchRefused of [400, 404, 405]) {
+      const uploadTroubles = new UploadTroubles({ cuts: [1_000_000, 1_000_000] });
+      const asked = await odd({ uploadTroubles, patchRefused, keepsPartial: false });
+      expect(asked.filter((line) => line.startsWith("PATCH"))).toHaveLength(1);
+      expect(asked.at(-1)).toBe("PUT 201");
+    }
+  });
+
   it("nowhere where not even little is taken", async () => {
     await using registry = await startRegistry({ quirks: { bodyLimit: 10 } });
     await using client = testClient();

@@ -28,6 +28,7 @@ export class UploadSource {
   #reader: SourceReader | undefined;
   /** Which body is the current one; those before it may still wait for bytes, and must not touch anything then. */
   #turn = 0;
+  #taken = 0;
   #isComplete = false;
   #failure: { readonly error: unknown } | undefined;
 
@@ -46,6 +47,11 @@ export class UploadSource {
   /** Bytes that may have reached the registry since the start, or since the last {@link restart}. */
   get reached(): number {
     return this.#hash.reached;
+  }
+
+  /** Bytes of the last body that were handed out. */
+  get taken(): number {
+    return this.#taken;
   }
 
   /** Every byte was handed out, and their digest is right. */
@@ -80,6 +86,7 @@ export class UploadSource {
 
   async *#pieces(start: number, end: number): AsyncGenerator<Uint8Array> {
     const turn = ++this.#turn;
+    this.#taken = 0;
     try {
       const reader = this.#seek(start);
       this.#isComplete = false;
@@ -94,6 +101,7 @@ export class UploadSource {
         if (this.#hash.position === this.#blob.size) await this.#check(reader, turn);
         await this.#options.limiter?.take(piece.length, this.#options.signal);
         if (turn !== this.#turn) return;
+        this.#taken += piece.length;
         yield piece;
         if (turn !== this.#turn) return;
         this.#options.onPosition?.(this.#hash.position);

@@ -247,6 +247,9 @@ export class Upload {
   #gone(answer: SessionAnswer): UploadLost {
     const { host } = answer.url;
     const message = `${this.#context.subject}: ${host} has lost the upload (status ${answer.status})`;
-    return new UploadLost(new VarveError("REGISTRY_UNAVAILABLE", message, { detail: { host } }), true);
+    return new UploadLost(
+      new VarveError("REGISTRY_UNAVAILABLE", message, { detail: { host, status: answer.status } }),
+      true,
+    );
   }
 }

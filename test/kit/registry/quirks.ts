@@ -57,6 +57,10 @@ export interface RegistryQuirks {
   readonly staleLocationEnds?: boolean;
   /** Bytes of a request's body above which it is answered 413 at once, without reading it (proxies before registries). */
   readonly bodyLimit?: number;
+  /** Bytes of a request's body above which its connection is reset without an answer (proxies that hang up before their 413 is read). */
+  readonly bodyReset?: number;
+  /** Status for every PATCH: a registry that takes blobs only whole. */
+  readonly patchRefused?: number;
   /** `false`: of a request that breaks off nothing is kept. */
   readonly keepsPartial?: boolean;
   /** What is said of an upload in place of how much of it is there; `false`: nothing. */

@@ -34,6 +34,10 @@ export async function handleUpload(exchange: Exchange, name: string, id: string)
   const { disk, method, query, quirks } = exchange;
   refusePush(exchange);
   refuseLong(exchange);
+  if (cutsLong(exchange)) return;
+  if (method === "PATCH" && quirks.patchRefused !== undefined) {
+    throw new RegistryError(quirks.patchRefused, "UNSUPPORTED", "no chunks");
+  }
   const size = disk.uploadSize(name, id);
   const isLost = size !== undefined && (quirks.uploadTroubles?.loses(size) === true || isStale(exchange, id, size));
   if (isLost) await disk.deleteUpload(name, id);
@@ -69,6 +73,14 @@ function refusePush({ quirks }: Exchange): void {
 function refuseLong({ quirks, request }: Exchange): void {
   const length = Number(request.headers["content-length"] ?? 0);
   if (length > (quirks.bodyLimit ?? Infinity)) throw new RegistryError(413, "SIZE_INVALID", `${length} bytes at once`);
+}
+
+/** After some of the body, for a client that writes more to be told by the reset alone. */
+function cutsLong({ quirks, request }: Exchange): boolean {
+  const length = Number(request.headers["content-length"] ?? 0);
+  if (length <= (quirks.bodyReset ?? Infinity)) return false;
+  request.once("data", () => request.socket.resetAndDestroy());
+  return true;
 }
 
 /** The Location that was asked at is not that of the last answer. */
