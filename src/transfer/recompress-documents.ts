@@ -6,10 +6,16 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
 import { layerCompression, MEDIA_TYPES } from "../oci/media-types.ts";
-import { parseJson, type JsonObject, type JsonValue } from "../oci/strict-json.ts";
+import type { JsonObject, JsonValue } from "../oci/strict-json.ts";
 
 /** On descriptors of attestations: which manifest they are about. */
 const ABOUT = "vnd.docker.reference.digest";
+
+/** On descriptors of manifests in an index, by podman: that their layers are zstd. */
+const IS_ZSTD = "io.github.containers.compression.zstd";
+
+/** What a descriptor says of the very bytes: where else they are, and what they are. */
+const OF_THE_BYTES: ReadonlySet<string> = new Set(["data", "urls"]);
 
 const OCI_TYPES: Readonly<Record<string, string>> = {
   [MEDIA_TYPES.dockerIndex]: MEDIA_TYPES.ociIndex,
@@ -24,10 +30,7 @@ const OCI_TYPES: Readonly<Record<string, string>> = {
 
 /** Docker's manifests know no zstd. */
 export function mustBecomeOci(manifest: Manifest, layers: readonly Descriptor[]): boolean {
-  return (
-    manifest.mediaType === MEDIA_TYPES.dockerManifest &&
-    layers.some(({ mediaType }) => layerCompression(mediaType) === "zstd")
-  );
+  return manifest.mediaType === MEDIA_TYPES.dockerManifest && layers.some(hasZstd);
 }
 
 /** The new manifest's bytes; undefined when nothing changes. */
@@ -44,8 +47,10 @@ export function newManifest(manifest: Manifest, layers: readonly Descriptor[]): 
     config: { ...config, mediaType: type(manifest.config.mediaType) },
     layers: layers.map((layer, index): JsonValue => {
       const { mediaType, digest, size, annotations } = layer;
-      if (layer === manifest.layers[index]) return { ...old[index], mediaType: type(mediaType) };
-      return { mediaType: type(mediaType), digest, size, ...(annotations !== undefined && { annotations }) };
+      const before = old[index]!;
+      if (layer === manifest.layers[index]) return { ...before, mediaType: type(mediaType) };
+      const { annotations: _, ...rest } = ofOtherBytes(before);
+      return { ...rest, mediaType: type(mediaType), digest, size, ...(annotations !== undefined && { annotations }) };
     }),
   });
 }
@@ -63,12 +68,26 @@ export function newIndex(index: Index, converted: ReadonlyMap<Digest, Manifest |
     mediaType: isMixed ? (OCI_TYPES[index.mediaType] ?? index.mediaType) : index.mediaType,
     manifests: manifests.map((child, position): JsonValue => {
       const document = converted.get(index.manifests[position]!.digest);
-      const { mediaType, digest, bytes } = document ?? {};
-      const renewed =
-        document === undefined ? child : { ...child, mediaType: mediaType!, digest: digest!, size: bytes!.length };
-      return aboutNew(renewed, converted);
+      const isNew = document !== undefined && document.digest !== child["digest"];
+      return aboutNew(isNew ? renewed(child, document) : child, converted);
     }),
   });
+}
+
+function renewed(child: JsonObject, document: Manifest | Index): JsonObject {
+  const { mediaType, digest, bytes } = document;
+  const of = { ...ofOtherBytes(child), mediaType, digest, size: bytes.length };
+  const isZstd = document.kind === "manifest" && document.layers.some(hasZstd);
+  const { [IS_ZSTD]: marked, ...annotations } = (child["annotations"] ?? {}) as JsonObject;
+  return marked === undefined || isZstd ? of : { ...of, annotations };
+}
+
+function hasZstd({ mediaType }: Descriptor): boolean {
+  return layerCompression(mediaType) === "zstd";
+}
+
+function ofOtherBytes(descriptor: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(descriptor).filter(([key]) => !OF_THE_BYTES.has(key)));
 }
 
 function aboutNew(child: JsonObject, converted: ReadonlyMap<Digest, Manifest | Index>): JsonObject {
@@ -78,9 +97,20 @@ function aboutNew(child: JsonObject, converted: ReadonlyMap<Digest, Manifest | I
   return now === undefined ? child : { ...child, annotations: { ...annotations, [ABOUT]: now.digest } };
 }
 
-function read({ bytes, digest }: Manifest | Index): JsonObject {
-  return parseJson(bytes, `manifest ${digest}`) as JsonObject;
+/** The document has been parsed before: its names are unique, and it is an object. */
+function read({ bytes }: Manifest | Index): JsonObject {
+  return exactJson.parse(Buffer.from(bytes).toString(), (_key, value, { source }) => {
+    // Numbers that are more exact than JavaScript's, or spelled another way, stay as they are spelled.
+    const isOdd = typeof value === "number" && source !== undefined && source !== String(value);
+    return isOdd ? exactJson.rawJSON(source) : value;
+  }) as JsonObject;
 }
+
+/** The compiler does not know these forms yet. */
+const exactJson = JSON as unknown as {
+  parse(text: string, revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown): unknown;
+  rawJSON(text: string): unknown;
+};
 
 function write(document: JsonObject): Uint8Array {
   return Buffer.from(JSON.stringify(document));

@@ -92,10 +92,12 @@ export class RecompressedSource implements ImageSource {
   readonly #layers = new Map<Digest, Promise<Made>>();
   readonly #files = new Map<Digest, UnnamedFile>();
   readonly #kept = new Map<Digest, RecompressedLayerResult>();
+  /** When one layer fails the others need not be made. */
+  readonly #failed = new AbortController();
   #root: Manifest | Index | undefined;
 
   constructor(context: TransferContext, source: ImageSource, options: RecompressOptions) {
-    this.#context = context;
+    this.#context = { ...context, signal: AbortSignal.any([context.signal, this.#failed.signal]) };
     this.#source = source;
     this.#options = options;
   }
@@ -166,8 +168,7 @@ export class RecompressedSource implements ImageSource {
     let making = this.#layers.get(layer.digest);
     if (making === undefined) {
       making = this.#make(layer, diffId, manifest);
-      // Whoever disposes of this looks at it too.
-      making.catch(() => undefined);
+      making.catch((error: unknown) => this.#failed.abort(error));
       this.#layers.set(layer.digest, making);
     }
     const { result, file } = await making;
