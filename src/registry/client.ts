@@ -152,6 +152,7 @@ export class RegistryClient implements AsyncDisposable {
       mount: async (...asked) => (await loaded()).mount(...asked),
       putBlob: async (...asked) => (await loaded()).putBlob(...asked),
       resolve: async (...asked) => (await loaded()).resolve(...asked),
+      referrers: async (...asked) => (await loaded()).referrers(...asked),
       putManifest: async (...asked) => (await loaded()).putManifest(...asked),
     };
   }

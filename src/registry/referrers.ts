@@ -19,6 +19,8 @@ export interface ReferrersAsk {
   /** Only these. Filtered here, whatever the registry filters. */
   readonly artifactType?: string | undefined;
   readonly subject: string;
+  /** By the rights of who pushes. Default false. */
+  readonly push?: boolean;
 }
 
 export async function listReferrers(
@@ -27,11 +29,11 @@ export async function listReferrers(
   ask: ReferrersAsk,
   caller: Caller,
 ): Promise<readonly Descriptor[]> {
-  const { digest, artifactType, subject } = ask;
+  const { digest, artifactType, subject, push = false } = ask;
   const query = artifactType === undefined ? "" : `?artifactType=${encodeURIComponent(artifactType)}`;
   const found: Descriptor[] = [];
   let known = true;
-  const http = { subject, headers: { accept: MEDIA_TYPES.ociIndex, "accept-encoding": "identity" } };
+  const http = { subject, push, headers: { accept: MEDIA_TYPES.ociIndex, "accept-encoding": "identity" } };
   await eachPage(session, endpoint, http, `/referrers/${digest}${query}`, caller, async (answer) => {
     const page = await readPage(session, answer, http, caller);
     known = page !== undefined;
@@ -48,7 +50,7 @@ export async function listReferrers(
 async function readPage(
   session: Session,
   answer: SessionAnswer,
-  http: { subject: string },
+  http: { readonly subject: string; readonly push: boolean },
   caller: Caller,
 ): Promise<readonly Descriptor[] | undefined> {
   const type = stripParameters(header(answer.headers, "content-type") ?? "");
@@ -73,7 +75,8 @@ async function fromTag(
 ): Promise<readonly Descriptor[]> {
   const target = fallbackTag(ask.digest);
   try {
-    const index = await fetchManifest(session, endpoint, { target, subject: ask.subject }, caller);
+    const { subject, push = false } = ask;
+    const index = await fetchManifest(session, endpoint, { target, subject, push }, caller);
     return index.kind === "index" ? index.manifests : [];
   } catch (error) {
     if (isVarveError(error, "MANIFEST_UNKNOWN") || isVarveError(error, "MANIFEST_INVALID")) return [];

@@ -36,8 +36,8 @@ interface Place {
   find(root: Document, options?: Partial<GraphOptions>): Promise<{ parts: string[]; referrers: string[] }>;
 }
 
-/** @param held by the source; @param there at the sink, whole */
-function between(held: readonly Document[], there: readonly Document[] = []): Place {
+/** @param held by the source; @param there at the sink, whole; @param listed of these as referrers, at a sink that lists some */
+function between(held: readonly Document[], there: readonly Document[] = [], listed?: readonly Document[]): Place {
   const read: Digest[] = [];
   const asked: Digest[] = [];
   const source: Partial<ImageSource> = {
@@ -54,6 +54,10 @@ function between(held: readonly Document[], there: readonly Document[] = []): Pl
       asked.push(digest);
       return Promise.resolve(there.some((document) => document.digest === digest));
     },
+    ...(listed && {
+      listed: (subject) =>
+        Promise.resolve(listed.filter((document) => document.subject?.digest === subject).map(describeDocument)),
+    }),
   };
   return {
     read,
@@ -117,6 +121,14 @@ describe("findCopyGraph", () => {
       parts: [],
       referrers: [signature.digest, second.digest],
     });
+  });
+
+  it("puts once more what refers to others and is there, but not listed", async () => {
+    const [first, second] = [manifest("first", one), manifest("second", one)];
+    const all = [one, first, second];
+    const place = between(all, all, [first]);
+    expect(await place.find(one, { referrers: true })).toEqual({ parts: [], referrers: [second.digest] });
+    expect(place.asked).toEqual([one.digest, first.digest]);
   });
 
   it("does not follow what refers to each other without end", async () => {

@@ -43,6 +43,8 @@ interface Wanted {
   /** Whether what names it is there, and with that it. */
   readonly isThere: boolean;
   readonly isReferrer: boolean;
+  /** Of a referrer, whether it can be found by its subject. */
+  readonly isListed: boolean;
   /** Indexes above it. */
   readonly depth: number;
   /** Documents that it refers to through each other. */
@@ -81,7 +83,15 @@ class GraphSearch {
 
   async run(root: Manifest | Index): Promise<CopyGraph> {
     const descriptor = { mediaType: root.mediaType, digest: root.digest, size: root.bytes.length };
-    const start = { descriptor, document: root, isThere: false, isReferrer: false, depth: 0, referrerDepth: 0 };
+    const start = {
+      descriptor,
+      document: root,
+      isThere: false,
+      isReferrer: false,
+      isListed: true,
+      depth: 0,
+      referrerDepth: 0,
+    };
     const all: Looked[] = [];
     this.#seen.add(root.digest);
     for (let level: Wanted[] = [start]; level.length > 0;) {
@@ -102,7 +112,7 @@ class GraphSearch {
   async #look(wanted: Wanted): Promise<Looked> {
     const { descriptor, isReferrer } = wanted;
     const { referrers } = this.#options;
-    const isThere = wanted.isThere || ((await this.#sink.hasWhole?.(descriptor)) ?? false);
+    const isThere = await this.#isThere(wanted);
     if (isThere && !referrers) return { isReferrer, next: [] };
     const document = wanted.document ?? (await this.#read(descriptor, isThere));
     return {
@@ -113,6 +123,11 @@ class GraphSearch {
         ...(referrers ? await this.#referrersOf(wanted) : []),
       ],
     };
+  }
+
+  /** A referrer that is not listed is put once more, for that lists it: a push before may have been stopped in between. */
+  async #isThere({ descriptor, isThere, isListed }: Wanted): Promise<boolean> {
+    return isListed && (isThere || ((await this.#sink.hasWhole?.(descriptor)) ?? false));
   }
 
   /** Undefined when it cannot be had and need not be, as it is there. */
@@ -135,10 +150,13 @@ class GraphSearch {
       const { name } = this.#options;
       throw new VarveError("MANIFEST_INVALID", `${name}: what refers to ${descriptor.digest} is nested too deep`);
     }
+    const documents = found.filter(({ mediaType }) => isDocument(mediaType));
+    const listed = documents.length === 0 ? [] : await this.#sink.listed?.(descriptor.digest);
     const more = { isThere: false, isReferrer: true, depth, referrerDepth: referrerDepth + 1 };
-    return found
-      .filter(({ mediaType }) => isDocument(mediaType))
-      .map((listed) => Object.assign({ descriptor: listed }, more));
+    return documents.map((document) => {
+      const isListed = listed?.some(({ digest }) => digest === document.digest) ?? true;
+      return Object.assign({ descriptor: document, isListed }, more);
+    });
   }
 
   /** Each document once. One that is also named is a part of the image rather than what refers to it. */
@@ -161,7 +179,7 @@ class GraphSearch {
 }
 
 function partsOf(index: Index, { depth, referrerDepth }: Wanted, isThere: boolean): Wanted[] {
-  const more = { isThere, isReferrer: false, depth: depth + 1, referrerDepth };
+  const more = { isThere, isReferrer: false, isListed: true, depth: depth + 1, referrerDepth };
   return index.manifests
     .filter(({ mediaType }) => isDocument(mediaType))
     .map((descriptor) => Object.assign({ descriptor }, more));

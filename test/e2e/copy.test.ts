@@ -214,9 +214,26 @@ describe("a copy with --referrers", () => {
       to.clearRequests();
       const again = await copy(machine, "--referrers", ...names);
       expect(again).toMatchObject({ status: "up-to-date", manifests: 0, bytes: { sent: 0 } });
-      expect(to.requests.filter(({ method }) => method !== "HEAD")).toEqual([]);
+      expect(to.requests.filter(({ method }) => method !== "HEAD" && method !== "GET")).toEqual([]);
     },
   );
+
+  it("lists what a push before was stopped before it had listed it", async () => {
+    const machine = await aMachine();
+    const [from, to] = [await aRegistry(), await aRegistry({ quirks: { referrers: false } })];
+    const [image, signature] = await signed();
+    for (const [tag, one] of [
+      ["v1", image],
+      ["signature", signature],
+    ] as const) {
+      await pushImage(from.host, "app", tag, one);
+      await pushImage(to.host, "app", tag, one);
+    }
+    expect(await referrersAt(to.host, "app", image.digest)).toEqual([]);
+    const names = [`docker://${from.host}/app:v1`, `docker://${to.host}/app:v1`] as const;
+    expect(await copy(machine, "--referrers", ...names)).toMatchObject({ status: "copied", manifests: 1 });
+    expect(await referrersAt(to.host, "app", image.digest)).toEqual([signature.digest]);
+  });
 
   it("goes through layouts, archives and the store", async () => {
     const machine = await aMachine();

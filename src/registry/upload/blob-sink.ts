@@ -57,6 +57,9 @@ export interface BlobSink {
   /** What a tag or digest means in the repository itself, not in a mirror; undefined when it has none such. */
   resolve(tagOrDigest: string, caller?: Caller): Promise<Resolved | undefined>;
 
+  /** What the repository itself lists as referring to a manifest, not a mirror; nothing where it may not be asked. */
+  referrers(subject: Digest, caller?: Caller): Promise<readonly Descriptor[]>;
+
   /**
    * Puts a manifest or an index. All that it names has to be there. One with a subject is listed as its referrer afterwards, at
    * whatever registry.

@@ -8,6 +8,7 @@ import { acrossEndpoints, type Caller } from "../attempts.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { resolveManifest, type Resolved } from "../manifests.ts";
 import type { Settings } from "../options.ts";
+import { listReferrers } from "../referrers.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
 import type { Session } from "../session.ts";
 import type { BlobSink, OpenBlob, PutBlobOptions, PutManifestResult } from "./blob-sink.ts";
@@ -93,6 +94,17 @@ export class RepositorySink implements BlobSink {
       return await this.#across(caller, () => resolveManifest(session, endpoint, ask, pick(caller)));
     } catch (error) {
       if (isVarveError(error, "MANIFEST_UNKNOWN")) return undefined;
+      throw error;
+    }
+  }
+
+  async referrers(digest: Digest, caller: Caller = {}): Promise<readonly Descriptor[]> {
+    const { session, endpoint } = this.#context;
+    const ask = { digest, push: true, subject: `referrers of ${digest}` };
+    try {
+      return await this.#across(caller, () => listReferrers(session, endpoint, ask, pick(caller)));
+    } catch (error) {
+      if (isVarveError(error, "DENIED")) return [];
       throw error;
     }
   }

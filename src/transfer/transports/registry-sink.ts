@@ -54,6 +54,10 @@ export class RegistrySink implements ImageSink {
     return (await this.#options.uploads.resolve(digest, this.#caller(digest))) !== undefined;
   }
 
+  listed(subject: Digest): Promise<readonly Descriptor[]> {
+    return this.#options.uploads.referrers(subject, this.#caller());
+  }
+
   /** Layers that may not be distributed stay where their descriptors say that they are to be had. */
   async has(blob: Descriptor): Promise<boolean> {
     if (isForeign(blob)) return true;

@@ -51,6 +51,11 @@ export interface ImageSink extends AsyncDisposable {
   standsFor?(root: Manifest | Index): Promise<boolean>;
   /** Whether a document is there, and with it all that it names. Default: not known before each part is looked for. */
   hasWhole?(descriptor: Descriptor): Promise<boolean>;
+  /**
+   * What is listed there as referring to a manifest: a referrer that is there and not listed is found by nobody. Default: all that is put as a
+   * referrer is listed when the copy is committed.
+   */
+  listed?(subject: Digest): Promise<readonly Descriptor[]>;
   /** Whether the blob is there already, so that it need not be read from its source. */
   has(descriptor: Descriptor): Promise<boolean>;
   /** Takes a blob from elsewhere in the same place, without its bytes. @returns where it was, or undefined when it was nowhere */
