@@ -55,6 +55,9 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
   };
 }
 
+export { copyDisk, type DiskCopyOptions } from "./disk/copy.ts";
+export type { DiskCopy } from "./disk/copy-report.ts";
+export type { SparseMode } from "./disk/sparse-modes.ts";
 export { ERROR_TABLE, type ErrorCode } from "./errors/table.ts";
 export { isVarveError, VarveError } from "./errors/varve-error.ts";
 export type { Descriptor } from "./oci/descriptor.ts";

@@ -123,6 +123,10 @@ export function connect(settings: Settings, bound: Run): Services {
       const { checkStore } = await import("./transfer/fsck.ts");
       return checkStore(options?.repair === true ? await online({}) : await local(reading), options);
     },
+    async copyDisk(from, to, options) {
+      const { copyDisk } = await import("./disk/copy.ts");
+      return copyDisk(from, to, { ...options, ...bound });
+    },
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");

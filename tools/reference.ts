@@ -84,7 +84,7 @@ them, also what had to be sent again, and \`bytes.copied\` the blobs that were w
 const PROGRESS = `## Progress events
 
 With \`--progress json\` each line on stderr is an event with a \`type\`: \`resolve\`, \`layer-queued\`, \`unpack-queued\`, \`layer-start\`,
-\`progress\`, \`unpack\`, \`retry\`, \`failover\`, \`throttle\`, \`fallback\`, \`wait\`, \`layer-verified\`, \`layer-mounted\`, \`layer-present\`, \`layer-done\`, \`image-done\`,
+\`progress\`, \`unpack\`, \`disk\`, \`retry\`, \`failover\`, \`throttle\`, \`fallback\`, \`wait\`, \`layer-verified\`, \`layer-mounted\`, \`layer-present\`, \`layer-done\`, \`image-done\`,
 \`warning\`, \`log\`. All layers are queued before the first is begun, so that their \`total\`s give the whole. A \`progress\` event has \`digest\`,
 \`done\`, \`total\`, \`bytesPerSecond\`, \`etaSeconds\` (null while nothing moves) and the byte kinds \`network\`, \`local\`, \`data\`, \`zero\`; at most ten a
 second come for one digest, and the last state always. While another process gets a blob, \`wait\` says every half second how much of it

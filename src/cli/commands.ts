@@ -81,6 +81,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/snapshots.ts")).snapshotsCommand,
   },
   {
+    name: "disk",
+    summary: "disk images of virtual machines: copy",
+    load: async () => (await import("./commands/disk.ts")).diskCommand,
+  },
+  {
     name: "df",
     summary: "show what the store takes on disk",
     load: async () => (await import("./commands/df.ts")).dfCommand,

@@ -35,6 +35,7 @@ function fakeServices(given: Partial<Services>): Services {
     pushImage: unexpected("pushImage"),
     copyImage: unexpected("copyImage"),
     convertImage: unexpected("convertImage"),
+    copyDisk: unexpected("copyDisk"),
     listImages: unexpected("listImages"),
     inspectImage: unexpected("inspectImage"),
     rawDocument: unexpected("rawDocument"),

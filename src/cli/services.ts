@@ -19,6 +19,7 @@ import type {
   snapshotUsage,
 } from "../transfer/manage-snapshots.ts";
 import type { mountImage, unmountImage } from "../transfer/mount-image.ts";
+import type { copyDisk, DiskCopyOptions } from "../disk/copy.ts";
 import type { Login } from "../registry/client.ts";
 import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
 import type { prune } from "../transfer/prune.ts";
@@ -63,6 +64,12 @@ export interface Services extends AsyncDisposable {
   readonly collectGarbage: Bound<typeof collectGarbage>;
   readonly prune: Bound<typeof prune>;
   readonly checkStore: Bound<typeof checkStore>;
+  /** Files, not images: no store is opened for it. */
+  copyDisk(
+    from: string,
+    to: string,
+    options: Omit<DiskCopyOptions, "signal" | "onProgress">,
+  ): ReturnType<typeof copyDisk>;
   /** Asks the registry whether it takes the credentials. @throws VarveError `UNAUTHORIZED`, `REGISTRY_*` */
   checkLogin(host: string, credentials: Credentials): Promise<Login>;
   storeCredentials(host: string, credentials: Credentials): Promise<CredentialPlace>;

@@ -43,6 +43,7 @@ export const ERROR_TABLE = {
   DIGEST_MISMATCH: row(5, 502, "the bytes are not what the digest says; try again, or try another mirror"),
   SIZE_MISMATCH: row(5, 502, "the bytes are not as many as the manifest says; try again, or try another mirror"),
   DIFFID_MISMATCH: row(5, 502, "the layer's content is not what the image's config says; the image is broken"),
+  COPY_DIFFERS: row(5, 500, "copy it again, and check the disks and the memory of this machine"),
   // recipes
   RECIPE_INVALID: row(1, 502, "the image's index or delta is broken; the image can still be pulled whole"),
   SOURCE_CHANGED: row(1, 500, "a local file changed while it was in use; try again, it will be left aside"),

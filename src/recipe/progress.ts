@@ -28,6 +28,24 @@ export interface UnpackProgress {
   readonly entries: number;
 }
 
+/** How far the copy of a file has come. */
+export interface DiskProgress {
+  readonly type: "disk";
+  /** Where it is copied to. */
+  readonly path: string;
+  readonly phase: "copying" | "checking" | "done";
+  /** Bytes of the file's length that are dealt with, holes and all. */
+  readonly done: number;
+  /** The file's length. */
+  readonly total: number;
+  /** Bytes that were written. */
+  readonly copied: number;
+  /** Smoothed over a few seconds; bytes of data, for holes take no time. */
+  readonly bytesPerSecond: number;
+  /** `null` while nothing moves. */
+  readonly etaSeconds: number | null;
+}
+
 export type ProgressEvent =
   /** `to`: where it is copied or pushed; what follows then tells of blobs on their way there, else into the store. */
   | {
@@ -44,6 +62,7 @@ export type ProgressEvent =
   | { readonly type: "layer-start"; readonly digest: Digest; readonly total: number; readonly resumed: number }
   | BytesProgress
   | UnpackProgress
+  | DiskProgress
   | {
       readonly type: "retry";
       readonly digest?: Digest;

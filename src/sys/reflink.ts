@@ -10,11 +10,12 @@ import { bind, ffiAvailable, lastErrno, type Foreign } from "./libc.ts";
 import { dataExtents } from "./sparse.ts";
 
 /** `_IOW(0x94, 9, int)`; some architectures count the directions otherwise (asm/ioctl.h). */
-const FICLONE = ["ppc64", "mips", "mipsel"].includes(process.arch) ? 0x80049409 : 0x40049409;
+export const FICLONE = ["ppc64", "mips", "mipsel"].includes(process.arch) ? 0x80049409 : 0x40049409;
 /** Copied at once: some milliseconds. */
 const PIECE = 32 << 20;
 const BUFFER = 1 << 20;
-const UNSHARED: ReadonlySet<string> = new Set([
+/** Of sharing: another way may do. Whatever else fails, fails that way too or would hide what is wrong with the disk. */
+export const UNSHARED: ReadonlySet<string> = new Set([
   "ENOTSUP",
   "EOPNOTSUPP",
   "ENOTTY",
@@ -22,6 +23,9 @@ const UNSHARED: ReadonlySet<string> = new Set([
   "EINVAL",
   "ENOSYS",
   "EPERM",
+  "EACCES",
+  "EBADF",
+  "ETXTBSY",
 ]);
 const UNCOPIED: ReadonlySet<string> = new Set(["ENOTSUP", "EOPNOTSUPP", "EXDEV", "EINVAL", "ENOSYS", "EPERM", "EBADF"]);
 

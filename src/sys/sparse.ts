@@ -46,6 +46,13 @@ export function* dataExtents(file: number, size: number): Generator<Extent> {
   }
 }
 
+/** Whether the file system answers questions for holes of this file; that it never tells of any is an answer too. @throws NodeJS.ErrnoException */
+export function tellsHoles(file: number): boolean {
+  if (process.platform !== "linux" || !ffiAvailable()) return false;
+  seek ??= bind("int64_t lseek(int, int64_t, int)");
+  return seekTo(seek, file, 0, SEEK_HOLE) !== "unsupported";
+}
+
 function seekTo(lseek: Foreign, file: number, at: number, whence: number): number | "none" | "unsupported" {
   const found = lseek(file, at, whence);
   if (found >= 0) return found;

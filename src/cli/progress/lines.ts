@@ -1,7 +1,8 @@
 /** The lines of the moving display: the image, one per layer, a total; never more than fit. Pure, so that tests can look. */
+import { isDigest } from "../../oci/digest.ts";
 import { sanitize } from "../print/sanitize.ts";
 import { formatBytes, formatEta, percent, shortDigest } from "../print/units.ts";
-import { padStart } from "../print/width.ts";
+import { fit, padEnd, padStart } from "../print/width.ts";
 import {
   isFinished,
   isStalled,
@@ -65,7 +66,7 @@ function layerLines(model: ProgressModel, now: number, columns: number, room: nu
 }
 
 export function layerLine(layer: LayerState, now: number, columns: number, place: "here" | "there" = "here"): Span[] {
-  const label: Span = { text: shortDigest(layer.digest).padEnd(LABEL) };
+  const label: Span = { text: padEnd(labelOf(layer.name), LABEL) };
   switch (layer.phase) {
     case "queued":
       if (layer.total === 0) return [label, { text: "  queued", style: "faint" }];
@@ -78,11 +79,18 @@ export function layerLine(layer: LayerState, now: number, columns: number, place
       return [label, { text: "  checked  ", style: "busy" }, size(layer.total)];
     case "unpacking":
       return unpackingLine(label, layer, columns);
+    case "checking":
+      return movingLine(label, layer.done, layer.total, columns, [{ text: "checking", style: "busy" }]);
     case "present":
       return [label, { text: `  is ${place}`.padEnd("  is here  ".length), style: "faint" }, size(layer.total)];
     case "done":
       return [label, { text: "  done     ", style: "good" }, size(layer.total)];
   }
+}
+
+/** Of a digest its first digits; of a disk's name what fits. */
+function labelOf(name: string): string {
+  return isDigest(name) ? shortDigest(name) : fit(sanitize(name), LABEL);
 }
 
 function unpackingLine(label: Span, layer: LayerState, columns: number): Span[] {

@@ -33,6 +33,7 @@ export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; 
     case "layer-start":
     case "progress":
     case "unpack":
+    case "disk":
     case "wait":
     case "layer-verified":
     case "layer-mounted":

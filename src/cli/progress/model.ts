@@ -1,11 +1,12 @@
 /** What is known of a running transfer, folded out of its events; the displays draw it. */
-import type { Digest } from "../../oci/digest.ts";
-import type { ProgressEvent } from "../../recipe/progress.ts";
+import { basename } from "node:path";
+import type { DiskProgress, ProgressEvent } from "../../recipe/progress.ts";
 
-export type LayerPhase = "queued" | "waiting" | "fetching" | "verified" | "unpacking" | "present" | "done";
+export type LayerPhase = "queued" | "waiting" | "fetching" | "verified" | "unpacking" | "checking" | "present" | "done";
 
 export interface LayerState {
-  readonly digest: Digest;
+  /** The digest of a layer, the last name of a disk's path. */
+  readonly name: string;
   phase: LayerPhase;
   /** Bytes that are here. */
   done: number;
@@ -37,7 +38,7 @@ export interface Totals {
 const STALL_MS = 3000;
 
 export class ProgressModel {
-  readonly #layers = new Map<Digest, LayerState>();
+  readonly #layers = new Map<string, LayerState>();
   #reference = "";
   #destination: string | undefined;
 
@@ -88,6 +89,9 @@ export class ProgressModel {
       case "unpack":
         this.#unpack(event, now);
         return;
+      case "disk":
+        this.#disk(event, now);
+        return;
       case "wait":
         this.#change(event.digest, now, { phase: "waiting", done: event.done, total: event.total });
         return;
@@ -133,29 +137,44 @@ export class ProgressModel {
     this.#advance(digest, "unpacking");
   }
 
-  #finish(digest: Digest, total: number, now: number, phase: LayerPhase): void {
-    this.#change(digest, now, { done: total, total, bytesPerSecond: 0, etaSeconds: 0 });
-    this.#advance(digest, phase);
+  #disk({ path, phase, done, total, bytesPerSecond, etaSeconds }: DiskProgress, now: number): void {
+    const name = basename(path);
+    this.#change(name, now, { done, total, bytesPerSecond, etaSeconds, moves: done > 0 });
+    this.#advance(name, phase === "copying" ? "fetching" : phase);
+  }
+
+  #finish(name: string, total: number, now: number, phase: LayerPhase): void {
+    this.#change(name, now, { done: total, total, bytesPerSecond: 0, etaSeconds: 0 });
+    this.#advance(name, phase);
   }
 
   /** Phases only go forward, whatever the order of late events; only a new start goes back. */
-  #advance(digest: Digest, phase: LayerPhase): void {
-    const layer = this.#layers.get(digest);
+  #advance(name: string, phase: LayerPhase): void {
+    const layer = this.#layers.get(name);
     if (layer !== undefined && ORDER.indexOf(phase) > ORDER.indexOf(layer.phase)) layer.phase = phase;
   }
 
-  #change(digest: Digest, now: number, change: Partial<LayerState>): void {
-    const layer = this.#layers.get(digest) ?? newLayer(digest);
+  #change(name: string, now: number, change: Partial<LayerState>): void {
+    const layer = this.#layers.get(name) ?? newLayer(name);
     Object.assign(layer, change, { updatedAt: now });
-    this.#layers.set(digest, layer);
+    this.#layers.set(name, layer);
   }
 }
 
-const ORDER: readonly LayerPhase[] = ["queued", "waiting", "fetching", "verified", "unpacking", "present", "done"];
+const ORDER: readonly LayerPhase[] = [
+  "queued",
+  "waiting",
+  "fetching",
+  "verified",
+  "unpacking",
+  "checking",
+  "present",
+  "done",
+];
 
-function newLayer(digest: Digest): LayerState {
+function newLayer(name: string): LayerState {
   return {
-    digest,
+    name,
     phase: "queued",
     done: 0,
     total: 0,

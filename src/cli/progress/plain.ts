@@ -1,6 +1,7 @@
 /** Progress as lines, for logs and for terminals that cannot move their cursor: starts, ends, and now and then between. */
+import { basename } from "node:path";
 import type { Digest } from "../../oci/digest.ts";
-import type { ProgressEvent } from "../../recipe/progress.ts";
+import type { DiskProgress, ProgressEvent } from "../../recipe/progress.ts";
 import type { Host } from "../host.ts";
 import { type LogLevel, logLine } from "../logger.ts";
 import { sanitize } from "../print/sanitize.ts";
@@ -19,7 +20,7 @@ interface Mention {
 
 export class PlainDisplay implements Display {
   readonly #host: Pick<Host, "stderr" | "now">;
-  readonly #mentions = new Map<Digest, Mention>();
+  readonly #mentions = new Map<string, Mention>();
   /** Where what is told of moves; undefined when that is here. */
   #destination: string | undefined;
 
@@ -45,6 +46,9 @@ export class PlainDisplay implements Display {
         return;
       case "unpack":
         this.#unpack(event);
+        return;
+      case "disk":
+        this.#disk(event);
         return;
       case "wait":
         this.#wait(event);
@@ -115,6 +119,19 @@ export class PlainDisplay implements Display {
     this.#layer(digest, `waiting for another process, ${percent(done, total)} of ${formatBytes(total)}`);
   }
 
+  #disk({ path, phase, done, total, copied, bytesPerSecond, etaSeconds }: DiskProgress): void {
+    const [key, share] = [`${phase} ${path}`, total > 0 ? done / total : 0];
+    // A file that is copied at once is told of by the result alone.
+    if (!this.#mentions.has(key)) this.#mention(key, share);
+    if (phase === "done" || done >= total || !this.#isDue(key, share)) return;
+    this.#mention(key, share);
+    const written = phase === "copying" ? `, ${formatBytes(copied)} written` : " checked";
+    const speed = bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s` : "";
+    const left = etaSeconds === null ? "" : `, ${formatEta(etaSeconds)} left`;
+    const amount = `${percent(done, total)}, ${formatBytes(done)} of ${formatBytes(total)}`;
+    this.#line(`${sanitize(basename(path))}: ${amount}${written}${speed}${left}`);
+  }
+
   /** Only where unpacking is slow enough to be asked about. */
   #unpack({ digest, done, total }: Extract<ProgressEvent, { type: "unpack" }>): void {
     const last = this.#mentions.get(digest);
@@ -127,16 +144,16 @@ export class PlainDisplay implements Display {
     this.#layer(digest, `unpacking, ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`);
   }
 
-  #isDue(digest: Digest, share: number): boolean {
-    const last = this.#mentions.get(digest);
+  #isDue(name: string, share: number): boolean {
+    const last = this.#mentions.get(name);
     if (last === undefined) return true;
     if (share === last.share) return false;
     const elapsed = this.#host.now() - last.at;
     return elapsed >= MOST_MS || (elapsed >= LEAST_MS && share - last.share >= STEP);
   }
 
-  #mention(digest: Digest, share: number): void {
-    this.#mentions.set(digest, { share, at: this.#host.now() });
+  #mention(name: string, share: number): void {
+    this.#mentions.set(name, { share, at: this.#host.now() });
   }
 
   #layer(digest: Digest, text: string): void {
