@@ -16,6 +16,8 @@ export interface DecompressOptions {
   /** Bytes of the largest piece that comes out. Default 1 MiB. */
   readonly chunkSize?: number;
   readonly signal?: AbortSignal;
+  /** As that of `Inflater`. */
+  readonly windowLogMax?: number;
   /** Pieces are lent until the next is asked for, and their memory is then given back at once. Default: they are given. */
   readonly lend?: boolean;
   /** Inflates gzip in the place of the decoder that is built in. */
@@ -42,8 +44,8 @@ export async function* decompress(
   const compression = options.compression ?? sniffCompression(head);
   if (compression === "none") yield* passThrough(reader, chunkSize);
   else if (compression === "gzip" && gunzip !== undefined) yield* gunzip(chunksOf(reader));
-  else if (lend) yield* lent(inflate(reader, compression, chunkSize, signal));
-  else yield* inflate(reader, compression, chunkSize, signal);
+  else if (lend) yield* lent(inflate(reader, compression, chunkSize, options));
+  else yield* inflate(reader, compression, chunkSize, options);
 }
 
 /** Enough bytes to sniff, which are then unread. */
@@ -82,9 +84,9 @@ async function* inflate(
   reader: ChunkReader,
   compression: "gzip" | "zstd",
   chunkSize: number,
-  signal: AbortSignal | undefined,
+  { signal, windowLogMax }: DecompressOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  using inflater = new Inflater(compression, chunkSize, signal);
+  using inflater = new Inflater(compression, chunkSize, signal, windowLogMax === undefined ? {} : { windowLogMax });
   const walker = compression === "zstd" ? new ZstdFrameWalker() : undefined;
   let written = 0;
   for (;;) {

@@ -7,6 +7,8 @@ import { VarveError } from "../errors/varve-error.ts";
 
 /** zstd windows up to 128 MiB: what `zstd -d` accepts without being asked, and RFC 8878 recommends at least 8 MiB. */
 const WINDOW_LOG_MAX = 27;
+/** 32 MiB, the window of the encoder that podman uses: for documents and frames, of which several are decoded at once beside a whole pull. */
+export const CHUNKED_WINDOW_LOG_MAX = 25;
 
 export interface InflaterOptions {
   /** zstd data that wants a larger window, 2 to the power of this, is refused. Default 27: 128 MiB. */

@@ -4,6 +4,7 @@
  * anyway; it is fetched before the plan is made, which then knows its size. That is worth while where little lies there: layers of few, large files.
  */
 import { decompress } from "../codec/decompress.ts";
+import { CHUNKED_WINDOW_LOG_MAX } from "../codec/inflater.ts";
 import { inBlobOrder } from "../codec/zstd-chunked/piece-order.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { ByteRange } from "../store/types.ts";
@@ -81,6 +82,7 @@ export async function planUnsized(
     throw error;
   }
   const target = { digest: layer.diffId, size: meter.position };
+  if (!Number.isSafeInteger(target.size)) return { refused: "its tar would be larger than any disk" };
   const segments = { [Symbol.asyncIterator]: () => segmentsOf(source, fetched) };
   const why = `${saved} of ${target.size} bytes of its tar need not be fetched`;
   const how = source.codec === "gzip" ? "estargz" : "zstd-chunked";
@@ -140,7 +142,8 @@ async function* literals(
   compression: "zstd" | "gzip",
   room: { bytes: number },
 ): AsyncGenerator<Segment, void, undefined> {
-  for await (const bytes of decompress(only(packed), { compression, chunkSize: PIECE_BYTES })) {
+  const options = { compression, chunkSize: PIECE_BYTES, windowLogMax: CHUNKED_WINDOW_LOG_MAX };
+  for await (const bytes of decompress(only(packed), options)) {
     room.bytes -= bytes.length;
     if (room.bytes < 0) {
       const message = `what lies between the layer's files makes more than ${MAX_AHEAD_TAR_BYTES} bytes`;

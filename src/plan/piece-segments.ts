@@ -6,7 +6,7 @@ import type { TocPieces } from "../codec/zstd-chunked/toc-pieces.ts";
 import { inBlobOrder } from "../codec/zstd-chunked/piece-order.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { FramesSegment, LocalSegment, Segment } from "../recipe/segment.ts";
+import type { FramesSegment, Segment } from "../recipe/segment.ts";
 import type { LocalPlaces } from "../store/local-sources/types.ts";
 
 /** What planners ask of what this machine holds. */
@@ -44,8 +44,9 @@ export function pieceSegment(source: PieceSource, piece: number): Segment {
   const place = isKnown ? held.get(piece) : undefined;
   const digest = isKnown && source.bare !== true ? pieces.digest(piece) : undefined;
   if (place === undefined) return framesSegment(source, piece, size, digest);
-  const local: LocalSegment = { kind: "local", path: place.path, start: place.start, length: size };
-  return digest === undefined ? local : { ...local, digest };
+  const { path, start } = place;
+  if (digest === undefined) return { kind: "local", path, start, length: size };
+  return { kind: "local", path, start, length: size, digest };
 }
 
 /** The segments that come from the blob, in its order. */
@@ -58,6 +59,7 @@ export function* framesInBlobOrder(source: PieceSource): Generator<FramesSegment
 function framesSegment(source: PieceSource, piece: number, size: number, digest: Digest | undefined): FramesSegment {
   const { blob, codec, pieces } = source;
   const start = pieces.offset(piece);
-  const frames: FramesSegment = { kind: "frames", blob, start, length: pieces.end(piece) - start, codec, size };
-  return digest === undefined ? frames : { ...frames, digest };
+  const length = pieces.end(piece) - start;
+  if (digest === undefined) return { kind: "frames", blob, start, length, codec, size };
+  return { kind: "frames", blob, start, length, codec, size, digest };
 }

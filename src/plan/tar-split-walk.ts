@@ -16,7 +16,7 @@ export interface WalkOptions {
   readonly compare: boolean;
   /** Headers, padding, what stands behind the last member. */
   readonly onHeaders: (bytes: Uint8Array) => void;
-  /** The piece that is all of a file's content: it may be a million chunks, so these are the caller's to tell. */
+  /** The piece that is all of a file's content: it may be half a million chunks, so these are the caller's to tell. */
   readonly onFile: (whole: number) => void;
 }
 

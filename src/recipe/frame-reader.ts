@@ -4,7 +4,7 @@
  * follow each other without anything between them). Where one segment ends and the next begins is known by their sizes; each run
  * must come out at exactly the sum of them, so a frame that makes more or less than it should is found at the latest there.
  */
-import { Inflater } from "../codec/inflater.ts";
+import { CHUNKED_WINDOW_LOG_MAX, Inflater } from "../codec/inflater.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { ByteRange } from "../store/types.ts";
 import { releaseUpTo } from "../sys/release-buffer.ts";
@@ -14,8 +14,6 @@ import type { FramesSegment } from "./segment.ts";
 
 const PIECE_BYTES = 256 << 10;
 const MIN_PIECE_BYTES = 4096;
-/** 32 MiB, the window of the encoder that podman uses; several decoders are at work at once, and have to fit in memory. */
-const WINDOW_LOG_MAX = 25;
 
 /** Segments are begun, read to their size, and ended, in the order in which they were given. */
 export class FrameReader implements AsyncDisposable {
@@ -137,7 +135,7 @@ async function* decoded(
   { codec, pieceBytes, signal }: DecodeOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const chunkSize = Math.max(MIN_PIECE_BYTES, pieceBytes);
-  using inflater = new Inflater(codec, chunkSize, signal, { windowLogMax: WINDOW_LOG_MAX });
+  using inflater = new Inflater(codec, chunkSize, signal, { windowLogMax: CHUNKED_WINDOW_LOG_MAX });
   for await (const chunk of feed) {
     yield* inflater.digest(chunk);
     // It found something else than frames; what is missing then is found by its size.

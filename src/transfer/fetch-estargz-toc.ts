@@ -21,7 +21,7 @@ export interface FetchedMemberToc {
 /** What is fetched at first: the tables of most layers are no larger, and then it is all. */
 export const TAIL_BYTES = 32 * 1024;
 const MAX_PACKED_BYTES = 32 << 20;
-const MAX_TOC_BYTES = 512 << 20;
+const MAX_TOC_BYTES = 256 << 20;
 const PIECE_BYTES = 256 * 1024;
 
 /** @throws TOC_INVALID, TOC_LIMIT, DIGEST_MISMATCH, COMPRESSION_INVALID, LAYER_INVALID; RANGE_UNSUPPORTED, REGISTRY_* ... */

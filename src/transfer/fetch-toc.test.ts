@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { gunzipSync } from "node:zlib";
+import { constants, gunzipSync, zstdCompressSync } from "node:zlib";
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { allKinds } from "../../test/kit/images/chunked-members.ts";
@@ -149,6 +149,38 @@ describe("podman's zstd:chunked", () => {
     const annotations = { [CHECKSUM]: digestOf(bomb), [POSITION]: `8:${bomb.length}:1000:1` };
     const descriptor = { ...good.descriptor, digest: digestOf(blob), size: blob.length, annotations };
     await expect(fetch({ ...good, blob, descriptor })).rejects.toMatchObject({ code: "TOC_INVALID" });
+  });
+
+  it("gives a decoder of documents no more memory than podman's need", async () => {
+    const layer = (windowLog: number): ChunkedLayerFixture => {
+      const toc = Buffer.concat([
+        Buffer.from('{"version":1,"entries":[]'),
+        Buffer.alloc(1 << 20, " "),
+        Buffer.from("}"),
+      ]);
+      const packed = zstdCompressSync(toc, { params: { [constants.ZSTD_c_contentSizeFlag]: 0 } });
+      // The frame's window descriptor (RFC 8878 §3.1.1.1.2).
+      packed[5] = (windowLog - 10) << 3;
+      const blob = Buffer.concat([Buffer.alloc(8), packed]);
+      const annotations = { [CHECKSUM]: digestOf(packed), [POSITION]: `8:${packed.length}:${toc.length}:1` };
+      return {
+        ...good,
+        blob,
+        descriptor: { ...good.descriptor, digest: digestOf(blob), size: blob.length, annotations },
+      };
+    };
+    expect((await fetch(layer(25))).toc.pieces.length).toBe(0);
+    await expect(fetch(layer(26))).rejects.toMatchObject({ code: "COMPRESSION_INVALID" });
+  });
+
+  it("is refused where a line of its tar-split is longer than any", async () => {
+    const most = Buffer.alloc(5 << 20).toString("base64");
+    const layer = zstdChunkedLayer(few, {
+      editTarSplit: (lines) => `${lines}{"type":2,"payload":"${most}","position":99}\n`,
+    });
+    expect(await (await fetch(layer)).toc.plan(holding((await fetch(layer)).toc.pieces, [big]))).toEqual({
+      refused: expect.stringContaining("limit") as string,
+    });
   });
 
   it("keeps of what was fetched only what is needed later", async () => {

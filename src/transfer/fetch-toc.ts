@@ -44,10 +44,10 @@ export interface FetchedToc {
 
 /** Bytes of a table of contents or a tar-split as it lies in the blob, which is in memory: enough for half a million files. */
 const MAX_PACKED_BYTES = 32 << 20;
-/** Bytes of a table of contents: a million entries of half a kilobyte. It is never whole in memory. */
-const MAX_TOC_BYTES = 512 << 20;
-/** Bytes of a tar-split: a million headers of 1 KiB, in base64. */
-const MAX_TAR_SPLIT_BYTES = 2 ** 31;
+/** Bytes of a table of contents: half a million entries of half a kilobyte. It is never whole in memory. */
+const MAX_TOC_BYTES = 256 << 20;
+/** Bytes of a tar-split: half a million headers of 1.5 KiB, in base64. It is never whole in memory either. */
+const MAX_TAR_SPLIT_BYTES = 1 << 30;
 /** Two documents with no more between them come with one request. */
 const NEAR_BYTES = 64 * 1024;
 

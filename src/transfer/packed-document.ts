@@ -1,5 +1,6 @@
 /** A zstd-compressed document that came whole and can be read any number of times, never as more bytes than was said. */
 import { decompress } from "../codec/decompress.ts";
+import { CHUNKED_WINDOW_LOG_MAX } from "../codec/inflater.ts";
 import { VarveError } from "../errors/varve-error.ts";
 
 /** Bytes of a piece: small beside what is made of it while the next is waited for. */
@@ -21,8 +22,8 @@ export class PackedDocument {
   /** @throws COMPRESSION_INVALID; TOC_INVALID when it has another size */
   async *open(signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     let left = this.#size;
-    const options = { compression: "zstd", chunkSize: PIECE_BYTES, ...(signal && { signal }) } as const;
-    for await (const piece of decompress(once(this.bytes), options)) {
+    const options = { compression: "zstd", chunkSize: PIECE_BYTES, windowLogMax: CHUNKED_WINDOW_LOG_MAX } as const;
+    for await (const piece of decompress(once(this.bytes), { ...options, ...(signal && { signal }) })) {
       left -= piece.length;
       if (left < 0) throw this.#wrongSize("more");
       yield piece;

@@ -25,7 +25,7 @@ export interface MemberToc {
 /**
  * Reads the document, decompressed, in pieces of any size.
  * @param dataEnd where the last member ends that has something of a file in it
- * @throws TOC_INVALID, or TOC_LIMIT when it has more than a million entries or 96 MiB of names; the source's errors
+ * @throws TOC_INVALID, or TOC_LIMIT when it has more than half a million entries or 48 MiB of names; the source's errors
  */
 export async function readMemberToc(
   source: AsyncIterable<Uint8Array>,

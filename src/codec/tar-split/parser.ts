@@ -6,7 +6,8 @@ import type { TarSplitEntry } from "./entry.ts";
 import { invalid, parseLine } from "./parse-line.ts";
 
 const NEWLINE = 0x0a;
-const MAX_LINE_BYTES = 32 << 20;
+/** Headers of one member in base64, or a megabyte of what stands behind the last one. */
+const MAX_LINE_BYTES = 6 << 20;
 
 /** `write` the (uncompressed) bytes in pieces of any size, then `end`. Entries own their bytes. */
 export class TarSplitParser {

@@ -1,5 +1,5 @@
 /**
- * Columns of numbers and bytes that grow without being copied: a table of contents of a million entries is kept in these, because a million
+ * Columns of numbers and bytes that grow without being copied: a table of contents of half a million entries is kept in these, because as many
  * objects would not fit beside a pull.
  */
 const PAGE_BITS = 14;

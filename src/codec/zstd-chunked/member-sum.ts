@@ -1,6 +1,6 @@
 /**
  * A table of contents repeats what the headers of the tar say, and both must say the same (formats "zstd-chunked" §2). This is a sum over what
- * they say of one member, of 53 bits, so that a million of them can be kept and compared. It is no proof and needs to be none: what is assembled
+ * they say of one member, of 53 bits, so that half a million of them can be kept and compared. It is no proof and needs to be none: what is assembled
  * is held to the DiffID.
  */
 import type { TarEntry } from "../tar/entry.ts";

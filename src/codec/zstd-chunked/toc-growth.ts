@@ -4,7 +4,7 @@
 export interface TocReadOptions {
   /** Told of bytes that the table is about to take more. What it throws ends the reading. Default: nobody is told. */
   readonly onGrow?: ((bytes: number) => void) | undefined;
-  /** Entries of the table, chunks too. Default a million: the largest layers known have some 100,000. */
+  /** Entries of the table, chunks too. Default half a million: the largest layers known have some 100,000. */
   readonly mostEntries?: number;
 }
 

@@ -6,8 +6,8 @@ import { VarveError } from "../../errors/varve-error.ts";
 import { encodeName } from "../../sys/path-bytes.ts";
 import { BytesHeap, Column } from "./columns.ts";
 
-/** Bytes of all names: a hundred for each of a million. */
-const MAX_NAME_BYTES = 96 << 20;
+/** Bytes of all names: a hundred for each of half a million. */
+const MAX_NAME_BYTES = 48 << 20;
 /** Slots that are looked at for each name that is looked for, over all of them. Names that nobody has chosen for it need less than two. */
 const MOST_STEPS = 8;
 const FREE_STEPS = 1000;

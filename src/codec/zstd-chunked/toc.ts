@@ -1,6 +1,6 @@
 /**
  * The table of contents of a zstd:chunked layer in podman's dialect (formats "zstd-chunked" §1.3), read as it streams by into columns: no object
- * for an entry, so that a million fit. Its places are checked here; what it says of files is compared with the tar by whoever plans.
+ * for an entry, so that half a million fit. Its places are checked here; what it says of files is compared with the tar by whoever plans.
  */
 import { VarveError } from "../../errors/varve-error.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
@@ -13,7 +13,7 @@ import { TocNames } from "./toc-names.ts";
 import { TocPieces } from "./toc-pieces.ts";
 import { TocScanner } from "./toc-scanner.ts";
 
-export const MAX_TOC_ENTRIES = 1_000_000;
+export const MAX_TOC_ENTRIES = 500_000;
 
 const NO_PIECE = 0xffff_ffff;
 
@@ -37,7 +37,7 @@ export interface ChunkedToc {
 /**
  * Reads the document, decompressed, in pieces of any size.
  * @param dataEnd where the frames with the tar end: the blob's byte at which the first skippable frame begins
- * @throws TOC_INVALID, or TOC_LIMIT when it has more entries, or 96 MiB of names; the source's errors
+ * @throws TOC_INVALID, or TOC_LIMIT when it has more entries, or 48 MiB of names; the source's errors
  */
 export async function readChunkedToc(
   source: AsyncIterable<Uint8Array>,
