@@ -150,6 +150,14 @@ describe("pull", () => {
     expect(host.err).toContain("--creds would be sent to ghcr.io and docker.io");
     expect(host.err).not.toContain("s3cret");
     expect((await runWith(["pull", "--creds", "me:s3cret", "ghcr.io/a", "ghcr.io/b"], services)).code).toBe(0);
+    for (const args of [
+      ["copy", "docker://ghcr.io/a", "docker://b"],
+      ["push", "docker://ghcr.io/a", "b"],
+      ["convert", "docker://ghcr.io/a", "docker://b", "--compression", "zstd"],
+    ]) {
+      const refused = await runWith([...args, "--creds", "me:s3cret"], {});
+      expect([refused.code, refused.host.err]).toEqual([2, expect.stringContaining("ghcr.io and docker.io")]);
+    }
   });
 
   it("prints one JSON document: an object for one reference, an array for several", async () => {

@@ -88,6 +88,32 @@ describe.skipIf(findPeer("docker-registry") === undefined)("Debian's docker-regi
   });
 });
 
+describe("credentials that are given once", () => {
+  const credentials = { username: "ada", password: "secret-of-ada" };
+  const guarded = () => startRegistry({ auth: { kind: "basic", users: { ada: credentials.password } } });
+  const digest = digestOf("x");
+
+  it("are those of the first registry that is asked, or of the one that is named, and no other sees them", async () => {
+    await using one = await guarded();
+    await using two = await guarded();
+    const [first, second] = [one, two].map(({ host }) => parseReference(`${host}/app@${digest}`));
+    for (const named of [undefined, two.host]) {
+      await using asking = client({ credentials });
+      if (named !== undefined) asking.reserveCredentials(named);
+      const codes = await Promise.all(
+        [first!, second!].map((reference) => asking.resolve(reference).catch(({ code }) => code as string)),
+      );
+      const known = "MANIFEST_UNKNOWN";
+      expect(codes).toEqual(named === undefined ? [known, "UNAUTHORIZED"] : ["UNAUTHORIZED", known]);
+      const other = named === undefined ? two : one;
+      expect(other.requests.length).toBeGreaterThan(0);
+      for (const { headers } of other.requests) expect(headers).not.toHaveProperty("authorization");
+      one.clearRequests();
+      two.clearRequests();
+    }
+  });
+});
+
 describe("a line that breaks all the time", () => {
   for (const seed of [1, 2, 3, 4, 5]) {
     it(`gives every blob whole in the end (seed ${seed})`, async () => {

@@ -218,6 +218,11 @@ export class RegistryClient implements AsyncDisposable {
     return this.#rates.of(reference.host);
   }
 
+  /** Says whose the credentials of the options are: this registry's, whichever is asked first. No other is ever shown them. */
+  reserveCredentials(host: string): void {
+    this.#chain.reserveCredentials(host);
+  }
+
   /** Ends all connections; what is still running fails. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#transport[Symbol.asyncDispose]();

@@ -22,7 +22,7 @@ export interface RegistryOptions {
   readonly keyFile?: string;
   /** The only credential file to read. Default: see credentials/locations.ts. */
   readonly authFile?: string;
-  /** For the registry that is named, never for its mirrors. */
+  /** For one registry, the first that is asked for unless {@link RegistryClient.reserveCredentials} says which; never for its mirrors. */
   readonly credentials?: { readonly username: string; readonly password: string };
   /** Directory of containerd-style `<host>/hosts.toml`, or several joined by `:`. Default: none. */
   readonly hostsDir?: string;

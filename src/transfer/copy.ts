@@ -6,6 +6,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
 import type { Platform } from "../oci/platform.ts";
+import { parseReference } from "../oci/reference.ts";
 import { tellTransport } from "../recipe/transport-progress.ts";
 import type { TransportEvent } from "../registry/blob-source.ts";
 import { BlobProgress } from "./blob-progress.ts";
@@ -73,6 +74,8 @@ export async function copyImage(
   transform?: Transform,
 ): Promise<CopyResult> {
   const startedAt = performance.now();
+  // What was given up of the image may come from anywhere.
+  if (to.startsWith("docker://")) context.registry.reserveCredentials(parseReference(to).host);
   if (options.all === true && options.platform !== undefined) {
     throw new VarveError("USAGE", "all platforms or one of them, not both", { hint: "leave out --all or --platform" });
   }

@@ -1,5 +1,5 @@
 /** What a push sends, what it spares, and what arrives. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { PushResult } from "../../src/transfer/push.ts";
@@ -244,6 +244,28 @@ describe("a push of what was given up", () => {
     const [layer] = image.layers;
     const again = await machine.pull("--no-unpack", "--plan", source);
     expect(again.layers.find(({ digest }) => digest === layer?.descriptor.digest)?.how).not.toBe("present");
+  });
+});
+
+describe("a push with --creds", () => {
+  it("shows them to the registry that it goes to, and not to that which the blobs come from", async () => {
+    const auth = { kind: "basic", users: { ada: "secret-of-ada", bob: "secret-of-bob" } } as const;
+    const { machine, registry: from } = await setUp({ auth });
+    const to = await other({ auth });
+    const account = { username: "ada", password: "secret-of-ada" };
+    const image = await sampleImage();
+    await pushImage(from.host, "app", "v1", image, { credentials: account });
+    const source = `${from.host}/app:v1`;
+    await machine.ok("pull", "--creds", "ada:secret-of-ada", "--discard-blobs", "--snapshotter", "copy", source);
+    from.clearRequests();
+    const args = ["--creds", "bob:secret-of-bob", source, `${to.host}/app:v1`];
+    expect(await machine.fails("push", ...args)).toMatchObject({ code: "UNAUTHORIZED", exit: 4 });
+    expect(from.requests.length).toBeGreaterThan(0);
+    for (const { headers } of from.requests) expect(headers).not.toHaveProperty("authorization");
+    const authfile = join(machine.path, "auth.json");
+    const entry = { auth: Buffer.from("ada:secret-of-ada").toString("base64") };
+    await writeFile(authfile, JSON.stringify({ auths: { [from.host]: entry } }));
+    expect((await push(machine, "--authfile", authfile, ...args)).digest).toBe(image.digest);
   });
 });
 

@@ -4,6 +4,7 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { ConvertResult } from "../../transfer/convert.ts";
 import type { Command } from "../command.ts";
 import { copyFlags } from "../copy-flags.ts";
+import { refuseTwoRegistries } from "../one-registry.ts";
 import { parseChoice, parseCount } from "../parse-values.ts";
 import { renderConvert } from "../print/convert.ts";
 
@@ -50,6 +51,7 @@ export const convertCommand: Command<ConvertResult> = {
 
   run({ args, flags, settings, services }) {
     const [image = "", to = ""] = args;
+    refuseTwoRegistries(settings, image, to);
     const { compression: how, level } = flags;
     if (typeof how !== "string") {
       throw new VarveError("USAGE", "--compression is missing", { hint: `one of ${LAYER_COMPRESSIONS.join(", ")}` });

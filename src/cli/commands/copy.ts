@@ -2,6 +2,7 @@
 import type { CopyResult } from "../../transfer/copy.ts";
 import type { Command } from "../command.ts";
 import { copyFlags } from "../copy-flags.ts";
+import { refuseTwoRegistries } from "../one-registry.ts";
 import { renderCopy } from "../print/copy.ts";
 
 const FILES = "oci:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:TAG]";
@@ -31,6 +32,7 @@ export const copyCommand: Command<CopyResult> = {
 
   run({ args, flags, settings, services }) {
     const [source = "", destination = ""] = args;
+    refuseTwoRegistries(settings, source, destination);
     return services.copyImage(source, destination, copyFlags(flags, settings));
   },
 

@@ -3,6 +3,7 @@ import { VarveError } from "../../errors/varve-error.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { PullResult } from "../../transfer/pull-result.ts";
 import type { Command } from "../command.ts";
+import { refuseSeveralRegistries } from "../one-registry.ts";
 import { renderPlan, renderPull } from "../print/pull.ts";
 
 /** @throws VarveError `REFERENCE_INVALID`; `USAGE` for a file, whose transport would pass for an image of Docker Hub */
@@ -49,7 +50,7 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
     }
     // A slip in the last name must not be told after the first one's gigabytes.
     for (const reference of args) checkReference(reference);
-    if (settings.transport.credentials !== undefined) refuseSeveralRegistries(args);
+    refuseSeveralRegistries(settings, args, "pull from one registry at a time, or log in to each with varve login");
     const results: PullResult[] = [];
     for (const reference of args) {
       const result = await services.pull(reference, {
@@ -75,12 +76,3 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
       .join("");
   },
 };
-
-/** What is meant for one registry is no other's to see. */
-function refuseSeveralRegistries(references: readonly string[]): void {
-  const hosts = new Set(references.map((reference) => parseReference(reference).host));
-  if (hosts.size === 1) return;
-  throw new VarveError("USAGE", `--creds would be sent to ${[...hosts].join(" and ")}`, {
-    hint: "pull from one registry at a time, or log in to each with varve login",
-  });
-}

@@ -5,6 +5,7 @@ import { toVarveError } from "../../errors/from-system.ts";
 import type { PushResult } from "../../transfer/push.ts";
 import type { Command } from "../command.ts";
 import { copyFlags } from "../copy-flags.ts";
+import { refuseTwoRegistries } from "../one-registry.ts";
 import { parseChoice, parsePath } from "../parse-values.ts";
 import { renderCopy } from "../print/copy.ts";
 
@@ -46,6 +47,7 @@ export const pushCommand: Command<PushResult> = {
 
   async run({ args, flags, settings, services }) {
     const [image = "", to] = args;
+    if (to !== undefined) refuseTwoRegistries(settings, image, to.startsWith("docker://") ? to : `docker://${to}`);
     const { digestfile } = flags;
     const file = typeof digestfile === "string" ? parsePath("--digestfile", digestfile) : undefined;
     const { compression = "keep" } = flags;

@@ -4,7 +4,7 @@
  */
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { directEndpoint, networkHost, type Endpoint } from "../endpoint.ts";
+import { credentialHost, directEndpoint, networkHost, type Endpoint } from "../endpoint.ts";
 import type { Settings } from "../options.ts";
 import { DEFAULT_TLS, readAuthorities, readPem, type TlsSettings } from "../transport/trust.ts";
 import {
@@ -21,13 +21,30 @@ export type Purpose = "tag" | "digest" | "blob" | "referrers";
 export class MirrorChain {
   readonly #settings: Settings;
   #tls: Promise<TlsSettings> | undefined;
+  /** Whose the credentials of the options are, once that is known. */
+  #account: string | undefined;
 
   constructor(settings: Settings) {
     this.#settings = settings;
   }
 
+  /**
+   * From now on the credentials of the options are those of this registry alone. Default: of the first one that is asked for; images are
+   * fetched from several when what was given up of them is looked for.
+   */
+  reserveCredentials(host: string): void {
+    this.#account = credentialHost(host);
+  }
+
   /** Never empty. @throws VarveError `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID` */
   async endpoints(reference: Reference, purpose: Purpose): Promise<readonly Endpoint[]> {
+    this.#account ??= credentialHost(reference.host);
+    const isOwn = this.#account === credentialHost(reference.host);
+    const endpoints = await this.#find(reference, purpose);
+    return isOwn ? endpoints : endpoints.map((endpoint) => Object.assign({}, endpoint, { ownCredentials: false }));
+  }
+
+  async #find(reference: Reference, purpose: Purpose): Promise<readonly Endpoint[]> {
     const tls = await this.tls();
     const conf = await this.registriesConf();
     const image = `${reference.host}/${reference.name}`;
