@@ -4,6 +4,7 @@
  * read at once, and together where they lie near each other in one file, as in the tar of another version of the layer.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { releaseBuffer } from "../sys/release-buffer.ts";
 import type { Part } from "./gather.ts";
 import type { LocalSegment } from "./segment.ts";
 
@@ -47,6 +48,14 @@ export class SmallLocals implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#close();
+    // There are thousands of tasks, and V8 lets dead buffers pile up.
+    if (this.#buffer !== undefined) releaseBuffer(this.#buffer);
+    this.#buffer = undefined;
+    this.#end = 0;
+  }
+
+  #close(): void {
     const file = this.#file;
     this.#file = undefined;
     if (file !== undefined) closeSync(file.descriptor);
@@ -66,12 +75,12 @@ export class SmallLocals implements Disposable {
 
   #open(path: string): { readonly descriptor: number } {
     if (this.#file?.path === path) return this.#file;
-    this[Symbol.dispose]();
+    this.#close();
     const descriptor = openSync(path, FLAGS);
     this.#file = { path, descriptor };
     const stat = fstatSync(descriptor);
     if (stat.isFile() || stat.isBlockDevice()) return this.#file;
-    this[Symbol.dispose]();
+    this.#close();
     throw new Error(`${path} is neither a file nor a block device`);
   }
 }

@@ -145,7 +145,10 @@ async function openUnpacking(
       return threads.unpack(wholeFile(bytes), target, reading(diffId, bytes));
     },
     async onBound(diffId) {
-      await afterBound.get(diffId)?.();
+      const remember = afterBound.get(diffId);
+      // It holds on to a table of contents.
+      afterBound.delete(diffId);
+      await remember?.();
       await tars.bound(diffId);
       const { blob } = taskOf(diffId);
       if (others?.has(blob.digest) === false) await discardBlob(context, blob, lease);

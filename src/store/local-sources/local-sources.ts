@@ -61,7 +61,6 @@ export class HeldSources implements LocalSources {
   }
 
   async record(diffId: Digest, pieces: PlacedPieces): Promise<void> {
-    if (this.#readOnly) return;
     for (const layer of await this.#listHeld()) {
       if (layer.diffId !== diffId) continue;
       using index = await this.#homes.open(layer);

@@ -38,7 +38,7 @@ export interface LocalSources extends AsyncDisposable {
   locate(wanted: PieceTable, options?: LocateOptions): Promise<LocalPlaces>;
   /**
    * Remembers what the table of contents of a layer says that is held now, so that none of it need be hashed. Its digests are not checked:
-   * give only what was verified. A layer that is not held is none; a store that is only read remembers nothing.
+   * where they are wrong they cost a fetch. A layer that is not held is none; a store that is only read remembers nothing beyond this.
    */
   record(diffId: Digest, pieces: PlacedPieces): Promise<void>;
   /** A place turned out not to hold what was said of it: it is not named again for that. */

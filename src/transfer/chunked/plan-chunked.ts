@@ -5,6 +5,8 @@
 import { toVarveError } from "../../errors/from-system.ts";
 import { choose, estimate } from "../../plan/choose.ts";
 import { CostMeter } from "../../plan/cost-meter.ts";
+import type { PlacedPieces } from "../../codec/piece-table.ts";
+import type { Digest } from "../../oci/digest.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { planResume } from "../../plan/resume.ts";
 import type { Replanned } from "../../recipe/assembler.ts";
@@ -12,6 +14,7 @@ import type { VarveError } from "../../errors/varve-error.ts";
 import type { BlobSource } from "../../registry/blob-source.ts";
 import type { ByteRange } from "../../store/types.ts";
 import type { LocalSources } from "../../store/local-sources/types.ts";
+import { returnLargeBuffers } from "../../sys/malloc-arenas.ts";
 import type { TransferContext } from "../context.ts";
 import { planFetch } from "../plan-fetch.ts";
 import type { UnpackTask } from "../present-layer.ts";
@@ -100,6 +103,7 @@ async function planAs(
   if (done.length === 0 && estimate(plain.cost, rates()) <= estimate(least, rates())) {
     return better("its table of contents alone would take as long");
   }
+  returnLargeBuffers();
   const sources = await options.sources();
   if (done.length === 0 && !(await sources.isAnything())) return better("nothing is here that it could be made of");
   const toc = await format.open(task, options);
@@ -124,10 +128,15 @@ async function planAs(
     plan,
     why,
     replan: (error) => replanner.replan(error),
-    async remember() {
-      if (toc.placed !== undefined) await sources.record(diffId, toc.placed).catch(() => undefined);
-    },
+    remember: rememberer(sources, diffId, toc.placed),
     [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** Apart, so that it holds on to no more of a plan than it needs. */
+function rememberer(sources: LocalSources, diffId: Digest, placed: PlacedPieces | undefined): () => Promise<void> {
+  return async () => {
+    if (placed !== undefined) await sources.record(diffId, placed).catch(() => undefined);
   };
 }
 

@@ -9,6 +9,7 @@ import type { HeldLayer } from "../../store/local-sources/held-layer.ts";
 import { HeldSources } from "../../store/local-sources/local-sources.ts";
 import type { LocalPlace, LocalPlaces, LocalSources, LocateOptions } from "../../store/local-sources/types.ts";
 import type { Store } from "../../store/store.ts";
+import { learnTables } from "./learn-tables.ts";
 
 export interface PullSourcesOptions {
   readonly store: Store;
@@ -21,6 +22,7 @@ export class PullSources implements LocalSources, AsyncDisposable {
   readonly #before: HeldSources;
   readonly #now: HeldSources;
   #held: Promise<HeldLayer[]> | undefined;
+  #learning: Promise<void> | undefined;
 
   constructor({ store, readOnly = false }: PullSourcesOptions) {
     this.#store = store;
@@ -33,7 +35,12 @@ export class PullSources implements LocalSources, AsyncDisposable {
     return (await this.#list()).length > 0;
   }
 
-  locate(wanted: PieceTable, options?: LocateOptions): Promise<LocalPlaces> {
+  async locate(wanted: PieceTable, options: LocateOptions = {}): Promise<LocalPlaces> {
+    const { signal = new AbortController().signal } = options;
+    this.#learning ??= this.#list().then((held) =>
+      learnTables({ store: this.#store, sources: this.#before, held, signal }),
+    );
+    await this.#learning;
     return this.#before.locate(wanted, options);
   }
 
