@@ -2,12 +2,7 @@
 import type { Digest } from "../oci/digest.ts";
 import { copyImage, type CopyOptions, type CopyResult } from "./copy.ts";
 import type { TransferContext } from "./context.ts";
-import {
-  recompressed,
-  type RecompressedLayerResult,
-  type RecompressedSource,
-  type RecompressOptions,
-} from "./recompress.ts";
+import { recompressing, type RecompressedLayerResult, type RecompressOptions } from "./recompress.ts";
 
 export interface ConvertOptions extends CopyOptions, RecompressOptions {}
 
@@ -42,15 +37,13 @@ export async function convertImage(
   to: string,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
-  let made: RecompressedSource | undefined;
-  const copied = await copyImage(context, from, to, options, async (working, source, root) => {
-    made = await recompressed(working, source, root, options);
-    return made;
-  });
-  const layers = (await made?.layers()) ?? [];
+  const recompress = recompressing(options);
+  const copied = await copyImage(context, from, to, options, recompress.transform);
+  const layers = await recompress.layers();
   await remember(context, layers);
   return {
     ...copied,
+    warnings: [...copied.warnings, ...(await recompress.warnings())],
     compression: options.compression,
     layers: layers
       .map(({ diffId, from: before, to: after, refused }) => ({

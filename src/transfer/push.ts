@@ -6,9 +6,10 @@ import type { LayerCompressionKind } from "../codec/layer-compressions.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { TransferContext } from "./context.ts";
-import { copyImage, type CopyOptions, type CopyResult, type Transform } from "./copy.ts";
+import { copyImage, type CopyOptions, type CopyResult } from "./copy.ts";
 import { findImages } from "./find-image.ts";
 import { isHeldName } from "./open-place.ts";
+import type { Recompressing } from "./recompress.ts";
 
 export interface PushOptions extends CopyOptions {
   /** Default: the name of the image, which may say so itself. `docker://` may stand before it. */
@@ -36,15 +37,17 @@ export async function pushImage(
     });
   }
   parseReference(to);
-  const transform = await transformOf(options);
-  return copyImage(context, image, to.startsWith("docker://") ? to : `docker://${to}`, options, transform);
+  const recompress = await recompressingOf(options);
+  const place = to.startsWith("docker://") ? to : `docker://${to}`;
+  const pushed = await copyImage(context, image, place, options, recompress?.transform);
+  return { ...pushed, warnings: [...pushed.warnings, ...((await recompress?.warnings()) ?? [])] };
 }
 
-async function transformOf({
+async function recompressingOf({
   compression = "keep",
   referrers = false,
   concurrency,
-}: PushOptions): Promise<Transform | undefined> {
+}: PushOptions): Promise<Recompressing | undefined> {
   if (compression === "keep") return undefined;
   if (referrers) {
     throw new VarveError("USAGE", "what refers to an image does not refer to it compressed another way", {

@@ -41,9 +41,29 @@ export interface RecompressedLayerResult {
   readonly refused: string | null;
 }
 
-/** For `copyImage`: the image is copied with its layers compressed another way. @throws as {@link recompressed} */
-export function recompressing(options: RecompressOptions): Transform {
-  return (context, source, root) => recompressed(context, source, root, options);
+/** For `copyImage`: the image is copied with its layers compressed another way. */
+export interface Recompressing {
+  /** @throws as {@link recompressed} */
+  readonly transform: Transform;
+  /** What became of each layer, in no order; nothing as long as nothing was transformed. */
+  layers(): Promise<readonly RecompressedLayerResult[]>;
+  /** What is to be said of layers that could not be made as asked for. */
+  warnings(): Promise<string[]>;
+}
+
+export function recompressing(options: RecompressOptions): Recompressing {
+  let made: RecompressedSource | undefined;
+  const layers = async (): Promise<readonly RecompressedLayerResult[]> => (await made?.layers()) ?? [];
+  return {
+    transform: async (context, source, root) => (made = await recompressed(context, source, root, options)),
+    layers,
+    warnings: async () =>
+      (await layers()).flatMap(({ from, refused }) => (refused === null ? [] : [refusal(from, refused)])),
+  };
+}
+
+function refusal({ digest }: Descriptor, why: string): string {
+  return `the layer ${digest} becomes ordinary zstd: ${why}`;
 }
 
 /**
@@ -199,8 +219,7 @@ export class RecompressedSource implements ImageSource {
     meter.finish();
     if (made.diffId !== diffId) throw mismatch(layer, made.diffId, diffId);
     if (made.refused !== undefined) {
-      const message = `the layer ${layer.digest} becomes ordinary zstd: ${made.refused.message}`;
-      onProgress({ type: "warning", message, digest: layer.digest });
+      onProgress({ type: "warning", message: refusal(layer, made.refused.message), digest: layer.digest });
     }
     output.filledTo(made.size);
     stack.move();
