@@ -9,10 +9,13 @@ import { reachable } from "../store/unreferenced.ts";
 
 export class BlobHomes {
   readonly #store: Store;
+  readonly #host: string | undefined;
   #homes: Promise<ReadonlyMap<Digest, readonly Reference[]>> | undefined;
 
-  constructor(store: Store) {
+  /** @param host the only registry whose repositories are of use; images of others are not even read then. Default: any */
+  constructor(store: Store, host?: string) {
     this.#store = store;
+    this.#host = host;
   }
 
   /**
@@ -20,16 +23,20 @@ export class BlobHomes {
    * what had come under it. The store is looked through once, when this is first asked.
    */
   async of(digest: Digest): Promise<readonly Reference[]> {
-    this.#homes ??= findHomes(this.#store);
+    this.#homes ??= findHomes(this.#store, this.#host);
     return (await this.#homes).get(digest) ?? [];
   }
 }
 
-async function findHomes({ images, content }: Store): Promise<ReadonlyMap<Digest, readonly Reference[]>> {
+async function findHomes(
+  { images, content }: Store,
+  only: string | undefined,
+): Promise<ReadonlyMap<Digest, readonly Reference[]>> {
   const homes = new Map<Digest, Reference[]>();
   const records = (await images.list()).toSorted((a, b) => a.createdAt.getTime() - b.createdAt.getTime());
   for (const image of records) {
     const { host, name } = parseReference(image.name);
+    if (only !== undefined && host !== only) continue;
     for (const digest of (await reachable(content, [image.manifest, image.descriptor])).keys()) {
       const known = homes.get(digest) ?? [];
       if (!known.some((home) => home.host === host && home.name === name))

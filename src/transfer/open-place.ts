@@ -95,7 +95,7 @@ async function openRegistrySink(
 ): Promise<ImageSink> {
   const { RegistrySink } = await import("./transports/registry-sink.ts");
   const source = from?.startsWith("docker://") === true ? [parseReference(from)] : [];
-  const homes = new BlobHomes(store);
+  const homes = new BlobHomes(store, reference.host);
   return new RegistrySink({
     uploads: registry.uploads(reference),
     reference,

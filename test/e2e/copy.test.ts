@@ -184,6 +184,20 @@ describe("a copy to and from a registry", () => {
   });
 });
 
+describe("a copy to a docker-archive", () => {
+  it("is refused before anything is read when it cannot hold the image", async () => {
+    const machine = await aMachine();
+    const registry = await aRegistry();
+    await pushImage(registry.host, "app", "index", buildIndex([await sampleImage()]));
+    registry.clearRequests();
+    const target = `docker-archive:${machine.path}/image.tar`;
+    const index = await machine.fails("copy", "--all", `docker://${registry.host}/app:index`, target);
+    expect(index).toMatchObject({ code: "USAGE", exit: 2, hint: expect.stringContaining("--platform") });
+    expect(asked(registry).filter((line) => line.includes("/blobs/"))).toEqual([]);
+    expect(existsSync(`${machine.path}/image.tar`)).toBe(false);
+  });
+});
+
 describe("a copy with --referrers", () => {
   it.each([true, false])(
     "takes what refers to an image along, and what refers to that (referrers API: %s)",

@@ -45,6 +45,15 @@ export class DockerArchiveSink implements ImageSink {
     return new DockerArchiveSink(await ArchiveWriter.open(path), options.tag);
   }
 
+  /** Never: each archive is new. What it has no room for is said before anything is read for it. */
+  async standsFor(root: Manifest | Index): Promise<boolean> {
+    if (root.kind === "index") throw holdsNoIndex(root);
+    const unknown = [root.config].filter(({ mediaType }) => !isConfigType(mediaType));
+    const [part] = [...unknown, ...root.layers.filter(({ mediaType }) => !isLayerType(mediaType))];
+    if (part !== undefined) throw unsupported(part);
+    return false;
+  }
+
   async has(descriptor: Descriptor): Promise<boolean> {
     return this.#diffIds.has(descriptor.digest) || this.#configs.has(descriptor.digest);
   }
@@ -63,15 +72,7 @@ export class DockerArchiveSink implements ImageSink {
 
   async putDocument(document: Manifest | Index, options: PutDocumentOptions): Promise<void> {
     if (!options.root) return;
-    if (document.kind === "index") {
-      throw new VarveError(
-        "USAGE",
-        `${document.digest} is an index, and a docker-archive has images of one platform only`,
-        {
-          hint: "choose one with --platform, or copy to oci-archive: instead",
-        },
-      );
-    }
+    if (document.kind === "index") throw holdsNoIndex(document);
     const name = options.name ?? this.#tag;
     const config = await this.#writeConfig(document);
     const layers = document.layers.map((layer) => layerName(this.#diffIdOf(layer)));
@@ -118,6 +119,12 @@ export class DockerArchiveSink implements ImageSink {
     if (diffId === undefined) throw unsupported(layer);
     return diffId;
   }
+}
+
+function holdsNoIndex({ digest }: Index): VarveError {
+  return new VarveError("USAGE", `${digest} is an index, and a docker-archive has images of one platform only`, {
+    hint: "choose one with --platform, or copy to oci-archive: instead",
+  });
 }
 
 function unsupported({ digest, mediaType }: Descriptor): VarveError {
