@@ -1,7 +1,7 @@
 /**
  * What the frames of one request decompress to, segment by segment. A decoder runs over as many segments as it can, since
- * setting one up costs more than decoding a small frame (zstd frames, RFC 8878 §3.1, and gzip members, RFC 1952 §2.2, may
- * follow each other without anything between them). Where one segment ends and the next begins is known by their sizes; each run
+ * setting one up costs more than decoding a small frame (zstd frames, RFC 8878 §3.1, gzip members, RFC 1952 §2.2, and blocks of
+ * Apple LZ4 may follow each other without anything between them). Where one segment ends and the next begins is known by their sizes; each run
  * must come out at exactly the sum of them, so a frame that makes more or less than it should is found at the latest there.
  */
 import { CHUNKED_WINDOW_LOG_MAX, Inflater } from "../codec/inflater.ts";
@@ -94,7 +94,8 @@ export class FrameReader implements AsyncDisposable {
 
   /** The next piece of the run; false at its end. */
   async #next(): Promise<boolean> {
-    // The decoder fills its buffers from the start and lets go of one when it is full.
+    // A decoder of node:zlib fills its buffers from the start and lets go of one when it is full. No piece of Apple LZ4 ends where the
+    // memory of its decoder does, which is used again.
     releaseUpTo(this.#piece);
     this.#piece = this.#left = new Uint8Array();
     const result = await this.#run?.next();
@@ -113,7 +114,9 @@ export class FrameReader implements AsyncDisposable {
     const compressed = sum(({ length }) => length);
     const wanted = sum(({ size, skip = 0 }) => size + skip);
     const options = { codec: segments[0]!.codec, pieceBytes: Math.min(wanted, PIECE_BYTES), signal: this.#signal };
-    this.#run = decoded(this.#feed.take(joined(segments), compressed), options);
+    const feed = this.#feed.take(joined(segments), compressed);
+    this.#run =
+      options.codec === "apple-lz4" ? decodedBlocks(feed) : decoded(feed, { ...options, codec: options.codec });
   }
 
   #wrongSize(what: "more" | "fewer"): VarveError {
@@ -124,7 +127,7 @@ export class FrameReader implements AsyncDisposable {
 }
 
 interface DecodeOptions {
-  readonly codec: FramesSegment["codec"];
+  readonly codec: "zstd" | "gzip";
   /** That are wanted at once. */
   readonly pieceBytes: number;
   readonly signal: AbortSignal;
@@ -142,6 +145,12 @@ async function* decoded(
     if (inflater.ended) return;
   }
   yield* inflater.finish();
+}
+
+/** Only disks have these. */
+async function* decodedBlocks(feed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const { decodeAppleLz4 } = await import("../codec/apple-lz4/decoder.ts");
+  yield* decodeAppleLz4(feed, { cut: true });
 }
 
 /** Where the segments lie in their blob. */

@@ -15,6 +15,8 @@ export interface RemoteSegment {
   readonly digest?: Digest;
 }
 
+export type FrameCodec = "zstd" | "gzip" | "apple-lz4";
+
 /**
  * What whole frames of a compressed blob decompress to: `size` bytes of the target, made of bytes `[start, start + length)` of
  * the blob. It is never cut: a part of it that is here already saves nothing, since all frames have to be read for the rest.
@@ -22,11 +24,14 @@ export interface RemoteSegment {
 export interface FramesSegment {
   readonly kind: "frames";
   readonly blob: Descriptor;
-  /** Where the first frame (zstd, RFC 8878) or member (gzip, RFC 1952) begins in the blob. */
+  /**
+   * Where the first frame (zstd, RFC 8878), member (gzip, RFC 1952) or block (Apple LZ4, formats "tart" §3) begins in the blob. Blocks must
+   * begin where nothing refers to what is before them, as at a stream's start.
+   */
   readonly start: number;
-  /** Compressed bytes, up to the end of the last frame or member. */
+  /** Compressed bytes, up to the end of the last frame, member or block. */
   readonly length: number;
-  readonly codec: "zstd" | "gzip";
+  readonly codec: FrameCodec;
   /** Bytes of the target. */
   readonly size: number;
   /** Decompressed bytes that are left out at the start. Default 0. */

@@ -1,5 +1,6 @@
 /** Carries out recipes of chunked layers in memory, and holds what segments claim to what they make. Frames must end where they say. */
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
+import { AppleLz4Decoder } from "../../../src/codec/apple-lz4/decoder.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { segmentLength, type Recipe, type Segment } from "../../../src/recipe/segment.ts";
 
@@ -22,10 +23,19 @@ export async function carryOut(
   return Buffer.concat(parts);
 }
 
+function appleLz4Content(blocks: Uint8Array): Buffer {
+  const decoder = new AppleLz4Decoder({ cut: true });
+  const pieces: Buffer[] = [];
+  for (const piece of decoder.write(blocks)) pieces.push(Buffer.from(piece));
+  decoder.end();
+  return Buffer.concat(pieces);
+}
+
 function bytesOf(segment: Segment, blob: Buffer, files: ReadonlyMap<string, Buffer>): Uint8Array {
   switch (segment.kind) {
     case "frames": {
       const frames = blob.subarray(segment.start, segment.start + segment.length);
+      if (segment.codec === "apple-lz4") return appleLz4Content(frames);
       return segment.codec === "zstd" ? zstdDecompressSync(frames) : gunzipSync(frames);
     }
     case "local":

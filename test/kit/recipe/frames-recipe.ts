@@ -3,6 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import * as fc from "fast-check";
+import { AppleLz4Encoder } from "../../../src/codec/apple-lz4/encoder.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { FramesSegment, Recipe, Segment } from "../../../src/recipe/segment.ts";
 import { MemoryBlobs, type MemoryBlobsOptions } from "./memory-blobs.ts";
@@ -52,7 +53,22 @@ export function repetitive(length: number, seed: string): Uint8Array {
 export function compressedFrames(bytes: Uint8Array, codec: FramesSegment["codec"], count = 1): Buffer {
   const each = Math.ceil(bytes.length / count);
   const parts = Array.from({ length: count }, (_, index) => bytes.subarray(index * each, (index + 1) * each));
+  if (codec === "apple-lz4") return appleLz4Blocks(parts);
   return Buffer.concat(parts.map((part) => (codec === "zstd" ? zstdCompressSync(part) : gzipSync(part, { level: 1 }))));
+}
+
+/** Nothing refers to what is before a part; every other one ends its stream. */
+function appleLz4Blocks(parts: readonly Uint8Array[]): Buffer {
+  const pieces: Buffer[] = [];
+  const take = (lent: Iterable<Uint8Array>): void => {
+    for (const piece of lent) pieces.push(Buffer.from(piece));
+  };
+  for (const [index, part] of parts.entries()) {
+    const encoder = new AppleLz4Encoder();
+    take(encoder.write(part));
+    take(index % 2 === 0 ? encoder.end() : encoder.cut());
+  }
+  return Buffer.concat(pieces);
 }
 
 export async function cookFrames(
