@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, utimesSync } from "node:fs";
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { canLoop, canMount } from "../../test/kit/mounts/can-mount.ts";
@@ -71,6 +71,18 @@ describe.skipIf(!canMount())("which drivers work (mounting)", () => {
       expect(tryReflink(dir.path)).toBe(false);
     },
   );
+
+  it("is not told of a full disk, where that counts", async () => {
+    await using dir = await mountDir();
+    using mount = openFileSystem("tmpfs", [{ key: "size", value: "64k" }]);
+    mount.attach(dir.path);
+    mkdirSync(join(dir.path, "snapshots"));
+    expect(() => writeFileSync(join(dir.path, "ballast"), Buffer.alloc(100_000, 1))).toThrow(/ENOSPC/);
+    const [erofs] = await probeDrivers(dir.path, ["erofs"]);
+    expect(erofs).toMatchObject({ usable: false, reasons: [expect.stringContaining("ENOSPC")] });
+    const probing = probeDrivers(dir.path, ["erofs"], { mustHaveRoom: true });
+    await expect(probing).rejects.toMatchObject({ code: "NO_SPACE" });
+  });
 
   it("nowhere where nothing can be written", async () => {
     await using dir = await mountDir();

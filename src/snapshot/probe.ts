@@ -4,6 +4,7 @@
  */
 import { mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { toVarveError } from "../errors/from-system.ts";
 import { toError } from "../errors/varve-error.ts";
 import { ffiAvailable } from "../sys/libc.ts";
 import { StoreLayout } from "../store/layout.ts";
@@ -36,10 +37,16 @@ const STALE_MS = 3_600_000;
  * content (reflinks), for otherwise each layer costs the whole image once more, and keeping the layers packed is better.
  * @param root of the store; it must exist
  * @param only these. Default: all
+ * @param options.mustHaveRoom a disk without room for the trial tells nothing of a driver; then that is an error. Default false: it is a reason
+ * @throws VarveError `NO_SPACE`, if room is a must
  */
-export async function probeDrivers(root: string, only: readonly DriverName[] = DRIVERS): Promise<DriverReport[]> {
+export async function probeDrivers(
+  root: string,
+  only: readonly DriverName[] = DRIVERS,
+  { mustHaveRoom = false }: { readonly mustHaveRoom?: boolean } = {},
+): Promise<DriverReport[]> {
   const findings: Finding[] = [];
-  for (const name of DRIVERS) if (only.includes(name)) findings.push(await probe(root, name));
+  for (const name of DRIVERS) if (only.includes(name)) findings.push(await probe(root, name, mustHaveRoom));
   const best = findings.find(({ usable, recommended }) => usable && recommended);
   return findings.map(({ name, usable, parallel, reasons }) => ({
     name,
@@ -50,12 +57,14 @@ export async function probeDrivers(root: string, only: readonly DriverName[] = D
   }));
 }
 
-async function probe(root: string, name: DriverName): Promise<Finding> {
+async function probe(root: string, name: DriverName, mustHaveRoom: boolean): Promise<Finding> {
   const parallel = name !== "copy";
   try {
     const reasons = await withTrialDirectory(root, (directory) => TRIALS[name](directory));
     return { name, usable: true, parallel, reasons, recommended: name !== "copy" || reasons.length === 0 };
   } catch (error) {
+    const coded = toVarveError(error, `trying the snapshotter ${name}`);
+    if (mustHaveRoom && coded.code === "NO_SPACE") throw coded;
     return { name, usable: false, parallel, reasons: [toError(error).message], recommended: false };
   }
 }

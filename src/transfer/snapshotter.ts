@@ -21,7 +21,7 @@ export type OpenedSnapshotter =
 
 export interface Snapshotter {
   readonly choice: SnapshotterChoice;
-  /** Once for all who ask. @throws VarveError `DRIVER_UNAVAILABLE` when a driver was named that does not work here */
+  /** Once for all who ask. @throws VarveError `DRIVER_UNAVAILABLE` when a driver was named that does not work here; `NO_SPACE` */
   open(): Promise<OpenedSnapshotter>;
 }
 
@@ -42,7 +42,7 @@ async function openSnapshotter(
 ): Promise<OpenedSnapshotter> {
   if (choice === "none") return { snapshots: undefined };
   const { probeDrivers } = await import("../snapshot/probe.ts");
-  const reports = await probeDrivers(store.root, choice === "auto" ? DRIVER_NAMES : [choice]);
+  const reports = await probeDrivers(store.root, choice === "auto" ? DRIVER_NAMES : [choice], { mustHaveRoom: true });
   const chosen = reports.find((report) => (choice === "auto" ? report.default : report.usable));
   if (chosen !== undefined) return { snapshots: await openSnapshots(store, chosen.name, options) };
   const why = reports.map(({ name, reasons }) => `${name}: ${reasons.join(", ")}`).join("; ");
