@@ -59,13 +59,8 @@ describe("varve convert", () => {
   it("hands on what it was told", async () => {
     const { asked, convertImage } = recording();
     await runWith(CONVERT, { convertImage });
-    await runWith(
-      [
-        ...["convert", "--all", "--compression", "gzip", "--level", "9", "--chunk-size", "5M", "-j", "2"],
-        ...["docker://a/b:1", "oci-archive:x.tar:1"],
-      ],
-      { convertImage },
-    );
+    const flags = "--all --compression gzip --level 9 --chunk-size 5M -j 2".split(" ");
+    await runWith(["convert", ...flags, "docker://a/b:1", "oci-archive:x.tar:1"], { convertImage });
     await runWith([...CONVERT, "--platform", "linux/arm64"], { convertImage });
     expect(asked).toEqual([
       ["app:1", "app:chunked", { all: false, referrers: false, compression: "zstd:chunked" }],
