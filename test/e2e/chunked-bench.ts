@@ -101,8 +101,7 @@ export async function imageFaults(
 ): Promise<string[]> {
   const { root } = here;
   // Blobs of layers that were made of pieces are not here, on purpose.
-  const givenUp = new Set(image.layers.map(({ descriptor }) => `${descriptor.digest} is missing`));
-  const found = (await storeFaults(root)).filter((fault) => !givenUp.has(fault));
+  const found = await storeFaults(root, new Set(image.layers.map(({ descriptor }) => descriptor.digest)));
   await using varve = await openVarve({ root, threads: 0, store: { readOnly: true } });
   found.push(...(await snapshotFaults(varve.store)));
   return [...found, ...(await treeFaults(here, image, layers)), ...(await readdir(join(root, "ingest")))];

@@ -42,7 +42,9 @@ export async function imageFaults(
 export async function soundnessFaults(context: TransferContext, trees?: ExpectedTrees): Promise<string[]> {
   const findings = (await errorsOf(context)).map(({ kind, message }) => `fsck: ${kind}: ${message}`);
   const { store } = context;
-  return [...findings, ...(await storeFaults(store.root)), ...(await snapshotFaults(store, trees))];
+  const givenUp = new Set<string>();
+  for await (const { digest, discardedAt } of store.layers.list()) if (discardedAt !== undefined) givenUp.add(digest);
+  return [...findings, ...(await storeFaults(store.root, givenUp)), ...(await snapshotFaults(store, trees))];
 }
 
 /** What `fsck` finds besides leftovers. */

@@ -9,8 +9,9 @@ import { collectGarbage, pull, removeImages, type Digest, type Varve } from "../
 import { openSnapshots } from "../../../src/transfer/snapshotter.ts";
 import { errorsOf, imageFaults, soundnessFaults } from "../lib/judge.ts";
 import { committedNames, snapshotFaults, snapshotLeftovers } from "../lib/snapshot-faults.ts";
+import type { PublishedImage } from "../lib/published-image.ts";
 import type { Unpacking } from "../lib/unpacking.ts";
-import type { Operation } from "./operations.ts";
+import { imagesOf, type Operation } from "./operations.ts";
 import { openAt, referenceOf, type Scenes } from "./scenes.ts";
 import { OWN_NAME, removeWritten, writeSnapshot } from "./write-snapshot.ts";
 
@@ -41,7 +42,7 @@ export async function checkAftermath(scene: Scene, root: string): Promise<Afterm
   let [fetched, resumed] = [0, 0];
   {
     await using varve = await openAt(root, { snapshotter });
-    for (const image of [scenes.first, scenes.second]) {
+    for (const image of imagesOf(operation, scenes)) {
       const result = await pull(varve, referenceOf(scenes, image));
       fetched += result.bytes.network;
       resumed += result.resumedBytes;
@@ -50,7 +51,7 @@ export async function checkAftermath(scene: Scene, root: string): Promise<Afterm
     if (operation.ofSnapshots === true) faults.push(...(await goOn(scene, varve)));
   }
   if (fetched > missing) faults.push(`${fetched} bytes were fetched, and ${missing} were missing`);
-  faults.push(...(await leftovers(scenes, root, unpacking)));
+  faults.push(...(await leftovers(imagesOf(operation, scenes), root, unpacking)));
   if (faults.length > 0) throw new Error([...faults, `fsck found before: ${found.join(", ")}`].join("\n"));
   return { found, done, fetched, resumed };
 }
@@ -75,19 +76,19 @@ async function lookAt({ scenes, operation, mounting }: Scene, root: string): Pro
   const is = (wanted: readonly string[]): boolean => wanted.toSorted().join(" ") === names.join(" ");
   if (!is(before) && !is(after)) throw new Error(`the store has the images ${names.join(", ")}`);
   const isThere = operation.ofSnapshots !== true || (await committedNames(store)).includes(OWN_NAME);
-  const missing = await missingBytes(varve, scenes);
+  const missing = await missingBytes(varve, imagesOf(operation, scenes));
   return { found: errors.map(({ kind }) => kind), done: is(after) && isThere, missing };
 }
 
-async function missingBytes({ store }: Varve, { first, second }: Scenes): Promise<number> {
+async function missingBytes({ store }: Varve, images: readonly PublishedImage[]): Promise<number> {
   const held = new Set<Digest>();
   for await (const { digest } of store.content.list()) held.add(digest);
-  const layers = new Map([...first.layers, ...second.layers].map(({ digest, size }) => [digest, size]));
-  const documents = [first, second].reduce((sum, { bytes }) => sum + bytes, 0) - sizeOf(first) - sizeOf(second);
+  const layers = new Map(images.flatMap((image) => image.layers).map(({ digest, size }) => [digest, size]));
+  const documents = images.reduce((sum, image) => sum + image.bytes - sizeOf(image), 0);
   return [...layers].reduce((sum, [digest, size]) => sum + (held.has(digest) ? 0 : size), documents);
 }
 
-function sizeOf({ layers }: Scenes["first"]): number {
+function sizeOf({ layers }: PublishedImage): number {
   return layers.reduce((sum, { size }) => sum + size, 0);
 }
 
@@ -103,10 +104,13 @@ async function goOn({ scenes, unpacking, mounting }: Scene, varve: Varve): Promi
 const MENDED_BY_PULLS: ReadonlySet<string> = new Set(["index", "layout", "layer-record"]);
 
 /** What is still there when everything was removed and collected; the killed process's lease must keep nothing. */
-async function leftovers(scenes: Scenes, root: string, { snapshotter }: Unpacking): Promise<string[]> {
+async function leftovers(
+  images: readonly PublishedImage[],
+  root: string,
+  { snapshotter }: Unpacking,
+): Promise<string[]> {
   await using varve = await openAt(root, { snapshotter });
   const { store } = varve;
-  const images = [scenes.first, scenes.second];
   if (snapshotter !== "none") await removeWritten(await openSnapshots(store, snapshotter));
   await collectGarbage(varve, { partialsOlderThanMs: 0 });
   const faults = await soundnessFaults(varve);
@@ -129,6 +133,6 @@ async function leftovers(scenes: Scenes, root: string, { snapshotter }: Unpackin
   return faults;
 }
 
-function digestsOf(layers: Scenes["first"]["layers"]): Digest[] {
+function digestsOf(layers: PublishedImage["layers"]): Digest[] {
   return layers.map(({ digest }) => digest);
 }

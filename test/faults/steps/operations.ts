@@ -15,6 +15,8 @@ export interface Operation {
   /** Whether it is about snapshots alone, so that there is nothing to it where nothing is unpacked. Default false. */
   readonly ofSnapshots?: boolean;
   args(scenes: Scenes, dir: string, unpacking: Unpacking): readonly string[];
+  /** The images that it is about. Default: the first and the second. */
+  readonly images?: (scenes: Scenes) => readonly PublishedImage[];
   /** The names that are there before and after it. */
   names(scenes: Scenes): { readonly before: readonly string[]; readonly after: readonly string[] };
 }
@@ -26,13 +28,21 @@ function varve(...args: readonly string[]): string[] {
   return ["--json", "--progress", "none", ...args];
 }
 
+/** What pulls find. */
+const HELD: Partial<Record<StoreState, (scenes: Scenes) => PublishedImage>> = {
+  first: ({ first }) => first,
+  old: ({ old }) => old,
+  pieces: ({ old }) => old,
+};
+
 const pullOf = (title: string, store: StoreState, pick: (scenes: Scenes) => PublishedImage): Operation => ({
   command: "pull",
   title,
   store,
   args: (scenes, _, unpacking) => varve(...flagsOf(unpacking), "pull", referenceOf(scenes, pick(scenes))),
   names: (scenes) => {
-    const before = store === "first" ? [referenceOf(scenes, scenes.first)] : [];
+    const held = HELD[store]?.(scenes);
+    const before = held === undefined ? [] : [referenceOf(scenes, held)];
     return { before, after: [...before, referenceOf(scenes, pick(scenes))] };
   },
 });
@@ -42,6 +52,8 @@ export const OPERATIONS: readonly Operation[] = [
   pullOf("a pull that shares layers", "first", ({ second }) => second),
   pullOf("a pull that goes on", "partial", ({ first }) => first),
   pullOf("a pull of what is not unpacked", "blobs", ({ first }) => first),
+  { ...pullOf("an update of pieces", "old", ({ update }) => update), images: updated },
+  { ...pullOf("an update that goes on", "pieces", ({ update }) => update), images: updated },
   {
     command: "unpack",
     title: "an unpack",
@@ -100,6 +112,15 @@ export function takeTurns(
     const unpacking = fit[(Math.floor(id / operations.length) + id + seed) % fit.length] ?? unpackings[0]!;
     return { operation, unpacking };
   });
+}
+
+/** @returns what an operation is about */
+export function imagesOf({ images }: Operation, scenes: Scenes): readonly PublishedImage[] {
+  return images?.(scenes) ?? [scenes.first, scenes.second];
+}
+
+function updated({ old, update }: Scenes): readonly PublishedImage[] {
+  return [old, update];
 }
 
 function same(name: string): { before: readonly string[]; after: readonly string[] } {

@@ -14,11 +14,12 @@ import type { TreeEntry } from "../../kit/trees/read-tree.ts";
 import { directory, file } from "../../kit/trees/tree-node.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage, layerOf, realFiles } from "../lib/real-image.ts";
+import { publishUpdate } from "../lib/update-images.ts";
 import type { ExpectedTrees } from "../lib/snapshot-faults.ts";
 import { OWN_CHANGES, OWN_NAME } from "./write-snapshot.ts";
 
-/** `blobs` has an image that was pulled without being unpacked. */
-export type StoreState = "empty" | "first" | "both" | "partial" | "garbage" | "blobs";
+/** `blobs` has an image that was pulled without being unpacked; `old` one whose tag was pushed anew, `pieces` some of that besides. */
+export type StoreState = "empty" | "first" | "both" | "partial" | "garbage" | "blobs" | "old" | "pieces";
 
 export interface Scenes {
   /** The registry that has the images. */
@@ -28,6 +29,9 @@ export interface Scenes {
   /** They share layers, some of them over different ones. */
   readonly first: PublishedImage;
   readonly second: PublishedImage;
+  /** A tag before and after it was pushed anew, with a chunked layer of which most is as it was. */
+  readonly old: PublishedImage;
+  readonly update: PublishedImage;
   /** What each snapshot has to show that operations may leave. */
   readonly trees: ExpectedTrees;
   /** Copies a store to `root`, which must not exist; made when it is asked for first. */
@@ -73,15 +77,14 @@ export async function makeScenes(dir: string, registryHost: string, bytes: numbe
   const second = await publish(registryHost, "scene/second", "1", await buildImage({ layers }), members);
   const home = join(dir, "home");
   await mkdir(home);
-  const stores = new Stores(join(dir, "scenes"), registryHost, first, second, rng.bytes(200_000));
+  const images = { first, second, ...(await publishUpdate(registryHost, "scene/update", bytes, seed)) };
+  const stores = new Stores(join(dir, "scenes"), registryHost, images, rng.bytes(200_000));
   return {
     host: registryHost,
     home,
-    first,
-    second,
+    ...images,
     trees: new Map<string, readonly TreeEntry[]>([
-      ...first.trees,
-      ...second.trees,
+      ...Object.values(images).flatMap(({ trees }) => Array.from(trees)),
       [OWN_NAME, expectedTree([...image.members, OWN_CHANGES])],
     ]),
     copy: async (state, snapshotter, root) => {
@@ -93,16 +96,14 @@ export async function makeScenes(dir: string, registryHost: string, bytes: numbe
 class Stores {
   readonly #dir: string;
   readonly #host: string;
-  readonly #first: PublishedImage;
-  readonly #second: PublishedImage;
+  readonly #images: Pick<Scenes, "first" | "second" | "old" | "update">;
   readonly #garbage: Buffer;
   readonly #made = new Map<string, Promise<string>>();
 
-  constructor(dir: string, host: string, first: PublishedImage, second: PublishedImage, garbage: Buffer) {
+  constructor(dir: string, host: string, images: Pick<Scenes, "first" | "second" | "old" | "update">, garbage: Buffer) {
     this.#dir = dir;
     this.#host = host;
-    this.#first = first;
-    this.#second = second;
+    this.#images = images;
     this.#garbage = garbage;
   }
 
@@ -115,21 +116,28 @@ class Stores {
 
   async #make(state: StoreState, snapshotter: SnapshotterChoice, root: string): Promise<void> {
     await mkdir(root, { recursive: true });
+    const { first, second, old, update } = this.#images;
     switch (state) {
       case "empty":
         return;
       case "blobs":
-        return this.#pull(root, "none", this.#first);
+        return this.#pull(root, "none", first);
       case "first":
-        return this.#pull(root, snapshotter, this.#first);
+        return this.#pull(root, snapshotter, first);
       case "both":
-        return this.#pull(root, snapshotter, this.#first, this.#second);
+        return this.#pull(root, snapshotter, first, second);
       case "garbage":
-        await this.#pull(root, snapshotter, this.#first);
+        await this.#pull(root, snapshotter, first);
         await leaveGarbage(root, this.#garbage);
-        return snapshotter === "none" ? undefined : leaveSnapshots(root, snapshotter, this.#host, this.#second);
+        return snapshotter === "none" ? undefined : leaveSnapshots(root, snapshotter, this.#host, second);
       case "partial":
-        return leavePartial(root, snapshotter, this.#host, this.#first);
+        return leavePartial(root, snapshotter, this.#host, first);
+      case "old":
+        return this.#pull(root, snapshotter, old);
+      case "pieces":
+        await this.#pull(root, snapshotter, old);
+        // Where a table of contents comes first, a part of the rest is to come as well.
+        return leavePartial(root, snapshotter, this.#host, update, { whole: snapshotter === "none" ? 0 : 1 });
     }
   }
 
@@ -169,24 +177,27 @@ async function leaveGarbage(root: string, bytes: Buffer): Promise<void> {
   await ingest.write(0, bytes.subarray(0, 100_000));
 }
 
-/** What a pull leaves whose line broke for good half-way. */
+/** What a pull leaves whose line broke for good half-way. @param whole requests for the largest layer that come whole before. Default 0 */
 async function leavePartial(
   root: string,
   snapshotter: SnapshotterChoice,
   target: string,
   image: PublishedImage,
+  { whole = 0 }: { readonly whole?: number } = {},
 ): Promise<void> {
   const largest = image.layers.toSorted((a, b) => b.size - a.size)[0]!;
   const path = new RegExp(largest.digest);
   await using proxy = await startFaultProxy({
     target,
     rules: [
-      { path, nth: 1, fault: { kind: "drop", afterBytes: Math.floor(largest.size / 2) } },
-      { path, nth: { from: 2 }, fault: { kind: "reset" } },
+      { path, nth: whole + 1, fault: { kind: "drop", afterBytes: Math.floor(largest.size / (2 + 2 * whole)) } },
+      { path, nth: { from: whole + 2 }, fault: { kind: "reset" } },
     ],
   });
   await using varve = await openAt(root, { snapshotter });
   const { name, tag } = image;
   await pull(varve, `${proxy.host}/${name}:${tag}`).catch(() => undefined);
-  if ((await varve.store.content.partial(largest.digest)).length === 0) throw new Error("nothing partial was left");
+  const { content } = varve.store;
+  const left = [...(await content.partial(largest.digest)), ...(await content.partial(largest.diffId))];
+  if (left.length === 0) throw new Error("nothing partial was left");
 }
