@@ -1,0 +1,152 @@
+/** Whatever is held, the plan makes exactly the disk; nothing is fetched twice, and no zeros are. */
+import { randomBytes } from "node:crypto";
+import * as fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { tartImage, type TartImage } from "../../test/kit/disk/tart-image.ts";
+import { carryOut } from "../../test/kit/recipe/carry-out.ts";
+import type { ChunkedDisk } from "../codec/tart/disk-image.ts";
+import { readDiskImage } from "../codec/tart/read-disk-image.ts";
+import { zeroContents } from "../codec/tart/zero-digests.ts";
+import { digestOf, type Digest } from "../oci/digest.ts";
+import type { Segment } from "../recipe/segment.ts";
+import type { DiskContents } from "./disk-contents.ts";
+import { diskContents, planDisks, type DisksPlan } from "./disk.ts";
+import type { HeldPieces } from "./piece-segments.ts";
+
+const disksOf = ({ manifest }: TartImage): ChunkedDisk[] =>
+  (readDiskImage(manifest)?.disks ?? []).filter((disk) => disk.kind === "chunks");
+
+/** A file that has the contents behind each other, behind 7 other bytes. */
+function holding(contents: DiskContents, held: readonly Uint8Array[]): HeldPieces & { files: Map<string, Buffer> } {
+  const file = Buffer.concat([randomBytes(7), ...held]);
+  const places = new Map<Digest, number>();
+  let at = 7;
+  for (const bytes of held) {
+    places.set(digestOf(bytes), at);
+    at += bytes.length;
+  }
+  return {
+    files: new Map([["/held", file]]),
+    get: (piece) => {
+      const start = places.get(contents.digest(piece));
+      return start === undefined ? undefined : { path: "/held", start };
+    },
+  };
+}
+
+async function planFor(image: TartImage, held: readonly Uint8Array[]): Promise<{ plan: DisksPlan; made: Buffer }> {
+  const disks = disksOf(image);
+  const contents = diskContents(disks, await zeroContents(disks.flatMap(({ chunks }) => chunks)));
+  if ("refused" in contents) throw new Error(contents.refused);
+  const places = holding(contents, held);
+  const plan = planDisks(contents, places);
+  const made = Buffer.alloc(image.disk.length);
+  for (const { plan: one, first, copies } of plan.contents) {
+    const [segment] = one.recipe.segments as Segment[];
+    const blob = segment !== undefined && "blob" in segment ? image.blobs.get(segment.blob.digest)! : Buffer.alloc(0);
+    const bytes = await carryOut(one.recipe, blob, places.files);
+    for (const { offset } of [first, ...copies]) bytes.copy(made, offset);
+  }
+  return { plan, made };
+}
+
+const CHUNK = 5000;
+/** A disk of few contents: 0 is zeros. */
+const diskOf = (kinds: readonly number[], tail = 0): Buffer =>
+  Buffer.concat([
+    ...kinds.map((kind) => Buffer.alloc(CHUNK, kind === 0 ? "\0" : `content ${kind}`)),
+    Buffer.alloc(tail, 9),
+  ]);
+
+describe("planDisks", () => {
+  it("makes exactly the disk, whatever of it is held", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.nat({ max: 5 }), { minLength: 1, maxLength: 20 }),
+        fc.nat({ max: 3000 }),
+        fc.subarray([1, 2, 3, 4, 5]),
+        async (kinds, tail, held) => {
+          const image = tartImage(diskOf(kinds, tail), { chunkSizes: [CHUNK] });
+          const here = held.map((kind) => diskOf([kind]));
+          const { plan, made } = await planFor(image, here);
+          expect(made.equals(image.disk)).toBe(true);
+          const distinct = new Set(kinds.filter((kind) => kind !== 0));
+          const fetched = [...distinct].filter((kind) => !held.includes(kind));
+          const zeros = kinds.filter((kind) => kind === 0).length;
+          expect(plan.contents).toHaveLength(distinct.size + (tail > 0 ? 1 : 0));
+          expect(plan.cost.requests).toBe(fetched.length + (tail > 0 ? 1 : 0));
+          expect(plan.cost.zero).toBe(zeros * CHUNK);
+          expect(plan.copied).toBe((kinds.length - zeros - distinct.size) * CHUNK);
+          expect(plan.cost.local - plan.copied).toBe((distinct.size - fetched.length) * CHUNK);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("takes chunks of any size, and asks for nothing where all is here or zeros", async () => {
+    const disk = Buffer.concat([randomBytes(70_000), Buffer.alloc(100_000), randomBytes(3)]);
+    const image = tartImage(disk, { chunkSizes: [70_000, 33_000, 67_000, 3] });
+    expect((await planFor(image, [])).made.equals(disk)).toBe(true);
+    const { plan, made } = await planFor(image, [disk.subarray(0, 70_000), disk.subarray(-3)]);
+    expect(made.equals(disk)).toBe(true);
+    expect(plan.cost).toEqual({ network: 0, local: 70_003, data: 0, zero: 100_000, requests: 0 });
+    expect(plan.contents.map(({ plan: { how } }) => how)).toEqual(["disk", "disk"]);
+  });
+
+  it("moves what the blobs of the missing contents have", async () => {
+    const image = tartImage(diskOf([1, 2, 3, 2]), { chunkSizes: [CHUNK] });
+    const { plan } = await planFor(image, [diskOf([1])]);
+    const [disk] = disksOf(image);
+    const sizes = [1, 2].map((chunk) => disk!.chunks[chunk]!.blob.size);
+    expect(plan.cost.network).toBe(sizes[0]! + sizes[1]!);
+    expect(plan.contents.map(({ first, copies }) => [first, copies])).toEqual([
+      [{ disk: 0, offset: 0 }, []],
+      [{ disk: 0, offset: CHUNK }, [{ disk: 0, offset: 3 * CHUNK }]],
+      [{ disk: 0, offset: 2 * CHUNK }, []],
+    ]);
+  });
+
+  it("finds contents that several disks have", () => {
+    const [disk] = disksOf(tartImage(diskOf([1, 2]), { chunkSizes: [CHUNK] }));
+    const contents = diskContents([disk!, { ...disk!, name: "other.img" }], new Set());
+    if ("refused" in contents) throw new Error(contents.refused);
+    expect([contents.length, contents.name(1), contents.places(1)]).toEqual([
+      2,
+      "disk.img",
+      [
+        { disk: 0, offset: CHUNK },
+        { disk: 1, offset: CHUNK },
+      ],
+    ]);
+  });
+
+  it("fetches parts that are not compressed as they are, and gzip by its members", () => {
+    const [disk] = disksOf(tartImage(diskOf([1, 2]), { chunkSizes: [CHUNK] }));
+    const [first, second] = disk!.chunks;
+    const chunks = [
+      { ...first!, coding: "stored" as const },
+      { ...second!, coding: "gzip" as const },
+    ];
+    const contents = diskContents([{ ...disk!, chunks }], new Set());
+    if ("refused" in contents) throw new Error(contents.refused);
+    const { contents: plans } = planDisks(contents, { get: () => undefined });
+    const segments = plans.flatMap(({ plan }) => plan.recipe.segments as Segment[]);
+    expect(segments).toMatchObject([
+      { kind: "remote", length: CHUNK, digest: chunks[0]!.digest },
+      { kind: "frames", codec: "gzip", size: CHUNK, length: chunks[1]!.blob.size },
+    ]);
+  });
+
+  it("refuses what no recipe can make", () => {
+    const [disk] = disksOf(tartImage(diskOf([1])));
+    const [{ digest: _, ...bare }] = disk!.chunks as [ChunkedDisk["chunks"][number]];
+    expect(diskContents([{ ...disk!, chunks: [bare] }], new Set())).toMatchObject({
+      refused: expect.stringMatching(/nothing tells/) as string,
+    });
+    const framed = { ...disk!.chunks[0]!, coding: "lz4-frames" as const };
+    expect(diskContents([{ ...disk!, chunks: [framed] }], new Set())).toMatchObject({
+      refused: expect.stringMatching(/lz4-frames/) as string,
+    });
+  });
+});

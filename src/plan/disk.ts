@@ -1,0 +1,85 @@
+/**
+ * How the disks of a virtual machine are got (formats "tart" §2 and §5): what this machine holds is local, each content that it lacks is fetched
+ * once however often it occurs, zeros are never fetched. A manifest names no digest of a whole disk, only those of its chunks; so there is
+ * a recipe for each content, which is made in its first place and copied from there to the others. Where nothing is made, the disk has holes.
+ */
+import type { ChunkedDisk, DiskChunk } from "../codec/tart/disk-image.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { FrameCodec, Segment } from "../recipe/segment.ts";
+import { DiskContents, type DiskPlace } from "./disk-contents.ts";
+import type { HeldPieces, Refusal } from "./piece-segments.ts";
+import { costOf, type Cost, type Plan } from "./plan.ts";
+
+/** One content, and where it belongs. */
+export interface ContentPlan {
+  /** Makes the content; its target's digest is that of what is decompressed. */
+  readonly plan: Plan;
+  /** Where it is to be made. */
+  readonly first: DiskPlace;
+  /** Where the same is to be copied to, by sharing it where the file system can. */
+  readonly copies: readonly DiskPlace[];
+}
+
+export interface DisksPlan {
+  /** In the order in which the disks begin to need them. */
+  readonly contents: readonly ContentPlan[];
+  /** Of all contents together; `zero` are bytes that stay holes, `local` also those that are copied within the disks. */
+  readonly cost: Cost;
+  /** Of `cost.local`, bytes that are copied from one place of the disks to another. */
+  readonly copied: number;
+  /** For people: one clause, without a full stop. */
+  readonly why: string;
+}
+
+/** In which codings single chunks can be made by a recipe. */
+const CODECS: Readonly<Partial<Record<DiskChunk["coding"], FrameCodec>>> = { "apple-lz4": "apple-lz4", gzip: "gzip" };
+
+/**
+ * The contents to search this machine for.
+ * @param zeros digests of content that is nothing but zeros, see `zeroContents`
+ * @returns a refusal where a chunk's content has no digest, or is coded in a way that only whole blobs can be decoded in
+ */
+export function diskContents(disks: readonly ChunkedDisk[], zeros: ReadonlySet<Digest>): DiskContents | Refusal {
+  for (const { name, chunks } of disks) {
+    for (const { digest, coding, offset } of chunks) {
+      if (digest === undefined) return { refused: `nothing tells what ${name} holds at byte ${offset}` };
+      if (coding !== "stored" && CODECS[coding] === undefined) return { refused: `${name} is coded as ${coding}` };
+    }
+  }
+  return new DiskContents(disks, zeros);
+}
+
+/** @param held asked with numbers of `contents` */
+export function planDisks(contents: DiskContents, held: HeldPieces): DisksPlan {
+  const total = { network: 0, local: 0, data: 0, zero: contents.zeroBytes, requests: 0 };
+  let copied = 0;
+  const plans = Array.from({ length: contents.length }, (_, piece): ContentPlan => {
+    const plan = contentPlan(contents, piece, held);
+    const [first, ...copies] = contents.places(piece);
+    total.network += plan.cost.network;
+    total.local += plan.cost.local;
+    total.requests += plan.cost.requests;
+    copied += copies.length * contents.size(piece);
+    return { plan, first: first!, copies };
+  });
+  const wanted = plans.reduce((sum, { plan }) => sum + plan.recipe.target.size, 0);
+  const why = `${total.local} of ${wanted} bytes are here, ${copied} occur again, ${total.zero} are zeros`;
+  return { contents: plans, cost: { ...total, local: total.local + copied }, copied, why };
+}
+
+function contentPlan(contents: DiskContents, piece: number, held: HeldPieces): Plan {
+  const { digest, size } = contents.chunk(piece);
+  const place = held.get(piece);
+  const segment: Segment =
+    place === undefined ? fetched(contents.chunk(piece)) : { kind: "local", ...place, length: size, digest };
+  const why = place === undefined ? "no disk that is here holds it" : "a disk that is here holds it";
+  return { how: "disk", recipe: { target: { digest, size }, segments: [segment] }, cost: costOf([segment]), why };
+}
+
+/** All of a chunk's blob. */
+function fetched({ blob, coding, size, digest }: DiskChunk): Segment {
+  const codec = CODECS[coding];
+  const known = digest === undefined ? {} : { digest };
+  if (codec === undefined) return { kind: "remote", blob, start: 0, length: size, ...known };
+  return { kind: "frames", blob, start: 0, length: blob.size, codec, size, ...known };
+}
