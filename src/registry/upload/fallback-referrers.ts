@@ -1,7 +1,8 @@
 /**
  * Lists a referrer under the subject's tag, at registries that do not keep such lists (distribution-spec "Pushing Manifests with
  * Subject", "Referrers Tag Schema"). The list is read, changed and written: under a condition where the registry knows those, and
- * read once more in any case, because registries that do not know conditions send entity tags as well.
+ * read once more in any case, and again a little later, because registries that do not know conditions send entity tags as well, and others
+ * may write what they have made of the list as it was before.
  */
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
@@ -23,6 +24,13 @@ import { putDocument } from "./put-document.ts";
 /** So often others may come in between. */
 const MOST_TRIES = 10;
 const LONGEST_WAIT_MS = 500;
+/**
+ * Who has read the list before it was written here writes about as long after that as it takes from reading to writing. The list is looked at
+ * once more when so many times that has passed.
+ */
+const SETTLED_AFTER = 4;
+const SHORTEST_SETTLING_MS = 50;
+const LONGEST_SETTLING_MS = 1000;
 
 export interface FallbackContext {
   readonly session: Session;
@@ -47,13 +55,19 @@ export async function listUnderTag(
   const { settings, endpoint } = context;
   const what = `referrers of ${subject}`;
   for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const isThere = await acrossEndpoints([endpoint], settings, caller, async () => {
+    const isListed = async (): Promise<boolean> => lists(await readListing(context, tag, what, caller), referrer);
+    const begunAt = settings.clock.now();
+    const done = await acrossEndpoints([endpoint], settings, caller, async () => {
       const listing = await readListing(context, tag, what, caller);
-      if (lists(listing, referrer)) return true;
+      if (lists(listing, referrer)) return "before";
       await writeListing(context, tag, what, listing, referrer, caller);
-      return lists(await readListing(context, tag, what, caller), referrer);
+      return (await isListed()) ? "now" : "not";
     });
-    if (isThere) return tag;
+    if (done === "before") return tag;
+    if (done === "now") {
+      await settings.clock.sleep(settlingTime(settings.clock.now() - begunAt), caller.signal);
+      if (await acrossEndpoints([endpoint], settings, caller, isListed)) return tag;
+    }
     await settings.clock.sleep(settings.clock.random() * LONGEST_WAIT_MS, caller.signal);
   }
   throw new RegistryFailure(
@@ -64,6 +78,10 @@ export async function listUnderTag(
       detail: { host: endpoint.host },
     },
   );
+}
+
+function settlingTime(cycleMs: number): number {
+  return Math.min(LONGEST_SETTLING_MS, Math.max(SHORTEST_SETTLING_MS, SETTLED_AFTER * cycleMs));
 }
 
 function lists({ index }: Listing, { digest }: Document): boolean {

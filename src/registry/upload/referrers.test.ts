@@ -110,6 +110,26 @@ describe("a referrer", () => {
     expect(new Set(found.map((entry) => entry.digest))).toEqual(new Set([mine.digest, theirs.digest]));
   });
 
+  it("is listed again when somebody wrote a little later what the list was before", async () => {
+    await using registry = await plain(false);
+    const [mine, theirs] = [await referrer("mine"), await referrer("theirs")];
+    await using direct = testClient();
+    const other = direct.uploads(at(registry.host));
+    await putBlobs(other, mine);
+    await putBlobs(other, theirs);
+    const list = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA_TYPES.ociIndex, manifests: [theirs.descriptor] });
+    await other.putManifest(parseManifest(theirs.bytes));
+    let waits = 0;
+    const sleep = async (): Promise<void> => {
+      if (waits++ === 0) await other.putManifest(parseManifest(Buffer.from(list)), fallbackTag(digest));
+    };
+    await using client = testClient({ clock: { now: () => 0, random: () => 0, sleep } });
+    await client.uploads(at(registry.host)).putManifest(parseManifest(mine.bytes));
+    expect(waits).toBeGreaterThan(1);
+    const found = await client.referrers(at(registry.host), digest);
+    expect(new Set(found.map((entry) => entry.digest))).toEqual(new Set([mine.digest, theirs.digest]));
+  });
+
   it("is given up where the tag is never kept, or stands for something else", async () => {
     await using registry = await plain(false);
     await using proxy = await startFaultProxy({ target: registry.host });
