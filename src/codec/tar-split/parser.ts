@@ -8,6 +8,8 @@ import { invalid, parseLine } from "./parse-line.ts";
 const NEWLINE = 0x0a;
 /** Headers of one member in base64, or a megabyte of what stands behind the last one. */
 const MAX_LINE_BYTES = 6 << 20;
+/** Two for each member, of which no table of contents has more than half a million. */
+const MAX_LINES = 2_000_000;
 
 /** `write` the (uncompressed) bytes in pieces of any size, then `end`. Entries own their bytes. */
 export class TarSplitParser {
@@ -46,7 +48,7 @@ export class TarSplitParser {
     const line = this.#carried === 0 ? part : Buffer.concat([...this.#carry, part]);
     this.#carry = [];
     this.#carried = 0;
-    this.#number++;
+    if (++this.#number > MAX_LINES) throw invalid(this.#number, `passes the limit of ${MAX_LINES} lines`);
     if (line.length === 0) return;
     const { position, entry } = parseLine(line, this.#number);
     if (position <= this.#lastPosition) throw invalid(this.#number, "is out of order");

@@ -13,6 +13,7 @@ import type { ProgressSink } from "../../recipe/progress.ts";
 import type { ContentInfo, Ingest } from "../../store/types.ts";
 import { isContentVerdict } from "../content-verdict.ts";
 import type { TransferContext } from "../context.ts";
+import { dropIngest } from "../drop-ingest.ts";
 import type { LayerOutcome, TryOptions } from "../fetch-layer.ts";
 import { recordGivenUp } from "../given-up.ts";
 import type { LayerWork } from "../image-unpacking.ts";
@@ -36,6 +37,7 @@ export async function getChunked(
 ): Promise<LayerOutcome | VarveError> {
   const { plan } = chunked;
   const place = await takeIngest(context, task, plan.recipe.target.size, options);
+  if (place instanceof VarveError) return place;
   if (!("commit" in place)) return new VarveError("STORE_BUSY", "another process has made the layer's tar meanwhile");
   await using ingest = place;
   const target = overTar(work.target, ingest.path);
@@ -56,14 +58,21 @@ export async function getChunked(
   return { result: resultOf(task, { how, bytes, requests, fallbacks, why: chunked.why }), resumedBytes };
 }
 
-/** The tar's ingest, or the tar when it is there. */
+/** The tar's ingest, or the tar when it is there; the error when no file can be of the size that the table of contents says. */
 async function takeIngest(
   { store }: TransferContext,
   { diffId }: UnpackTask,
   size: number,
   { signal, wait }: TryOptions,
-): Promise<Ingest | ContentInfo> {
-  return store.content.ingest({ digest: diffId, size }, { signal, wait, check: "later" });
+): Promise<Ingest | ContentInfo | VarveError> {
+  try {
+    return await store.content.ingest({ digest: diffId, size }, { signal, wait, check: "later" });
+  } catch (thrown) {
+    const error = toVarveError(thrown);
+    if (signal.aborted || isHopeless(error)) throw error;
+    await dropIngest(store, diffId, signal);
+    return error;
+  }
 }
 
 interface MakeOptions extends TryOptions {
