@@ -32,7 +32,8 @@ export interface DisplaySize {
 export function displayLines(model: ProgressModel, now: number, { columns, rows }: DisplaySize): Span[][] {
   const totals = model.totals(now);
   const title = titleLine(model);
-  const total = totals.layers === 0 ? [] : [totalLine(totals, columns)];
+  const written = writtenLine(model);
+  const total = totals.layers === 0 || written.length > 0 ? written : [totalLine(totals, columns)];
   const room = Math.max(0, rows - 1 - title.length - total.length);
   const lines = [...title, ...layerLines(model, now, columns, room), ...total];
   // A terminal of a row or two: the total is what matters most.
@@ -43,6 +44,12 @@ function titleLine({ reference, destination }: ProgressModel): Span[][] {
   if (reference === "") return [];
   const to = destination === undefined ? "" : ` to ${sanitize(destination)}`;
   return [[{ text: `${sanitize(reference)}${to}`, style: "strong" }]];
+}
+
+/** Of a file that is copied, in place of a total: what of its length is on the disk. */
+function writtenLine({ layers: [file, ...others] }: ProgressModel): Span[][] {
+  if (file?.copied === undefined || others.length > 0) return [];
+  return [[{ text: "written".padEnd(LABEL), style: "strong" }, GAP, { text: formatBytes(file.copied) }]];
 }
 
 /** When there are more layers than rows, those at work come first, then those that ended last; the others are counted. */

@@ -20,6 +20,8 @@ export interface LayerState {
   unpackTotal: number | null;
   /** Whether unpacking is all there is to do, so that `done` and `total` count uncompressed bytes. */
   onlyUnpacks: boolean;
+  /** Of a file that is copied: bytes that were written, while the others are holes or shared. */
+  copied: number | undefined;
   /** When the last event came. */
   updatedAt: number;
 }
@@ -137,9 +139,10 @@ export class ProgressModel {
     this.#advance(digest, "unpacking");
   }
 
-  #disk({ path, phase, done, total, bytesPerSecond, etaSeconds }: DiskProgress, now: number): void {
+  #disk({ path, phase, done, total, copied, bytesPerSecond, etaSeconds }: DiskProgress, now: number): void {
     const name = basename(path);
-    this.#change(name, now, { done, total, bytesPerSecond, etaSeconds, moves: done > 0 });
+    const moving = { done, total, bytesPerSecond, etaSeconds, moves: done > 0 };
+    this.#change(name, now, { ...moving, ...(phase !== "checking" && { copied }) });
     this.#advance(name, phase === "copying" ? "fetching" : phase);
   }
 
@@ -184,6 +187,7 @@ function newLayer(name: string): LayerState {
     unpacked: 0,
     unpackTotal: null,
     onlyUnpacks: false,
+    copied: undefined,
     updatedAt: 0,
   };
 }
