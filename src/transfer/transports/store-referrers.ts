@@ -28,9 +28,12 @@ export async function listReferrers(
   name: string,
   referrers: readonly (Manifest | Index)[],
   lease: Lease,
+  signal: AbortSignal,
 ): Promise<void> {
   const subjects = new Set(referrers.flatMap(({ subject }) => (subject === undefined ? [] : [subject.digest])));
   for (const subject of subjects) {
+    // Two who add to one list at once would each write it without what the other has added.
+    using _lock = await store.locks.digest(subject, { signal });
     const known = await listedReferrers(store, name, subject);
     const added = referrers.filter((document) => document.subject?.digest === subject).map(referrerEntry);
     const missing = added.filter(({ digest }) => !known.some((descriptor) => descriptor.digest === digest));
