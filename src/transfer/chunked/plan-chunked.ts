@@ -14,7 +14,7 @@ import type { VarveError } from "../../errors/varve-error.ts";
 import type { BlobSource } from "../../registry/blob-source.ts";
 import type { ByteRange } from "../../store/types.ts";
 import type { LocalSources } from "../../store/local-sources/types.ts";
-import { returnLargeBuffers } from "../../sys/malloc-arenas.ts";
+import { returnLargeBuffers, trimMalloc } from "../../sys/malloc-arenas.ts";
 import type { TransferContext } from "../context.ts";
 import { planFetch } from "../plan-fetch.ts";
 import type { UnpackTask } from "../present-layer.ts";
@@ -121,6 +121,8 @@ async function planAs(
   if (plan === plain || estimate(resumed.cost, measured) > WORTH * estimate(plain.cost, measured)) {
     return better(`${format.how} would save too little: ${resumed.cost.network} of ${plain.cost.network} bytes`);
   }
+  // What was read and decompressed for all this leaves holes.
+  trimMalloc();
   const replanner = new Replanner({ toc, places, rates: measured, sources, signal });
   const held = opened.move();
   return {
