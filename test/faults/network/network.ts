@@ -8,10 +8,12 @@ import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage } from "../lib/real-image.ts";
 import { counts, megabytes, table } from "../lib/table.ts";
 import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
+import { publishUpdate } from "../lib/update-images.ts";
 import { randomSchedule } from "./random.ts";
 import { runSchedule, type ScheduleOutcome } from "./run-schedule.ts";
 import type { Schedule } from "./schedule.ts";
 import { rangeSchedules, scriptedSchedules } from "./scripted.ts";
+import { randomUpdate, updateSchedules } from "./update.ts";
 
 export interface NetworkOptions extends CampaignOptions {
   /** Where the registry keeps the images. */
@@ -21,12 +23,19 @@ export interface NetworkOptions extends CampaignOptions {
   /** Every so many of the scripted schedules only. Default 1: all. */
   readonly every?: number;
   readonly unpackings: readonly Unpacking[];
-  readonly random: { readonly small: number; readonly ranges: number; readonly large: number };
+  readonly random: {
+    readonly small: number;
+    readonly updates: number;
+    readonly ranges: number;
+    readonly large: number;
+  };
 }
 
 const SMALL_BYTES = 5_000_000;
 /** Just large enough that its largest layer comes in ranges when connections are free. */
 const RANGED_BYTES = 100_000_000;
+/** Of the layer that is made of pieces. */
+const UPDATE_BYTES = 2_000_000;
 /** Every so many of the schedules for ranges are run on the large image as well. */
 const LARGE_EVERY = 3;
 /** Every so many of the pulls are mounted and compared entry by entry. */
@@ -44,6 +53,8 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
   const ranged =
     random.ranges > 0 ? await make("ranged", { seed: seed + 2, bytes: RANGED_BYTES, largest: 0.75 }) : small;
   const large = random.large > 0 ? await make("large", { seed: seed + 3, bytes: largeBytes }) : small;
+
+  const update = await publishUpdate(registry.host, "real/update", UPDATE_BYTES, seed + 4);
 
   async function make(name: string, shape: Parameters<typeof buildRealImage>[0]): Promise<PublishedImage> {
     const built = await buildRealImage(shape);
@@ -68,6 +79,11 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
   const scripted = scriptedSchedules(small);
   for (const schedule of scripted.filter((_, index) => index % every === 0)) add("scripted, small", schedule);
   addRandom("random, small", small, random.small, createRng(seed));
+  const updates = updateSchedules(update);
+  for (const schedule of updates.filter((_, index) => index % every === 0)) add("scripted, update", schedule);
+  const draws = createRng(seed + 3);
+  for (let number = 0; number < random.updates; number++)
+    add("random, update", randomUpdate(update, draws.int(2 ** 31)));
   if (random.ranges > 0) {
     for (const schedule of rangeSchedules(ranged)) add("scripted, ranged", schedule);
     addRandom("random, ranged", ranged, random.ranges, createRng(seed + 1));

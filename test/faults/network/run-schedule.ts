@@ -54,6 +54,7 @@ export async function runSchedule(
   await using proxy = await startFaultProxy({ target: registryHost, rules, seed });
   const trial = new Trial(schedule, options, proxy, join(dir.path, "store"));
   try {
+    await trial.prepare(registryHost);
     return await trial.run();
   } catch (error) {
     const told = trial.result === undefined ? "" : `\n${JSON.stringify(trial.result)}`;
@@ -74,6 +75,13 @@ class Trial {
     this.#options = options;
     this.#proxy = proxy;
     this.#root = root;
+  }
+
+  async prepare(registryHost: string): Promise<void> {
+    const { held } = this.#schedule;
+    if (held === undefined) return;
+    await using varve = await this.#open();
+    await pull(varve, `${registryHost}/${held.name}:${held.tag}`);
   }
 
   async run(): Promise<ScheduleOutcome> {
@@ -126,11 +134,13 @@ class Trial {
       this.#proxy.strikes.filter(({ fault }) => spoils(fault)).map((strike) => this.#blobOf(strike)),
     );
     await using varve = await this.#open();
-    for (const { digest, size } of this.#schedule.image.layers) {
-      if (spoilt.has(digest)) continue;
+    const { content, layers } = varve.store;
+    for (const { digest, diffId, size } of this.#schedule.image.layers) {
+      if (spoilt.has(digest) || (await layers.get(digest))?.discardedAt !== undefined) continue;
       const done = reported.get(digest) ?? 0;
-      const ranges = await varve.store.content.partial(digest);
-      const whole = (await varve.store.content.stat(digest))?.size === size;
+      // What is made of pieces is the layer's tar.
+      const ranges = [...(await content.partial(digest)), ...(await content.partial(diffId))];
+      const whole = (await content.stat(digest))?.size === size;
       const kept = whole ? size : ranges.reduce((sum, { start, end }) => sum + end - start, 0);
       if (kept < done) throw new Error(`of layer ${digest} ${done} bytes were there, and ${kept} are kept`);
     }
@@ -175,6 +185,8 @@ class Trial {
       },
       onProgress: (event: ProgressEvent) => {
         if (event.type === "progress") this.#reported.set(event.digest, event.done);
+        // Another way to the same layer begins with what it has.
+        else if (event.type === "layer-start") this.#reported.set(event.digest, event.resumed);
       },
     });
   }

@@ -8,6 +8,8 @@ import type { PublishedImage } from "../lib/published-image.ts";
 export interface Schedule {
   readonly title: string;
   readonly image: PublishedImage;
+  /** What the store has before, got over a good line. Default: nothing. */
+  readonly held?: PublishedImage;
   readonly rules: readonly FaultRule[];
   /** For rules with a probability. */
   readonly seed: number;
