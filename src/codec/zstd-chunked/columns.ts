@@ -25,9 +25,9 @@ export class Column {
     return this.#length;
   }
 
-  /** That it takes in memory. */
+  /** That it takes in memory: what of a page was never written to takes none. */
   get bytes(): number {
-    return this.#pages.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return this.#length * (this.#pages[0]?.BYTES_PER_ELEMENT ?? 0);
   }
 
   push(value: number): void {
@@ -55,9 +55,9 @@ export class BytesColumn {
     this.#width = width;
   }
 
-  /** That it takes in memory. */
+  /** As those of a column. */
   get bytes(): number {
-    return this.#pages.length * PAGE_ROWS * this.#width;
+    return this.#length * this.#width;
   }
 
   /** A new row of zeros, to be filled. */
@@ -84,9 +84,9 @@ export class BytesHeap {
     this.#limit = limit;
   }
 
-  /** That it takes in memory. */
+  /** As those of a column. */
   get bytes(): number {
-    return this.#pages.length * HEAP_PAGE_BYTES;
+    return this.#pages.length * HEAP_PAGE_BYTES - (HEAP_PAGE_BYTES - this.#used);
   }
 
   /** Copies the bytes. @returns where they begin, or undefined when they do not fit */
