@@ -9,6 +9,7 @@ import { toVarveError } from "../../errors/from-system.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import { ArchiveIndex, type ArchiveMember } from "./archive-index.ts";
 import { readRange } from "./plain-file.ts";
+import { dropUntil } from "./restartable-blob.ts";
 import { openSpool, writeStream } from "./spool.ts";
 import { collect } from "./verified.ts";
 
@@ -57,6 +58,17 @@ export class ArchiveFile implements AsyncDisposable {
       at = extent.offset + extent.length;
     }
     yield* zeros(size - at, signal);
+  }
+
+  /** The member's content from a byte on, without reading what comes before where it lies in one piece. */
+  readFrom(member: ArchiveMember, start: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const { offset, storedSize, size, sparse } = member;
+    if (sparse !== undefined) return dropUntil(start, this.read(member, signal));
+    const skipped = Math.min(start, storedSize);
+    return this.read(
+      { offset: offset + skipped, storedSize: storedSize - skipped, size: size - skipped, sparse: undefined },
+      signal,
+    );
   }
 
   /** A small member that no digest vouches for; undefined when there is none. @throws VarveError `ARCHIVE_INVALID` */

@@ -13,8 +13,10 @@ import { tempDir } from "../../../test/kit/temp-dir.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestOf } from "../../oci/digest.ts";
 import { MEDIA_TYPES } from "../../oci/media-types.ts";
+import { DockerArchiveSource } from "./docker-archive.ts";
 import { DockerArchiveSink } from "./docker-archive-sink.ts";
 import { fileName, moveImage, putImage, readImage } from "./move-image.suite.ts";
+import { OciArchiveSource } from "./oci-archive.ts";
 import { OciArchiveSink } from "./oci-archive-sink.ts";
 import { OciLayoutSource } from "./oci-layout.ts";
 import { openImageSink } from "./open.ts";
@@ -39,6 +41,24 @@ async function workshop(built: KitImage | ReturnType<typeof buildIndex>) {
     [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose](),
   };
 }
+
+describe("a blob of an archive", () => {
+  it.each(["oci-archive", "docker-archive"] as const)("is read from any byte on (%s)", async (transport) => {
+    await using shop = await workshop(await image("one"));
+    await moveImage(shop.layout, `${transport}:${shop.path("a.tar")}`);
+    const opened = transport === "oci-archive" ? OciArchiveSource : DockerArchiveSource;
+    await using source = await opened.open(shop.path("a.tar"));
+    const root = await source.root();
+    if (root.kind !== "manifest") throw new Error("no manifest");
+    for (const blob of [root.config, ...root.layers]) {
+      const whole = await collect(source.blob(blob), blob.size, "blob");
+      for (const start of [0, 1, blob.size - 1, blob.size, blob.size + 1]) {
+        const rest = await collect(source.blobFrom(blob, start), blob.size, "blob");
+        expect(rest.equals(whole.subarray(start))).toBe(true);
+      }
+    }
+  });
+});
 
 describe("an archive of an image layout", () => {
   it("takes and gives an image byte for byte, and is the same each time", async () => {

@@ -16,24 +16,26 @@ import type { ArchiveMember } from "./archive-index.ts";
 import { chooseSavedImage, parseSavedImages, type SavedImage } from "./docker-save.ts";
 import { MAX_INDEX_BYTES } from "./layout-index.ts";
 import type { OpenArchiveOptions } from "./oci-archive.ts";
+import { dropUntil } from "./restartable-blob.ts";
 import type { ImageSource } from "./types.ts";
 import { verified } from "./verified.ts";
 
 interface SavedLayer {
   readonly descriptor: Descriptor;
   readonly member: ArchiveMember;
+  readonly isCompressed: boolean;
 }
 
 export class DockerArchiveSource implements ImageSource {
   readonly #archive: ArchiveFile;
   readonly #config: ImageConfig;
-  readonly #layers: ReadonlyMap<Digest, ArchiveMember>;
+  readonly #layers: ReadonlyMap<Digest, SavedLayer>;
   readonly #manifest: Manifest | Index;
 
   private constructor(archive: ArchiveFile, config: ImageConfig, layers: readonly SavedLayer[]) {
     this.#archive = archive;
     this.#config = config;
-    this.#layers = new Map(layers.map(({ descriptor, member }) => [descriptor.digest, member]));
+    this.#layers = new Map(layers.map((layer) => [layer.descriptor.digest, layer]));
     this.#manifest = manifestOf(config, layers);
   }
 
@@ -73,9 +75,19 @@ export class DockerArchiveSource implements ImageSource {
       yield Buffer.from(this.#config.bytes);
       return;
     }
-    const member = this.#layers.get(descriptor.digest);
-    if (member === undefined) throw this.#unknown(descriptor);
-    yield* verified(readLayer(this.#archive, member, signal), descriptor, { signal, code: "DIFFID_MISMATCH" });
+    const layer = this.#layers.get(descriptor.digest);
+    if (layer === undefined) throw this.#unknown(descriptor);
+    const bytes = readLayer(this.#archive, layer.member, signal);
+    yield* verified(bytes, descriptor, { signal, code: "DIFFID_MISMATCH" });
+  }
+
+  /** Read from there where the layer lies in the archive as it is, else from its beginning. */
+  blobFrom(descriptor: Descriptor, start: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const layer = this.#layers.get(descriptor.digest);
+    if (layer === undefined || layer.isCompressed) {
+      return dropUntil(start, this.blob(descriptor, signal));
+    }
+    return this.#archive.readFrom(layer.member, start, signal);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -118,8 +130,9 @@ async function openLayer(
 ): Promise<SavedLayer> {
   const member = archive.find(name);
   if (member === undefined) throw missing(archive, name);
-  const size = (await isCompressed(archive, member)) ? await measure(archive, member, diffId, signal) : member.size;
-  return { member, descriptor: { mediaType: MEDIA_TYPES.ociLayer, digest: diffId, size } };
+  const isPacked = await isCompressed(archive, member);
+  const size = isPacked ? await measure(archive, member, diffId, signal) : member.size;
+  return { member, descriptor: { mediaType: MEDIA_TYPES.ociLayer, digest: diffId, size }, isCompressed: isPacked };
 }
 
 async function isCompressed(archive: ArchiveFile, member: ArchiveMember): Promise<boolean> {

@@ -8,7 +8,6 @@ import type { ArchiveMember } from "./archive-index.ts";
 import { checkLayoutVersion, chooseImage, listEntries, MAX_INDEX_BYTES, type ImageChoice } from "./layout-index.ts";
 import { LayoutReferrers } from "./layout-referrers.ts";
 import { readDocument } from "./read-document.ts";
-import { dropUntil } from "./restartable-blob.ts";
 import type { ImageSource } from "./types.ts";
 import { verified } from "./verified.ts";
 
@@ -57,8 +56,8 @@ export class OciArchiveSource implements ImageSource {
     yield* verified(this.#archive.read(this.#find(descriptor.digest), signal), descriptor, { signal });
   }
 
-  blobFrom(descriptor: Descriptor, start: number, signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    return dropUntil(start, this.#archive.read(this.#find(descriptor.digest), signal));
+  blobFrom(descriptor: Descriptor, start: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#archive.readFrom(this.#find(descriptor.digest), start, signal);
   }
 
   referrers(subject: Digest): Promise<readonly Descriptor[]> {
