@@ -154,8 +154,17 @@ async function planned(form: Form, pair: PairName, host: string, dir: string): P
 async function pull(root: string, image: string, ...flags: string[]): Promise<{ cost: Cost; moved: Moved }> {
   const args = [VARVE, "--root", root, "pull", ...flags, "--json", "--progress", "none", "-q", image];
   const { cost, stdout } = await measureOutput(process.execPath, args);
-  const { bytes, requests } = JSON.parse(stdout) as { bytes: { network: number }; requests: number };
-  return { cost, moved: { bytes: bytes.network, requests } };
+  const result = JSON.parse(stdout) as PullOutput;
+  // A plan's own requests are for the image's documents.
+  const planned = result.status === "planned" ? result.layers.reduce((sum, { requests }) => sum + requests, 0) : 0;
+  return { cost, moved: { bytes: result.bytes.network, requests: result.requests + planned } };
+}
+
+interface PullOutput {
+  readonly status: string;
+  readonly bytes: { readonly network: number };
+  readonly requests: number;
+  readonly layers: readonly { readonly requests: number }[];
 }
 
 /** What is never written again is linked; the rest is copied. */
