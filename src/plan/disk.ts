@@ -31,20 +31,23 @@ export interface DisksPlan {
   readonly why: string;
 }
 
-/** In which codings single chunks can be made by a recipe. */
-const CODECS: Readonly<Partial<Record<DiskChunk["coding"], FrameCodec>>> = { "apple-lz4": "apple-lz4", gzip: "gzip" };
+/** What decodes a chunk's blob, where anything has to. */
+const CODECS: Readonly<Record<DiskChunk["coding"], FrameCodec | undefined>> = {
+  "apple-lz4": "apple-lz4",
+  "lz4-frames": "lz4-frames",
+  gzip: "gzip",
+  stored: undefined,
+};
 
 /**
  * The contents to search this machine for.
  * @param zeros digests of content that is nothing but zeros, see `zeroContents`
- * @returns a refusal where a chunk's content has no digest, or is coded in a way that only whole blobs can be decoded in
+ * @returns a refusal where a chunk's content has no digest: no recipe can make what nobody can tell
  */
 export function diskContents(disks: readonly ChunkedDisk[], zeros: ReadonlySet<Digest>): DiskContents | Refusal {
   for (const { name, chunks } of disks) {
-    for (const { digest, coding, offset } of chunks) {
-      if (digest === undefined) return { refused: `nothing tells what ${name} holds at byte ${offset}` };
-      if (coding !== "stored" && CODECS[coding] === undefined) return { refused: `${name} is coded as ${coding}` };
-    }
+    const unknown = chunks.find(({ digest }) => digest === undefined);
+    if (unknown !== undefined) return { refused: `nothing tells what ${name} holds at byte ${unknown.offset}` };
   }
   return new DiskContents(disks, zeros);
 }

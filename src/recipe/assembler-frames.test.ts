@@ -16,7 +16,7 @@ import type { LocalSegment, Recipe, Segment } from "./segment.ts";
 /** Small buffers (64 KiB), so that pieces are longer and shorter than one. */
 const SMALL = 4 * 3 * (64 << 10);
 
-const codecs = fc.constantFrom("zstd" as const, "gzip" as const, "apple-lz4" as const);
+const codecs = fc.constantFrom("zstd" as const, "gzip" as const, "lz4-frames" as const, "apple-lz4" as const);
 const gaps = fc.constantFrom(undefined, 0, 40, 200, 1 << 20);
 
 const planOf = (recipe: Recipe): Plan => {

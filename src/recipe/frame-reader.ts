@@ -1,7 +1,7 @@
 /**
  * What the frames of one request decompress to, segment by segment. A decoder runs over as many segments as it can, since
- * setting one up costs more than decoding a small frame (zstd frames, RFC 8878 §3.1, gzip members, RFC 1952 §2.2, and blocks of
- * Apple LZ4 may follow each other without anything between them). Where one segment ends and the next begins is known by their sizes; each run
+ * setting one up costs more than decoding a small frame (zstd frames, RFC 8878 §3.1, gzip members, RFC 1952 §2.2, frames and
+ * blocks of LZ4 may follow each other without anything between them). Where one segment ends and the next begins is known by their sizes; each run
  * must come out at exactly the sum of them, so a frame that makes more or less than it should is found at the latest there.
  */
 import { CHUNKED_WINDOW_LOG_MAX, Inflater } from "../codec/inflater.ts";
@@ -94,7 +94,7 @@ export class FrameReader implements AsyncDisposable {
 
   /** The next piece of the run; false at its end. */
   async #next(): Promise<boolean> {
-    // A decoder of node:zlib fills its buffers from the start and lets go of one when it is full. No piece of Apple LZ4 ends where the
+    // A decoder of node:zlib fills its buffers from the start and lets go of one when it is full. No piece of LZ4 ends where the
     // memory of its decoder does, which is used again.
     releaseUpTo(this.#piece);
     this.#piece = this.#left = new Uint8Array();
@@ -113,10 +113,12 @@ export class FrameReader implements AsyncDisposable {
     const sum = (of: (segment: FramesSegment) => number): number => segments.reduce((all, each) => all + of(each), 0);
     const compressed = sum(({ length }) => length);
     const wanted = sum(({ size, skip = 0 }) => size + skip);
-    const options = { codec: segments[0]!.codec, pieceBytes: Math.min(wanted, PIECE_BYTES), signal: this.#signal };
     const feed = this.#feed.take(joined(segments), compressed);
+    const { codec } = segments[0]!;
     this.#run =
-      options.codec === "apple-lz4" ? decodedBlocks(feed) : decoded(feed, { ...options, codec: options.codec });
+      codec === "zstd" || codec === "gzip"
+        ? decoded(feed, { codec, pieceBytes: Math.min(wanted, PIECE_BYTES), signal: this.#signal })
+        : decodedLz4(feed, codec);
   }
 
   #wrongSize(what: "more" | "fewer"): VarveError {
@@ -148,9 +150,17 @@ async function* decoded(
 }
 
 /** Only disks have these. */
-async function* decodedBlocks(feed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
-  const { decodeAppleLz4 } = await import("../codec/apple-lz4/decoder.ts");
-  yield* decodeAppleLz4(feed, { cut: true });
+async function* decodedLz4(
+  feed: AsyncIterable<Uint8Array>,
+  codec: "apple-lz4" | "lz4-frames",
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (codec === "apple-lz4") {
+    const { decodeAppleLz4 } = await import("../codec/apple-lz4/decoder.ts");
+    yield* decodeAppleLz4(feed, { cut: true });
+  } else {
+    const { decodeLz4Frames } = await import("../codec/lz4-frames/decoder.ts");
+    yield* decodeLz4Frames(feed);
+  }
 }
 
 /** Where the segments lie in their blob. */

@@ -15,7 +15,8 @@ export interface RemoteSegment {
   readonly digest?: Digest;
 }
 
-export type FrameCodec = "zstd" | "gzip" | "apple-lz4";
+/** `lz4-frames` are those of the `lz4` program; `apple-lz4` has blocks, but no frames. */
+export type FrameCodec = "zstd" | "gzip" | "lz4-frames" | "apple-lz4";
 
 /**
  * What whole frames of a compressed blob decompress to: `size` bytes of the target, made of bytes `[start, start + length)` of
@@ -25,7 +26,7 @@ export interface FramesSegment {
   readonly kind: "frames";
   readonly blob: Descriptor;
   /**
-   * Where the first frame (zstd, RFC 8878), member (gzip, RFC 1952) or block (Apple LZ4, formats "tart" §3) begins in the blob. Blocks must
+   * Where the first frame (zstd, RFC 8878; LZ4, frame format 1.6), member (gzip, RFC 1952) or block (Apple LZ4, formats "tart" §3) begins in the blob. Blocks must
    * begin where nothing refers to what is before them, as at a stream's start.
    */
   readonly start: number;

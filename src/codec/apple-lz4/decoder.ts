@@ -4,20 +4,18 @@
  */
 import { VarveError } from "../../errors/varve-error.ts";
 import { ChunkReader } from "../chunk-reader.ts";
-import { BLOCK_FLAWS } from "./decode-block.ts";
+import { BLOCK_FLAWS } from "../lz4/decode-block.ts";
+import { DecodeWindow } from "../lz4/decode-window.ts";
+import { largestEncoding, MOST_BLOCK_BYTES, WINDOW_BYTES } from "../lz4/sizes.ts";
 import {
   BLOCK_BYTES,
   COMPRESSED_HEADER_BYTES,
   COMPRESSED_MAGIC,
   END_MAGIC,
-  largestEncoding,
   MAGIC_BYTES,
-  MOST_BLOCK_BYTES,
   STORED_HEADER_BYTES,
   STORED_MAGIC,
-  WINDOW_BYTES,
 } from "./format.ts";
-import { DecodeWindow } from "./window.ts";
 
 export interface AppleLz4DecoderOptions {
   /** Bytes that must come out. Default: any number up to `atMost`. */
@@ -168,8 +166,9 @@ export class AppleLz4Decoder {
   }
 
   #decode(): void {
-    const flaw = this.#window.decodeBlock(this.#need, this.#decodedBytes);
-    if (flaw !== 0) throw this.#invalid(`a block ${BLOCK_FLAWS[-flaw]}`, this.#need);
+    const decoded = this.#window.decodeBlock(this.#need, this.#decodedBytes);
+    if (decoded < 0) throw this.#invalid(`a block ${BLOCK_FLAWS[-decoded]}`, this.#need);
+    if (decoded < this.#decodedBytes) throw this.#invalid("a block is shorter than it says", this.#need);
     this.#size += this.#decodedBytes;
     this.#borderHere();
   }

@@ -3,17 +3,16 @@
  * encoding saves nothing. The bytes are not the same as Apple's, but always the same for the same input.
  */
 import { instantiate, memoryOf, type Memory, type NumberFunction } from "../wasm/module.ts";
-import { blockEncoder, ENCODE_OVERSHOOT, TABLE_BYTES } from "./encode-block.ts";
+import { blockEncoder, ENCODE_OVERSHOOT, TABLE_BYTES } from "../lz4/encode-block.ts";
+import { largestEncoding, WINDOW_BYTES } from "../lz4/sizes.ts";
 import {
   BLOCK_BYTES,
   COMPRESSED_HEADER_BYTES,
   COMPRESSED_MAGIC,
   END_MAGIC,
-  largestEncoding,
   MAGIC_BYTES,
   STORED_HEADER_BYTES,
   STORED_MAGIC,
-  WINDOW_BYTES,
 } from "./format.ts";
 
 /** Blocks between two moves of the window, each of which costs as much as copying one. */

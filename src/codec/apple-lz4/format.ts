@@ -17,12 +17,3 @@ export const MAGIC_BYTES = 4;
 
 /** What Apple's writer puts into a block, and so does ours. */
 export const BLOCK_BYTES = 65_536;
-/** The farthest that a match reaches is a byte less. */
-export const WINDOW_BYTES = 65_536;
-/** Blocks of a decoded size beyond this are refused: nobody writes them, and they would have to fit in memory. */
-export const MOST_BLOCK_BYTES = 4 << 20;
-
-/** The most that `bytes` can need when LZ4 encodes them: a length byte for each 255 that are literal. */
-export function largestEncoding(bytes: number): number {
-  return bytes + Math.ceil(bytes / 255) + 16;
-}

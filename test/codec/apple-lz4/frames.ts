@@ -31,13 +31,18 @@ export function blocksOf(apple: Uint8Array): Block[] {
   }
 }
 
-/** What `lz4 -d` makes of the stream's blocks. */
-export function decodeWithLz4(apple: Uint8Array): Buffer {
+/** The stream's blocks in a frame. */
+export function lz4Frame(apple: Uint8Array): Buffer {
   const blocks = blocksOf(apple).flatMap(({ kind, body }) => [
     word(body.length + (kind === "bv4-" ? STORED_BIT : 0)),
     body,
   ]);
-  return runLz4(["-d", "-c"], Buffer.concat([FRAME_HEADER, ...blocks, word(0)]));
+  return Buffer.concat([FRAME_HEADER, ...blocks, word(0)]);
+}
+
+/** What `lz4 -d` makes of the stream's blocks. */
+export function decodeWithLz4(apple: Uint8Array): Buffer {
+  return runLz4(["-d", "-c"], lz4Frame(apple));
 }
 
 /**
@@ -61,7 +66,8 @@ export function encodeWithLz4(bytes: Uint8Array, blockBytes: number, level: numb
   return Buffer.concat([...parts, Buffer.from("bv4$")]);
 }
 
-function runLz4(args: readonly string[], input: Uint8Array): Buffer {
+/** What the `lz4` program makes of the input. */
+export function runLz4(args: readonly string[], input: Uint8Array): Buffer {
   const stdio: ["pipe", "pipe", "ignore"] = ["pipe", "pipe", "ignore"];
   return execFileSync(findPeer("lz4") ?? "lz4", args, { input, stdio, maxBuffer: OUTPUT_LIMIT });
 }

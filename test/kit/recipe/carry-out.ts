@@ -1,6 +1,7 @@
 /** Carries out recipes of chunked layers in memory, and holds what segments claim to what they make. Frames must end where they say. */
 import { gunzipSync, zstdDecompressSync } from "node:zlib";
 import { AppleLz4Decoder } from "../../../src/codec/apple-lz4/decoder.ts";
+import { Lz4FramesDecoder } from "../../../src/codec/lz4-frames/decoder.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import { segmentLength, type Recipe, type Segment } from "../../../src/recipe/segment.ts";
 
@@ -23,8 +24,7 @@ export async function carryOut(
   return Buffer.concat(parts);
 }
 
-function appleLz4Content(blocks: Uint8Array): Buffer {
-  const decoder = new AppleLz4Decoder({ cut: true });
+function decoded(decoder: AppleLz4Decoder | Lz4FramesDecoder, blocks: Uint8Array): Buffer {
   const pieces: Buffer[] = [];
   for (const piece of decoder.write(blocks)) pieces.push(Buffer.from(piece));
   decoder.end();
@@ -35,7 +35,8 @@ function bytesOf(segment: Segment, blob: Buffer, files: ReadonlyMap<string, Buff
   switch (segment.kind) {
     case "frames": {
       const frames = blob.subarray(segment.start, segment.start + segment.length);
-      if (segment.codec === "apple-lz4") return appleLz4Content(frames);
+      if (segment.codec === "apple-lz4") return decoded(new AppleLz4Decoder({ cut: true }), frames);
+      if (segment.codec === "lz4-frames") return decoded(new Lz4FramesDecoder(), frames);
       return segment.codec === "zstd" ? zstdDecompressSync(frames) : gunzipSync(frames);
     }
     case "local":

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import * as fc from "fast-check";
 import { AppleLz4Encoder } from "../../../src/codec/apple-lz4/encoder.ts";
+import { lz4Frame } from "../../codec/apple-lz4/frames.ts";
 import { digestOf } from "../../../src/oci/digest.ts";
 import type { FramesSegment, Recipe, Segment } from "../../../src/recipe/segment.ts";
 import { MemoryBlobs, type MemoryBlobsOptions } from "./memory-blobs.ts";
@@ -53,6 +54,7 @@ export function repetitive(length: number, seed: string): Uint8Array {
 export function compressedFrames(bytes: Uint8Array, codec: FramesSegment["codec"], count = 1): Buffer {
   const each = Math.ceil(bytes.length / count);
   const parts = Array.from({ length: count }, (_, index) => bytes.subarray(index * each, (index + 1) * each));
+  if (codec === "lz4-frames") return Buffer.concat(parts.map((part) => lz4Frame(appleLz4Blocks([part]))));
   if (codec === "apple-lz4") return appleLz4Blocks(parts);
   return Buffer.concat(parts.map((part) => (codec === "zstd" ? zstdCompressSync(part) : gzipSync(part, { level: 1 }))));
 }

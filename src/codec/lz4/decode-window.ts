@@ -1,20 +1,20 @@
 /**
  * The memory of a decoder: room for one encoded block, the last 64 KiB of what came out, and room behind them for what comes next. It lies
- * in the memory of the program that decodes, which grows only for blocks that are larger than Apple writes.
+ * in the memory of the program that decodes, which grows only for blocks of more than 64 KiB.
  */
 import { growTo, instantiate, memoryOf, type Memory, type NumberFunction } from "../wasm/module.ts";
 import { blockDecoder, OVERSHOOT } from "./decode-block.ts";
-import { BLOCK_BYTES, largestEncoding, WINDOW_BYTES } from "./format.ts";
+import { largestEncoding, WINDOW_BYTES } from "./sizes.ts";
 
-/** So much comes out at once: four blocks, which stay in the processor's cache until they are used. */
-const ROOM_BYTES = 4 * BLOCK_BYTES;
+/** So much comes out at once: four of the blocks that are common, which stay in the processor's cache until they are used. */
+const ROOM_BYTES = 4 * WINDOW_BYTES;
 
 export class DecodeWindow {
   readonly #memory: Memory;
   readonly #decode: NumberFunction;
   #heap: Uint8Array;
   /** Bytes that an encoded block may have, from address 0 on. */
-  #inputBytes = largestEncoding(BLOCK_BYTES);
+  #inputBytes = largestEncoding(WINDOW_BYTES);
   #roomBytes = ROOM_BYTES;
   /** Where the room begins; the window lies before it. */
   #start: number;
@@ -70,11 +70,14 @@ export class DecodeWindow {
     this.#end += bytes.length;
   }
 
-  /** Decodes the block that was put into its place. There must be room. @returns zero, or minus the number of its flaw */
-  decodeBlock(encoded: number, decoded: number): number {
-    const flaw = this.#decode(0, encoded, this.#end, this.#end + decoded, this.#oldest);
-    if (flaw === 0) this.#end += decoded;
-    return flaw;
+  /**
+   * Decodes the block that was put into its place, to at most so many bytes. There must be room.
+   * @returns the bytes that came out, or minus the number of the block's flaw
+   */
+  decodeBlock(encoded: number, most: number): number {
+    const result = this.#decode(0, encoded, this.#end, this.#end + most, this.#oldest);
+    if (result > 0) this.#end += result;
+    return result;
   }
 
   #grow(decoded: number, encoded: number): void {

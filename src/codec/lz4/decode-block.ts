@@ -10,7 +10,6 @@ import {
   and,
   atLeast,
   atMost,
-  block,
   equal,
   giveBack,
   goTo,
@@ -38,21 +37,19 @@ import { compileFunction, type CompiledModule } from "../wasm/module.ts";
 /** Bytes behind source and target that must be there. */
 export const OVERSHOOT = 32;
 
-/** What the program gives back for a block that is wrong: `BLOCK_FLAWS[-result]`. It gives zero for one that is right. */
+/** What the program gives back for a block that is wrong: `BLOCK_FLAWS[-result]`. */
 export const BLOCK_FLAWS = [
   "",
   "is cut short",
   "has literals beyond its size",
   "has a match beyond its size",
   "has a match that reaches back before the first byte",
-  "is shorter than it says",
 ] as const;
 
 const CUT_SHORT = -1;
 const LITERALS_BEYOND = -2;
 const MATCH_BEYOND = -3;
 const BEFORE_START = -4;
-const TOO_SHORT = -5;
 
 const WIDTH = 16;
 const MINIMAL_MATCH = 4;
@@ -61,20 +58,20 @@ const EXTENDED = 15;
 let compiled: CompiledModule | undefined;
 
 /**
- * A function of five addresses: `source`, `sourceEnd`, `target`, `targetEnd` (the block must come to exactly there), and `oldest`, of the first
- * byte that a match may reach.
+ * A function of five addresses: `source`, `sourceEnd`, `target`, `targetEnd`, which the block must not come beyond, and `oldest`, of the first
+ * byte that a match may reach. It gives the number of bytes that the block decodes to, or a negative one for a flaw.
  */
 export function blockDecoder(): CompiledModule {
   return (compiled ??= compileFunction(
     {
       parameters: ["source", "sourceEnd", "target", "targetEnd", "oldest"],
-      variables: ["token", "length", "more", "from", "to", "distance"],
+      variables: ["start", "token", "length", "more", "from", "to", "distance"],
     },
     (locals) => {
-      const { source, sourceEnd, target, targetEnd, oldest, token, length, from, to, distance } = locals;
+      const { source, sourceEnd, target, targetEnd, oldest, start, token, length, from, to, distance } = locals;
       const sequences: Label = { name: "sequences" };
-      const sequence: Label = { name: "sequence" };
       return [
+        set(start, target),
         loop(
           sequences,
           when(atLeast(source, sourceEnd), giveBack(CUT_SHORT)),
@@ -91,13 +88,8 @@ export function blockDecoder(): CompiledModule {
           advance(target, length),
           copy(from, to, target),
 
-          block(
-            sequence,
-            // The last sequence is literals alone.
-            goToIf(sequence, less(source, sourceEnd)),
-            when(less(target, targetEnd), giveBack(TOO_SHORT)),
-            giveBack(0),
-          ),
+          // The last sequence is literals alone.
+          when(equal(source, sourceEnd), giveBack(sub(target, start))),
 
           when(less(sub(sourceEnd, source), 2), giveBack(CUT_SHORT)),
           set(distance, load16(source)),
