@@ -218,4 +218,20 @@ describe.skipIf(!canMount())("on a small disk", () => {
     expect(haveSameBytes(from, back)).toBe(true);
     expect(allocated(back)).toBeLessThanOrEqual(7 * MIB + 64 * KIB);
   });
+
+  it("that may only be read nothing is written", async () => {
+    await using dir = await tempDir();
+    await using small = await mountTmpfs("8m");
+    const [from, to] = [join(dir.path, "source"), join(small.path, "target")];
+    makeSparse(from, MIB, [[0, MIB]]);
+    makeSparse(to, 5);
+    await runOk("mount", ["-o", "remount,ro", small.path]);
+    await expect(copyDisk(from, to)).rejects.toMatchObject({
+      code: "STORE_READ_ONLY",
+      hint: "copy it to a file system that can be written",
+    });
+    await expect(copyDisk(from, to, { inPlace: true })).rejects.toMatchObject({ code: "STORE_READ_ONLY" });
+    // And from there it is copied, though it cannot be synced.
+    await copyDisk(to, join(dir.path, "copy"), { verify: true });
+  });
 });

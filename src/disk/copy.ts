@@ -7,6 +7,7 @@ import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { setImmediate as turn } from "node:timers/promises";
 import { toVarveError } from "../errors/from-system.ts";
+import type { ErrorCode } from "../errors/table.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { ProgressSink } from "../recipe/progress.ts";
 import type { Extent } from "../sys/sparse.ts";
@@ -77,8 +78,20 @@ export async function copyDisk(
     return reportOf(job, filled, performance.now() - started);
   } catch (error) {
     resolved.signal.throwIfAborted();
-    throw toVarveError(error, `copying ${from} to ${to}`);
+    throw withHint(toVarveError(error, `copying ${from} to ${to}`));
   }
+}
+
+/** The usual hints name the store, which has no part in this. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  NO_SPACE: "free some space, or copy it to another file system",
+  STORE_READ_ONLY: "copy it to a file system that can be written",
+};
+
+function withHint(error: VarveError): VarveError {
+  const { code, message, detail } = error;
+  const hint = HINTS[code];
+  return hint === undefined ? error : new VarveError(code, message, { hint, cause: error.cause, detail });
 }
 
 function withDefaults(options: DiskCopyOptions): Required<DiskCopyOptions> {
@@ -121,9 +134,7 @@ async function makeFile(job: CopyJob, place: Place & { kind: "new" }): Promise<F
 async function overwrite(job: CopyJob, place: Exclude<Place, { kind: "new" }>): Promise<Filled> {
   const { source, path, options } = job;
   if (place.kind === "device" && place.size < source.size) {
-    throw new VarveError("NO_SPACE", `${path} has ${place.size} bytes, and ${source.path} has ${source.size}`, {
-      hint: "choose a larger device",
-    });
+    throw new VarveError("NO_SPACE", `${path} has ${place.size} bytes, and ${source.path} has ${source.size}`);
   }
   await using handle = await openInPlace(place);
   try {

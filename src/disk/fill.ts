@@ -150,7 +150,7 @@ async function assertSpace(
   throw new VarveError(
     "NO_SPACE",
     `${path} needs ${formatBytes(needed)}, and its file system has ${formatBytes(room)} left`,
-    { hint: "free some space, or copy it to another file system", detail: { needed, free: room } },
+    { detail: { needed, free: room } },
   );
 }
 

@@ -1,5 +1,5 @@
 /** The test matrix for sparse files (sparse-files, 7): shapes and modes on each file system that this machine has. */
-import { closeSync, fsyncSync, openSync, readdirSync, statSync, writeSync } from "node:fs";
+import { closeSync, fsyncSync, openSync, readdirSync, statfsSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DISK_FILE_SYSTEMS } from "../../test/kit/disk/file-systems.ts";
@@ -14,7 +14,7 @@ import {
 } from "../../test/kit/disk/sparse-file.ts";
 import { findPeer } from "../../test/kit/peers.ts";
 import { runOk } from "../../test/kit/peers/run.ts";
-import type { TempDir } from "../../test/kit/temp-dir.ts";
+import { tempDir, type TempDir } from "../../test/kit/temp-dir.ts";
 import { copyDisk, type DiskCopyOptions } from "./copy.ts";
 
 const TIB = 2 ** 40;
@@ -197,5 +197,25 @@ describe.each(DISK_FILE_SYSTEMS)("copies on $name", (system) => {
     expect(await copy({ inPlace: true })).toMatchObject({ copiedBytes: 0, reflinkedBytes: 13 * MIB });
     expect(await copy({ reflink: false })).toMatchObject({ copiedBytes: 13 * MIB, reflinkedBytes: 0 });
     expect(await copy({ sparse: "never" })).toMatchObject({ copiedBytes: 20 * MIB, reflinkedBytes: 0 });
+  });
+
+  it.skipIf(unusable || !shares)("that share blocks take no space", async () => {
+    begin({ name: "large", size: 80 * MIB, written: [[0, 60 * MIB]] });
+    await runOk("sync", ["-f", from]);
+    const before = statfsSync(place.path).bfree;
+    await copy({ sync: true });
+    const { bfree, bsize } = statfsSync(place.path);
+    expect((before - bfree) * bsize).toBeLessThan(10 * MIB);
+  });
+
+  it.skipIf(unusable)("go to other file systems and come from them", async () => {
+    await using other = await tempDir();
+    begin({ name: "mixed", size: 8 * MIB, written: [[MIB, 3 * MIB]] });
+    const [here, back] = [from, to];
+    to = join(other.path, "copy");
+    expect(await copy()).toMatchObject({ holeBytes: 5 * MIB, warnings: [] });
+    [from, to] = [to, back];
+    expect(await copy()).toMatchObject({ holeBytes: 5 * MIB, warnings: [] });
+    expect(haveSameBytes(here, back)).toBe(true);
   });
 });
