@@ -6,8 +6,8 @@ import type { TarSplitEntry } from "./entry.ts";
 import { invalid, parseLine } from "./parse-line.ts";
 
 const NEWLINE = 0x0a;
-/** Headers of one member in base64, or a megabyte of what stands behind the last one. */
-const MAX_LINE_BYTES = 6 << 20;
+/** Two megabytes in base64: the headers of a member, of which upstream reads no more than one, or a megabyte of what stands behind the last one. */
+const MAX_LINE_BYTES = 3 << 20;
 /** Two for each member, of which no table of contents has more than half a million. */
 const MAX_LINES = 2_000_000;
 
