@@ -100,6 +100,12 @@ describe("convertImage", () => {
     await expect(convert(0)).rejects.toMatchObject({ code: "USAGE" });
   });
 
+  it("refuses an archive whose layers are not compressed", async () => {
+    const context = await transferContext();
+    const made = convertImage(context, "app:1", `docker-archive:${context.path}/x.tar`, { compression: "zstd" });
+    await expect(made).rejects.toMatchObject({ code: "USAGE", hint: expect.stringContaining("varve copy app:1 ") });
+  });
+
   it("sends what it makes to an archive, whose layers hold the same tars", async () => {
     const context = await transferContext();
     const image = await buildImage({ layers: [[file("a", "a".repeat(70_000))]] });

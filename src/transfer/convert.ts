@@ -1,4 +1,5 @@
 /** The use case "convert": the same image with its layers compressed another way. */
+import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import { copyImage, type CopyOptions, type CopyResult } from "./copy.ts";
 import type { TransferContext } from "./context.ts";
@@ -29,7 +30,8 @@ export interface ConvertResult extends CopyResult {
 /**
  * @param from an image of the store, or one with a transport
  * @param to a name for the store, or one with a transport
- * @throws VarveError as `copyImage`; `USAGE` for a level that the compression has not, `DIFFID_MISMATCH`, `LAYER_INVALID`, `COMPRESSION_INVALID`
+ * @throws VarveError as `copyImage`; `USAGE` for a level that the compression has not, and for a `docker-archive:`; `DIFFID_MISMATCH`,
+ * `LAYER_INVALID`, `COMPRESSION_INVALID`
  */
 export async function convertImage(
   context: TransferContext,
@@ -37,6 +39,11 @@ export async function convertImage(
   to: string,
   options: ConvertOptions,
 ): Promise<ConvertResult> {
+  if (to.startsWith("docker-archive:")) {
+    throw new VarveError("USAGE", "layers in a docker-archive: are not compressed", {
+      hint: `varve copy ${from} ${to} writes it; oci-archive: keeps layers as they are`,
+    });
+  }
   const recompress = recompressing(options);
   const copied = await copyImage(context, from, to, options, recompress.transform);
   const layers = await recompress.layers();
