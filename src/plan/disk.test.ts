@@ -1,13 +1,19 @@
 /** Whatever is held, the plan makes exactly the disk; nothing is fetched twice, and no zeros are. */
 import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { tartImage, type TartImage } from "../../test/kit/disk/tart-image.ts";
+import { appleLz4, tartImage, type TartImage } from "../../test/kit/disk/tart-image.ts";
 import { carryOut } from "../../test/kit/recipe/carry-out.ts";
+import { FileIngest } from "../../test/kit/recipe/file-ingest.ts";
+import { MemoryBlobs } from "../../test/kit/recipe/memory-blobs.ts";
+import { tempDir } from "../../test/kit/temp-dir.ts";
 import type { ChunkedDisk } from "../codec/tart/disk-image.ts";
 import { readDiskImage } from "../codec/tart/read-disk-image.ts";
 import { zeroContents } from "../codec/tart/zero-digests.ts";
 import { digestOf, type Digest } from "../oci/digest.ts";
+import { assemble } from "../recipe/assembler.ts";
 import type { Segment } from "../recipe/segment.ts";
 import type { DiskContents } from "./disk-contents.ts";
 import { diskContents, planDisks, type DisksPlan } from "./disk.ts";
@@ -136,6 +142,32 @@ describe("planDisks", () => {
       { kind: "remote", length: CHUNK, digest: chunks[0]!.digest },
       { kind: "frames", codec: "gzip", size: CHUNK, length: chunks[1]!.blob.size },
     ]);
+  });
+
+  it("gives recipes that the assembler carries out, and whose blobs must be what the manifest says", async () => {
+    await using dir = await tempDir();
+    const image = tartImage(Buffer.concat([diskOf([1, 0, 1]), randomBytes(300_000)]), {
+      chunkSizes: [CHUNK * 3, 150_000],
+    });
+    const contents = diskContents(disksOf(image), new Set());
+    if ("refused" in contents) throw new Error(contents.refused);
+    const { contents: plans } = planDisks(contents, { get: () => undefined });
+    const good = new MemoryBlobs();
+    for (const bytes of image.blobs.values()) good.add(bytes);
+    // Each blob holds what another should.
+    const bad = new MemoryBlobs();
+    for (const { blob } of disksOf(image)[0]!.chunks) bad.add(appleLz4(Buffer.alloc(150_000)), blob.digest);
+    for (const [at, { plan, first }] of plans.entries()) {
+      const { recipe } = plan;
+      await using ingest = await FileIngest.open({ path: join(dir.path, `good-${at}`), ...recipe.target });
+      expect(await assemble(recipe, { ingest, blobs: good })).toMatchObject({ bytes: { network: plan.cost.network } });
+      const { offset } = first;
+      expect((await readFile(ingest.path)).equals(image.disk.subarray(offset, offset + recipe.target.size))).toBe(true);
+      await using other = await FileIngest.open({ path: join(dir.path, `bad-${at}`), ...recipe.target });
+      await expect(assemble(recipe, { ingest: other, blobs: bad })).rejects.toMatchObject({
+        code: expect.stringMatching(/_MISMATCH$|^COMPRESSION_INVALID$/) as string,
+      });
+    }
   });
 
   it("refuses content that nobody can tell", () => {
