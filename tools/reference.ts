@@ -90,7 +90,7 @@ With \`--progress json\` each line on stderr is an event with a \`type\`: \`reso
 second come for one digest, and the last state always. While another process gets a blob, \`wait\` says every half second how much of it
 that has: \`done\` of \`total\`. Of \`copy\` and \`push\`, \`resolve\` says where \`to\`, and \`done\` is how far the upload is: what the registry has, or the
 network on the way there; it goes back where a part has to be sent again. \`sent\` counts all that was sent for the blob, that included, and is left out
-of what goes to no registry. \`layer-mounted\` says \`from\` which repository the registry took a blob.`;
+of what goes to no registry. Layers that are first compressed another way have \`unpack\` events with \`compresses\`, after a \`resolve\` without a digest. \`layer-mounted\` says \`from\` which repository the registry took a blob.`;
 
 function errorReference(): string {
   const rows = Object.entries(ERROR_TABLE).map(([name, { exit, hint }]) => [code(name), String(exit), hint]);

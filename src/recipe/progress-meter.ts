@@ -16,6 +16,8 @@ export interface MeterOptions {
   readonly total?: number;
   /** Bytes that were there at the start. Default 0. */
   readonly done?: number;
+  /** Of an {@link UnpackMeter}: the layer is compressed another way. Default false. */
+  readonly compresses?: boolean;
   readonly emit: ProgressSink;
   /** Milliseconds, monotonic. Default `performance.now`. */
   readonly clock?: () => number;
@@ -170,12 +172,14 @@ export class UnpackMeter {
   }
 
   finish(): void {
-    if (this.#unsent) this.#send();
+    if (this.#options.compresses === true) this.#send(this.#done);
+    else if (this.#unsent) this.#send();
   }
 
-  #send(): void {
+  #send(total: number | null = this.#options.total ?? null): void {
     this.#unsent = false;
-    const { digest, total = null, emit } = this.#options;
-    emit({ type: "unpack", digest, done: this.#done, total, entries: this.#entries });
+    const { digest, compresses = false, emit } = this.#options;
+    const event = { type: "unpack", digest, done: this.#done, total, entries: this.#entries } as const;
+    emit(compresses ? { ...event, compresses } : event);
   }
 }

@@ -26,6 +26,8 @@ export interface UnpackProgress {
   readonly done: number;
   readonly total: number | null;
   readonly entries: number;
+  /** The layer is not unpacked but compressed another way; what comes of it has another digest. `total` is known in the end. */
+  readonly compresses?: boolean;
 }
 
 /** How far the copy of a file has come. */

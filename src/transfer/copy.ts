@@ -85,6 +85,8 @@ export async function copyImage(
   await using stack = new AsyncDisposableStack();
   const original = stack.use(await openSource(context, from, { onEvent }));
   const chosen = await chooseRoot(original, from, options);
+  // What takes long before anything is copied is told of under the image's name.
+  if (transform !== undefined) context.onProgress({ type: "resolve", reference: from, to });
   const source = transform === undefined ? original : stack.use(await transform(context, original, chosen));
   const root = transform === undefined ? chosen : await source.root();
   const sink = stack.use(await openSink(context, to, { ...options, onEvent, from }));

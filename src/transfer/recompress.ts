@@ -202,9 +202,11 @@ export class RecompressedSource implements ImageSource {
     const { compression, level = COMPRESSION_LEVELS[compression].usual } = this.#options;
     await using stack = new AsyncDisposableStack();
     const output = stack.use(await UnnamedFile.create(store.root));
-    const meter = new UnpackMeter({ digest: layer.digest, emit: onProgress });
-    let told = 0;
     await using input = await openLayerFile(this.#context, this.#source, layer, diffId);
+    const total = input.isTar ? input.size : (await store.layers.get(layer.digest))?.uncompressedSize;
+    const known = total === undefined || total === 0 ? {} : { total };
+    const meter = new UnpackMeter({ digest: layer.digest, ...known, compresses: true, emit: onProgress });
+    let told = 0;
     const made = await threads.recompress(wholeFile(input), output.descriptor, {
       compression,
       level,

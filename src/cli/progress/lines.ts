@@ -101,7 +101,7 @@ function labelOf(name: string): string {
 }
 
 function unpackingLine(label: Span, layer: LayerState, columns: number): Span[] {
-  const word: Span = { text: "unpacking", style: "busy" };
+  const word: Span = { text: layer.compresses ? "compressing" : "unpacking", style: "busy" };
   if (layer.unpackTotal !== null) return movingLine(label, layer.unpacked, layer.unpackTotal, columns, [word]);
   return [label, { text: "  " }, word, { text: `  ${formatBytes(layer.unpacked)}` }];
 }

@@ -20,6 +20,8 @@ export interface LayerState {
   unpackTotal: number | null;
   /** Whether unpacking is all there is to do, so that `done` and `total` count uncompressed bytes. */
   onlyUnpacks: boolean;
+  /** Whether it is compressed another way, which makes another layer of it. */
+  compresses: boolean;
   /** Of a file that is copied: bytes that were written, while the others are holes or shared. */
   copied: number | undefined;
   /** When the last event came. */
@@ -63,7 +65,8 @@ export class ProgressModel {
   apply(event: ProgressEvent, now: number): void {
     switch (event.type) {
       case "resolve":
-        if (event.reference !== this.#reference) this.#layers.clear();
+        // What was compressed goes by another digest when it is copied.
+        if (event.reference !== this.#reference || event.to !== undefined) this.#layers.clear();
         this.#reference = event.reference;
         this.#destination = event.to;
         return;
@@ -130,8 +133,15 @@ export class ProgressModel {
     return { layers: this.#layers.size, finished, done, total, bytesPerSecond, etaSeconds };
   }
 
-  #unpack({ digest, done, total }: Extract<ProgressEvent, { type: "unpack" }>, now: number): void {
-    this.#change(digest, now, { unpacked: done, unpackTotal: total });
+  #unpack(event: Extract<ProgressEvent, { type: "unpack" }>, now: number): void {
+    const { digest, done, total } = event;
+    const compresses = event.compresses === true;
+    this.#change(digest, now, {
+      unpacked: done,
+      unpackTotal: total,
+      ...(compresses && { compresses, onlyUnpacks: true }),
+    });
+    if (compresses && done === total) return this.#finish(digest, total, now, "done");
     const layer = this.#layers.get(digest);
     if (layer?.onlyUnpacks === true) this.#change(digest, now, { done, total: total ?? done });
     // Layers are unpacked while they come in; the slower of the two is what is shown.
@@ -187,6 +197,7 @@ function newLayer(name: string): LayerState {
     unpacked: 0,
     unpackTotal: null,
     onlyUnpacks: false,
+    compresses: false,
     copied: undefined,
     updatedAt: 0,
   };

@@ -71,3 +71,22 @@ it("mentions what has no beginning only when it takes long", () => {
 it("says what was kept from before", () => {
   expect(pullSlowly(0.1, 100 * MB, 40 * MB)[1]).toBe(layer("fetching 100 MB, 40.0 MB of it kept from before"));
 });
+
+it("says what is compressed, and what becomes of it under another digest", () => {
+  const host = new FakeHost();
+  const display = new PlainDisplay(host);
+  const to = "docker://host/app:1";
+  display.event({ type: "resolve", reference: "app:1", to });
+  display.event({ type: "unpack", digest, done: MB, total: null, entries: 0, compresses: true });
+  host.pass(6000);
+  display.event({ type: "unpack", digest, done: 9 * MB, total: null, entries: 0, compresses: true });
+  display.event({ type: "resolve", reference: "app:1", digest: digestOf("manifest"), to });
+  const made = digestOf("made");
+  display.event({ type: "layer-start", digest: made, total: MB, resumed: 0 });
+  expect(host.err.trimEnd().split("\n")).toEqual([
+    `copying app:1 to ${to}`,
+    layer("compressing"),
+    layer("compressing, 9.00 MB"),
+    `${shortDigest(made)}: sending 1.00 MB`,
+  ]);
+});

@@ -23,6 +23,7 @@ export class PlainDisplay implements Display {
   readonly #mentions = new Map<string, Mention>();
   /** Where what is told of moves; undefined when that is here. */
   #destination: string | undefined;
+  #title: string | undefined;
 
   constructor(host: Pick<Host, "stderr" | "now">) {
     this.#host = host;
@@ -32,7 +33,7 @@ export class PlainDisplay implements Display {
     switch (event.type) {
       case "resolve":
         this.#destination = event.to;
-        if (event.to !== undefined) this.#line(`copying ${sanitize(event.reference)} to ${sanitize(event.to)}`);
+        if (event.to !== undefined) this.#begin(`copying ${sanitize(event.reference)} to ${sanitize(event.to)}`);
         else if (event.digest === undefined) this.#line(`resolving ${sanitize(event.reference)}`);
         return;
       case "layer-start": {
@@ -96,6 +97,12 @@ export class PlainDisplay implements Display {
     // Lines need no repair.
   }
 
+  /** Once, however often it is said. */
+  #begin(title: string): void {
+    if (title !== this.#title) this.#line(title);
+    this.#title = title;
+  }
+
   #verb(): string {
     if (this.#destination === undefined) return "fetching";
     return this.#destination.startsWith("docker://") ? "sending" : "copying";
@@ -133,15 +140,18 @@ export class PlainDisplay implements Display {
   }
 
   /** Only where unpacking is slow enough to be asked about. */
-  #unpack({ digest, done, total }: Extract<ProgressEvent, { type: "unpack" }>): void {
+  #unpack({ digest, done, total, compresses = false }: Extract<ProgressEvent, { type: "unpack" }>): void {
     const last = this.#mentions.get(digest);
+    const of = total === null ? "" : ` of ${formatBytes(total)}`;
     if (last === undefined) {
       this.#mention(digest, 0);
+      // It has a word of its own, as nothing else is told of the layer.
+      if (compresses) this.#layer(digest, total === null ? "compressing" : `compressing ${formatBytes(total)}`);
       return;
     }
     if (this.#host.now() - last.at < MOST_MS) return;
     this.#mention(digest, last.share);
-    this.#layer(digest, `unpacking, ${formatBytes(done)}${total === null ? "" : ` of ${formatBytes(total)}`}`);
+    this.#layer(digest, `${compresses ? "compressing" : "unpacking"}, ${formatBytes(done)}${of}`);
   }
 
   #isDue(name: string, share: number): boolean {

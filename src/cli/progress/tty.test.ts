@@ -154,6 +154,25 @@ describe("a pull on a terminal", () => {
     }
   });
 
+  it("tells what is compressed before it is sent, and forgets it then", () => {
+    const { host, display, screen } = open();
+    const to = "docker://registry.example/app:1";
+    const compress = (name: number, done: number, total: number | null): ProgressEvent => {
+      return { type: "unpack", digest: layer(name), done, total, entries: 0, compresses: true };
+    };
+    display.event({ ...resolve, to });
+    for (const event of [compress(1, 40 * MB, 100 * MB), compress(2, 30 * MB, 30 * MB)]) display.event(event);
+    host.pass(100);
+    const shown = screen.visible();
+    expect(shown[0]).toBe(`docker.io/library/debian:12 to ${to}`);
+    expect(shown[1]).toContain("40%   40.0 MB / 100 MB  compressing");
+    expect(shown[2]).toBe(`${short(2)}  done     30.0 MB`);
+    display.event({ ...resolve, to, digest: layer("manifest") });
+    display.event(start(3));
+    host.pass(100);
+    expect(screen.visible().slice(1, -1).join()).not.toContain(short(1));
+  });
+
   it("calls nothing stalled that has not had its turn yet", () => {
     const { host, display, screen } = open();
     display.event(start(1, 100 * MB, 40 * MB));
