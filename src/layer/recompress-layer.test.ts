@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { open, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { gzipSync, zstdCompressSync } from "node:zlib";
+import { gzipSync, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { archivesOf, makeTree, type PeerArchive } from "../../test/codec/archives.ts";
@@ -13,6 +13,7 @@ import { tempDir } from "../../test/kit/temp-dir.ts";
 import { packTree } from "../../test/kit/images/pack-tree.ts";
 import { device, directory, fifo, file, hardlink, symlink } from "../../test/kit/trees/tree-node.ts";
 import { LAYER_COMPRESSIONS, type LayerCompressionKind } from "../codec/layer-compressions.ts";
+import { encodeTarEntry, TAR_END } from "../codec/tar/header.ts";
 import { digestOf } from "../oci/digest.ts";
 import { recompressFile, type RecompressedLayer } from "./recompress-layer.ts";
 import type { FrontFile } from "./threads.ts";
@@ -131,5 +132,25 @@ describe.each(LAYER_COMPRESSIONS)("a layer that becomes %s", (compression) => {
     // With its compression whole: what is cut is the tar.
     const cut = gzipSync(TAR.subarray(0, length), { level: 1 });
     await expect(recompress(cut, compression)).rejects.toMatchObject({ code: "LAYER_INVALID" });
+  });
+});
+
+describe("a disk in a layer", () => {
+  it("that is sparse, of 10 GiB, costs what is stored of it", async () => {
+    const page = rng.bytes(512);
+    const sparse = [{ offset: 9 * 2 ** 30, length: 512 }];
+    const header = encodeTarEntry({ type: "file", name: "disk", size: 10 * 2 ** 30, storedSize: 512, sparse });
+    const tar = cat(header, page, TAR_END);
+    const { layer, blob } = await recompress(tar, "zstd:chunked");
+    expect(layer).toMatchObject({ annotations: undefined, refused: { reason: "sparse", name: "disk" } });
+    expect(zstdDecompressSync(blob).equals(tar)).toBe(true);
+  });
+
+  it("that is all zeros becomes next to nothing", async () => {
+    const tar = packTree([file("disk", new Uint8Array(96 << 20)), file("behind", "x")]);
+    const { layer, blob } = await recompress(tar, "zstd:chunked");
+    expect(layer).toMatchObject({ diffId: digestOf(tar), refused: undefined });
+    expect(blob.length).toBeLessThan(20_000);
+    expect(digestOf(zstdDecompressSync(blob))).toBe(layer.diffId);
   });
 });
