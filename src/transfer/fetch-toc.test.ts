@@ -19,7 +19,6 @@ import type { Refusal } from "../plan/piece-segments.ts";
 import type { Segment } from "../recipe/segment.ts";
 import { fetchToc, type FetchedToc } from "./fetch-toc.ts";
 import { readTocAnnotations } from "./toc-annotations.ts";
-import { inTocRoom } from "./toc-room.ts";
 
 const CHUNK = 65_536;
 
@@ -301,14 +300,6 @@ describe.each([
 });
 
 describe("eStargz", () => {
-  it("takes room beside other tables, though its size is not said before", async () => {
-    const waiting = Promise.withResolvers<object>();
-    const other = inTocRoom(128 << 20, () => waiting.promise);
-    await expect(fetch(estargzLayer(few))).rejects.toMatchObject({ code: "TOC_LIMIT" });
-    waiting.reject(new Error("given up"));
-    await expect(other).rejects.toThrow("given up");
-  });
-
   it("is an ordinary gzip of the tar, and ends in its table of contents", async () => {
     const layer = estargzLayer(few);
     expect(digestOf(gunzipSync(layer.blob))).toBe(layer.diffId);
