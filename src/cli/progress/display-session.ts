@@ -23,7 +23,7 @@ export async function displaySession(host: Host, settings: Settings): Promise<Se
       const message = settings.progress === "json" ? undefined : eventMessage(event);
       if (message !== undefined) logger[message.level](message.text);
     },
-    arrived: () => model.totals(host.now()),
+    arrived: () => model.arrived(host.now()),
     escape: () => display.escape(),
     close() {
       display.finish();

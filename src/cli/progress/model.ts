@@ -133,6 +133,12 @@ export class ProgressModel {
     return { layers: this.#layers.size, finished, done, total, bytesPerSecond, etaSeconds };
   }
 
+  /** How much is where it is to be; what is only compressed so far is nowhere. */
+  arrived(now: number): Pick<Totals, "done" | "total" | "finished" | "layers"> {
+    const isCompressing = [...this.#layers.values()].some(({ compresses }) => compresses);
+    return isCompressing ? { done: 0, total: 0, finished: 0, layers: 0 } : this.totals(now);
+  }
+
   #unpack(event: Extract<ProgressEvent, { type: "unpack" }>, now: number): void {
     const { digest, done, total } = event;
     const compresses = event.compresses === true;
