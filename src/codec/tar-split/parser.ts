@@ -6,8 +6,13 @@ import type { TarSplitEntry } from "./entry.ts";
 import { invalid, parseLine } from "./parse-line.ts";
 
 const NEWLINE = 0x0a;
-/** Two megabytes in base64: the headers of a member, of which upstream reads no more than one, or a megabyte of what stands behind the last one. */
-const MAX_LINE_BYTES = 3 << 20;
+/**
+ * Bytes of one segment: the headers of a member, of which upstream reads no more than half as many, or a megabyte of what stands behind the last one. Who
+ * writes what is to be read here keeps to it.
+ */
+export const MAX_SEGMENT_BYTES = 2 << 20;
+/** In base64, with what is around it. */
+const MAX_LINE_BYTES = MAX_SEGMENT_BYTES * 1.5;
 /** Two for each member, of which no table of contents has more than half a million. */
 const MAX_LINES = 2_000_000;
 

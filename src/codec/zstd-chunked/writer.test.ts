@@ -77,6 +77,16 @@ const tars: Readonly<Record<string, Buffer>> = {
 
 /** Tars that a table of contents cannot tell of, and why. */
 const refused: Readonly<Record<string, readonly [reason: string, name: string, tar: Buffer]>> = {
+  "more headers of a member than readers take": [
+    "size",
+    "before",
+    cat(
+      file("before", Buffer.from("x")),
+      ...[1, 2, 3].map((number) => withPax([["comment", `${number}`.repeat(900_000)]], Buffer.alloc(0))),
+      file("f", Buffer.from("x")),
+      TAR_END,
+    ),
+  ],
   "two members of one name": [
     "duplicate",
     "./a",

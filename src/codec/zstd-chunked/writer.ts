@@ -6,6 +6,7 @@
 import { digestOf } from "../../oci/digest.ts";
 import type { TarEntry, TarHandler, TarLimits } from "../tar/entry.ts";
 import { TarParser } from "../tar/parser.ts";
+import { MAX_SEGMENT_BYTES } from "../tar-split/parser.ts";
 import { TarSplitWriter, type TarSplitRefusal } from "../tar-split/writer.ts";
 import { formatZstdChunkedAnnotations, type DocumentPlace } from "./annotations.ts";
 import { CompressedDocument } from "./compressed-document.ts";
@@ -66,7 +67,7 @@ export class ZstdChunkedWriter implements Disposable {
     this.#payload = new PayloadWriter(this.#frames, mostChunks);
     this.#toc = new CompressedDocument(level);
     this.#split = new CompressedDocument(level);
-    this.#tarSplit = new TarSplitWriter((lines) => this.#split.add(lines));
+    this.#tarSplit = new TarSplitWriter((lines) => this.#split.add(lines), { segmentBytes: MAX_SEGMENT_BYTES });
     this.#parser = new TarParser(this.#handler(), limits);
   }
 
