@@ -30,13 +30,19 @@ const SLOWEST = 10e3;
 /** Seconds. */
 const LONGEST_REQUEST = 5;
 
+/** Bytes that a connection has on its way at a time, before it has come to know its line. */
+const UNDER_WAY = 256 << 10;
+
 /**
- * The rates of a connection as it was measured; the defaults for what was not.
+ * The rates of a connection as it was measured; the defaults for what was not. Of a registry of which only the latency is known, a far one is
+ * taken for a slow one: measured requests weighed against a rate from nowhere would speak for whole blobs wherever a line is long.
  * @param concurrency requests at once, which share the waiting for answers. Default 4
  */
 export function ratesOf({ latencyMs, bytesPerSecond }: HostRates, concurrency = 4): Rates {
+  const guessed = latencyMs === undefined ? Infinity : (UNDER_WAY * 1000) / latencyMs;
+  const network = bytesPerSecond ?? (guessed < DEFAULTS.network ? guessed : undefined);
   return {
-    ...(bytesPerSecond !== undefined && { network: Math.min(FASTEST, Math.max(SLOWEST, bytesPerSecond)) }),
+    ...(network !== undefined && { network: Math.min(FASTEST, Math.max(SLOWEST, network)) }),
     ...(latencyMs !== undefined && { request: Math.min(LONGEST_REQUEST, latencyMs / 1000 / Math.max(1, concurrency)) }),
   };
 }

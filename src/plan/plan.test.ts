@@ -232,6 +232,9 @@ describe("choose", () => {
     expect(ratesOf({})).toEqual({});
     expect(ratesOf({ latencyMs: 0, bytesPerSecond: 5e9 })).toEqual({ network: 100e6, request: 0 });
     expect(ratesOf({ latencyMs: 1e6, bytesPerSecond: 1 })).toEqual({ network: 10e3, request: 5 });
+    // Of a line that nothing came over yet, its latency says what may be.
+    expect(ratesOf({ latencyMs: 2 })).toEqual({ request: 0.0005 });
+    expect(ratesOf({ latencyMs: 100 })).toEqual({ network: 2_621_440, request: 0.025 });
   });
 
   it("needs a plan to choose from", () => {
