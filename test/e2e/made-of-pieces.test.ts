@@ -1,11 +1,12 @@
 /** Images of which a layer was made of pieces, so that its blob never was here: whatever else is done with them goes as with all others. */
-import { join } from "node:path";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join, relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PullResult } from "../../src/transfer/pull-result.ts";
 import { buildImage, type KitImage } from "../kit/images/build-image.ts";
 import { chunkedLayer } from "../kit/images/chunked-layer.ts";
 import { usableDrivers } from "../kit/snapshot/usable-drivers.ts";
-import { chunkedBench, imageFaults, MOST_CHANGED, version, type ChunkedBench } from "./chunked-bench.ts";
+import { chunkedBench, imageFaults, MOST_CHANGED, treeFaults, version, type ChunkedBench } from "./chunked-bench.ts";
 import type { Machine } from "./machine.ts";
 
 const DRIVERS = await usableDrivers();
@@ -64,7 +65,33 @@ describe.each(DRIVERS)("an image that was made of pieces, unpacked by %s", (driv
     expect(await here.pull(name)).toMatchObject({ layers: [{ how: "zstd-chunked" }] });
     expect(await imageFaults(here, images[2], [version(2)])).toEqual([]);
   });
+
+  it("is unpacked again by fsck --repair when it is damaged", async () => {
+    const { here, name } = await updated(driver);
+    await damage(here);
+    const { code } = await here.varve("fsck", "--repair");
+    expect(code).toBe(0);
+    expect(await here.ok("fsck")).toMatchObject({ findings: [] });
+    expect(await treeFaults(here, images[2], [version(2)])).toEqual([]);
+    expect(await here.pull(name)).toMatchObject({ status: "up-to-date" });
+  });
 });
+
+/** Changes what is kept as a tar; of trees, for which there is no blob to hold them to, all is gone that the second version has of its own. */
+async function damage({ root }: Machine): Promise<void> {
+  const content = version(2).find(({ path }) => path === "app/new")!.content!;
+  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !["layer.tar", "new"].includes(entry.name)) continue;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path);
+    const start = bytes.indexOf(content.subarray(0, 64));
+    if (start < 0) continue;
+    if (entry.name === "new") return rm(join(root, ...relative(root, path).split("/", 2)), { recursive: true });
+    bytes[start]! ^= 1;
+    return writeFile(path, bytes);
+  }
+  throw new Error("it is not held");
+}
 
 describe("with flags", () => {
   it("--no-unpack and --discard-blobs do what they say", async () => {
