@@ -4,18 +4,17 @@ import type { HostRates } from "../registry/host-rates.ts";
 import type { Cost, Plan } from "./plan.ts";
 
 /**
- * Rates to weigh bytes of different kinds against each other. The defaults are a fair connection and a common SSD. They
- * need to be right only in order: a byte from the network is dear, one from the disk is cheap, one in memory is next to
- * free, and a zero costs its hash.
+ * Rates to weigh bytes of different kinds against each other: what whole pulls were measured to make of them (bench "update"). The
+ * defaults are a fair connection and a common SSD. A blob's bytes, which need less work, only count as they come from the network.
  */
 export interface Rates {
   /** Bytes per second from the registry. Default 25 MB/s. */
   readonly network?: number;
-  /** Bytes per second read from local files. Default 1 GB/s. */
+  /** Bytes per second found, read, hashed and written anew of local files. Default 150 MB/s, of one core that unpacks as well. */
   readonly local?: number;
-  /** Default 4 GB/s. */
+  /** Headers, which are read from a table of contents. Default 300 MB/s. */
   readonly data?: number;
-  /** Default 8 GB/s. */
+  /** Default 1 GB/s, what hashing takes. */
   readonly zero?: number;
   /** Seconds that each request adds. Default 0.01: some 50 ms of latency, several requests at once. */
   readonly request?: number;
@@ -56,7 +55,7 @@ export interface Choice {
 
 /** Seconds that carrying out a plan would take, at these rates. For comparing, not for promising. */
 export function estimate(cost: Cost, rates: Rates = {}): number {
-  const { network = DEFAULTS.network, local = 1e9, data = 4e9, zero = 8e9, request = DEFAULTS.request } = rates;
+  const { network = DEFAULTS.network, local = 150e6, data = 300e6, zero = 1e9, request = DEFAULTS.request } = rates;
   return cost.network / network + cost.local / local + cost.data / data + cost.zero / zero + cost.requests * request;
 }
 

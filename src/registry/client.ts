@@ -218,6 +218,11 @@ export class RegistryClient implements AsyncDisposable {
     return this.#rates.of(reference.host);
   }
 
+  /** All that this client has got from the reference's registry, and the milliseconds in which something was under way from it. */
+  received(reference: Reference): { readonly bytes: number; readonly ms: number } {
+    return this.#rates.total(reference.host);
+  }
+
   /** Says whose the credentials of the options are: this registry's, whichever is asked first. No other is ever shown them. */
   reserveCredentials(host: string): void {
     this.#chain.reserveCredentials(host);

@@ -17,7 +17,8 @@ const TELLING_BYTES = 256 * 1024;
 /** Registries that are remembered. */
 const MOST_HOSTS = 100;
 
-interface Span {
+/** Bodies over a time. */
+export interface Span {
   bytes: number;
   ms: number;
 }
@@ -41,6 +42,11 @@ export class RatesBook {
     return this.#host(registry).body(now);
   }
 
+  /** All that came from a registry, and how many milliseconds something was under way from it. */
+  total(registry: string): Readonly<Span> {
+    return this.#hosts.get(registry)?.total ?? { bytes: 0, ms: 0 };
+  }
+
   /** What was measured of a registry; nothing of one that was not asked for a blob yet. */
   of(registry: string): HostRates {
     return this.#hosts.get(registry)?.rates ?? {};
@@ -58,10 +64,15 @@ export class RatesBook {
 class MeasuredHost {
   readonly #latencies: number[] = [];
   readonly #spans: Span[] = [];
+  readonly #total: Span = { bytes: 0, ms: 0 };
   /** Bodies under way, since when, and what they have brought since then. */
   #bodies = 0;
   #since = 0;
   #bytes = 0;
+
+  get total(): Readonly<Span> {
+    return this.#total;
+  }
 
   get rates(): HostRates {
     const sum = { bytes: 0, ms: 0 };
@@ -89,7 +100,10 @@ class MeasuredHost {
         this.#bodies--;
         if (this.#bytes < TELLING_BYTES) return;
         // Clocks count whole milliseconds.
-        keep(this.#spans, { bytes: this.#bytes, ms: Math.max(1, at - this.#since) });
+        const span = { bytes: this.#bytes, ms: Math.max(1, at - this.#since) };
+        keep(this.#spans, span);
+        this.#total.bytes += span.bytes;
+        this.#total.ms += span.ms;
         this.#begin(at);
       },
     };

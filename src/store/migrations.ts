@@ -75,6 +75,16 @@ export const MIGRATIONS: readonly string[] = [
   -- when the blob was given up because its layer is held unpacked
   ALTER TABLE layers ADD COLUMN discarded_at INTEGER;
   `,
+  `
+  -- how fast registries were, a row for each pull that told
+  CREATE TABLE registry_rates (
+    id               INTEGER PRIMARY KEY,
+    host             TEXT NOT NULL,
+    bytes_per_second INTEGER NOT NULL,
+    measured_at      INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX registry_rates_by_host ON registry_rates (host);
+  `,
 ];
 
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

@@ -14,6 +14,7 @@ import { LayerRecords } from "./layer-records.ts";
 import { StoreLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
 import { StoreLocks } from "./locks.ts";
+import { RegistryRates } from "./registry-rates.ts";
 import { SnapshotRecords } from "./snapshot-records.ts";
 import type { Removal } from "./unreferenced.ts";
 
@@ -42,6 +43,7 @@ export interface Store extends AsyncDisposable {
   readonly images: ImageStore;
   readonly layers: LayerRecords;
   readonly snapshots: SnapshotRecords;
+  readonly registryRates: RegistryRates;
   readonly leases: Leases;
   readonly locks: StoreLocks;
   readonly examination: Examination;
@@ -97,6 +99,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     images,
     layers,
     snapshots: new SnapshotRecords(metadata, clock),
+    registryRates: new RegistryRates(metadata, clock),
     leases,
     locks,
     examination: new Examination(layout, metadata, images),
