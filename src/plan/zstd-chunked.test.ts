@@ -22,22 +22,27 @@ import { costOf, type Plan } from "./plan.ts";
 import type { PieceTable } from "../codec/piece-table.ts";
 import type { LocalPlace } from "../store/local-sources/types.ts";
 import type { HeldPieces, Refusal } from "./piece-segments.ts";
-import { planZstdChunked } from "./zstd-chunked.ts";
+import { planZstdChunked, type ChunkedPlanOptions } from "./zstd-chunked.ts";
 
 interface Planned {
   readonly plan: Plan | Refusal;
   readonly files: ReadonlyMap<string, Buffer>;
 }
 
-async function planFor(layer: ChunkedLayerFixture, held: readonly Uint8Array[]): Promise<Planned> {
+async function planFor(
+  layer: ChunkedLayerFixture,
+  held: readonly Uint8Array[],
+  options?: ChunkedPlanOptions,
+): Promise<Planned> {
   let contents = holding({ length: 0, size: () => 0, digest: () => undefined, name: () => "" }, held);
-  const plan = await planLayer(layer, (pieces) => (contents = holding(pieces, held)));
+  const plan = await planLayer(layer, (pieces) => (contents = holding(pieces, held)), options);
   return { plan, files: contents.files };
 }
 
 async function planLayer(
   { blob, descriptor, diffId, toc }: ChunkedLayerFixture,
   holdingOf: (pieces: PieceTable) => HeldPieces,
+  options?: ChunkedPlanOptions,
 ): Promise<Plan | Refusal> {
   const annotations = parseZstdChunkedAnnotations(descriptor.annotations, blob.length);
   if (annotations?.dialect !== "podman" || annotations.tarSplit === undefined) throw new Error("no tar-split");
@@ -49,6 +54,7 @@ async function planLayer(
     table,
     { open: () => inChunks(split, 700) },
     holdingOf(table.pieces),
+    options,
   );
 }
 
@@ -143,6 +149,8 @@ describe("planZstdChunked", () => {
   it("is not made when nothing is held", async () => {
     const layer = zstdChunkedLayer([{ type: "file", name: "big", content }]);
     expect((await planFor(layer, [])).plan).toEqual({ refused: "nothing of it is here" });
+    // Unless some of what it makes is here already.
+    expect(planned(await planFor(layer, [], { mustSave: false })).cost).toMatchObject({ local: 0, requests: 1 });
   });
 });
 

@@ -31,11 +31,13 @@ export interface ChunkedPlanOptions {
   /** Of the connection, to decide which gaps are read over. */
   readonly rates?: Rates;
   readonly signal?: AbortSignal;
+  /** Refuse a plan that takes nothing from here; who goes on with what has come has a use for it. Default true. */
+  readonly mustSave?: boolean;
 }
 
 /**
  * @param held asked with numbers of `toc.pieces`
- * @returns a refusal when nothing of the layer is here, or its table of contents and its tar disagree
+ * @returns a refusal when nothing of the layer is here and something must be, or when its table of contents and its tar disagree
  * @throws the signal's reason; what `tarSplit` throws, other than of its content
  */
 export async function planZstdChunked(
@@ -54,7 +56,7 @@ export async function planZstdChunked(
     counting(framesInBlobOrder(bare), (length) => (saved -= length)),
     options.rates,
   );
-  if (saved === 0) return { refused: "nothing of it is here" };
+  if (saved === 0 && options.mustSave !== false) return { refused: "nothing of it is here" };
   const meter = new CostMeter(gapBytes);
   const walk = new TarSplitWalk(toc, {
     compare: true,

@@ -37,9 +37,10 @@ export interface FetchedToc {
   /**
    * A recipe for the layer's tar, or why this table gives none. Fetches what has to be known for that of the blob, at most 16 MiB, and only
    * of layers without a tar-split.
+   * @param mustSave as `ChunkedPlanOptions` has it; without a tar-split it is a must
    * @throws the signal's reason; `REGISTRY_*`, `RANGE_UNSUPPORTED`, `BLOB_UNKNOWN`
    */
-  plan(held: HeldPieces, rates?: Rates): Promise<Plan | Refusal>;
+  plan(held: HeldPieces, rates?: Rates, mustSave?: boolean): Promise<Plan | Refusal>;
 }
 
 /** Bytes of a table of contents or a tar-split as it lies in the blob, which is in memory: enough for half a million files. */
@@ -112,9 +113,10 @@ async function fetchPodman(layer: ChunkedLayer, annotations: PodmanAnnotations, 
   if (toc.tarSplitDigest !== undefined) checkDigest("tar-split", split.bytes, toc.tarSplitDigest);
   return {
     pieces: toc.pieces,
-    plan: (held, rates) =>
+    plan: (held, rates, mustSave = true) =>
       planZstdChunked(layer, toc, { open: () => split.open(options.signal) }, held, {
         signal: options.signal,
+        mustSave,
         ...(rates && { rates }),
       }),
   };

@@ -77,7 +77,7 @@ export async function getLayers(
   const afterBound = new Map<Digest, () => Promise<void>>();
   const unpacked = { tars, afterBound };
   await using unpacking = await openUnpacking(context, image, tasks, { ...fetching, ...unpacked }, options);
-  const without = { ...unpacked, sources: sources.open };
+  const without = { ...unpacked, sources: sources.open, rates: context.registry.rates(image.reference) };
   const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs, ...without };
   await announce(context, tasks);
   // Whatever fails first is what is told; the others only stop because of it.

@@ -1,5 +1,6 @@
 /** How a layer of an image would come, without moving it: what `pull --plan` tells, found out as the pull itself does. */
 import type { Cost } from "../plan/plan.ts";
+import type { HostRates } from "../registry/host-rates.ts";
 import { mayBeChunked } from "./chunked/may-be-chunked.ts";
 import type { BetterPlain, ChunkedPlan, ChunkedSources } from "./chunked/plan-chunked.ts";
 import type { TransferContext } from "./context.ts";
@@ -22,6 +23,8 @@ export interface PlanLayerOptions {
   readonly discards: boolean;
   /** What layers may be made of. */
   readonly sources: () => Promise<ChunkedSources>;
+  /** How the registry was before the first layer. */
+  readonly rates: HostRates;
 }
 
 export async function planLayer(
@@ -64,13 +67,13 @@ async function planWithoutBlob(
   context: TransferContext,
   task: UnpackTask,
   toc: Tally,
-  { sources, layersLeft, concurrency, unpacks }: PlanLayerOptions,
+  { sources, rates, layersLeft, concurrency, unpacks }: PlanLayerOptions,
 ): Promise<ChunkedPlan | BetterPlain | undefined> {
   if (!mayBeChunked(task.blob) || !(await unpacks())) return undefined;
   const { registry, signal } = context;
   const { planChunked } = await import("./chunked/plan-chunked.ts");
   const blobs = toc.counting(registry.blobs(task.reference));
-  return planChunked(context, task, { sources, blobs, layersLeft, concurrency, signal });
+  return planChunked(context, task, { sources, blobs, rates, layersLeft, concurrency, signal });
 }
 
 function plannedResult(

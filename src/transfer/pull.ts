@@ -92,7 +92,7 @@ async function planAll(
   tasks: readonly LayerTask[],
   { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false }: PullOptions,
 ): Promise<Done> {
-  const { store, snapshotter } = context;
+  const { store, registry, snapshotter } = context;
   const distinct = distinctTasks(tasks);
   const diffIds = image.config?.rootfs.diffIds ?? [];
   const chain = chainIds(diffIds);
@@ -103,11 +103,12 @@ async function planAll(
   const { planLayer } = await import("./plan-layer.ts");
   const { SourcesOnDemand } = await import("./sources-on-demand.ts");
   await using sources = new SourcesOnDemand(store, { readOnly: true });
+  const rates = registry.rates(image.reference);
   for (const task of distinct) {
     const { diffId } = task;
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
     const isUnpacked = unpacksInto && chainId && (await isHeld(store, unpacksInto, { chainId, diffId }));
-    const facts = { layersLeft: distinct.length, concurrency, discards, unpacks, sources: sources.open };
+    const facts = { layersLeft: distinct.length, concurrency, discards, unpacks, sources: sources.open, rates };
     const given = { ...facts, isUnpacked: isUnpacked === true };
     results.push(await planLayer(context, task, given));
   }

@@ -47,11 +47,12 @@ async function tryChunked(
   options: TryOptions,
   work: LayerWork,
 ): Promise<LayerOutcome | "left" | undefined> {
-  const { story, tally, sources } = options;
+  const { story, tally, sources, rates = {} } = options;
   if (sources === undefined || !mayBeChunked(task.blob)) return undefined;
   const { planChunked } = await import("./chunked/plan-chunked.ts");
   const choice = await planChunked(context, task, {
     sources,
+    rates,
     blobs: story.tally.counting(tally.counting(context.registry.blobs(task.reference))),
     layersLeft: options.layersLeft(),
     concurrency: options.budget.concurrency,

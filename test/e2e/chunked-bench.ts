@@ -95,7 +95,7 @@ export async function chunkedBench(options: RegistryOptions = {}): Promise<Chunk
 
 /** What is wrong with the store and with the image in it, whose layers have just these nodes. */
 export async function imageFaults(
-  here: Machine,
+  here: Pick<Machine, "root">,
   image: KitImage,
   layers: readonly (readonly TreeNode[])[],
 ): Promise<string[]> {
@@ -109,7 +109,7 @@ export async function imageFaults(
 
 /** What is wrong with the unpacked image alone. */
 export async function treeFaults(
-  { root }: Machine,
+  { root }: Pick<Machine, "root">,
   image: KitImage,
   layers: readonly (readonly TreeNode[])[],
 ): Promise<string[]> {

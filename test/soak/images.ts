@@ -1,9 +1,10 @@
-/** Twenty images of a few builds each, which share layers as the tags of real repositories do. */
+/** Twenty images of a few builds each, which share layers as the tags of real repositories do, and pieces of layers that are chunked. */
 import { buildImage } from "../kit/images/build-image.ts";
 import { createRng, type Rng } from "../kit/images/rng.ts";
 import { publish, type PublishedImage } from "../faults/lib/published-image.ts";
 import { layerOf, realFiles } from "../faults/lib/real-image.ts";
-import { file } from "../kit/trees/tree-node.ts";
+import { chunkedLayer } from "../kit/images/chunked-layer.ts";
+import { directory, file } from "../kit/trees/tree-node.ts";
 
 export const IMAGES = 20;
 const BASES = 4;
@@ -22,10 +23,12 @@ export async function publishImages(
   for (let at = 0; at < BASES; at++) bases.push(await layerOf(realFiles(layerBytes * 3, at * layerBytes * 3), "gzip"));
   const shared: Layer[] = [];
   for (let at = 0; at < 8; at++) shared.push(await randomLayer(rng, `shared${at}`, layerBytes));
+  const data = rng.bytes(layerBytes);
   const published = new Map<string, PublishedImage[]>(owners.map((owner) => [owner, []]));
   for (let number = 0; number < IMAGES; number++) {
     const own = await randomLayer(rng, `own${number}`, layerBytes / 4);
-    const layers = [bases[number % BASES]!, rng.pick(shared), rng.pick(shared), own];
+    const app = await chunkedVersion(rng, data, number);
+    const layers = [bases[number % BASES]!, rng.pick(shared), app, rng.pick(shared), own];
     const image = await buildImage({ layers });
     const members = layers.map((layer) => layer.members);
     for (const [owner, images] of published) {
@@ -38,4 +41,15 @@ export async function publishImages(
 async function randomLayer(rng: Rng, name: string, bytes: number): Promise<Layer> {
   const compression = rng.pick(["gzip", "zstd", "none"] as const);
   return layerOf([file(name, rng.bytes(Math.round(bytes * (0.3 + rng.int(100) / 70))))], compression);
+}
+
+/** Most of it is in all of them; each has some bytes of its own within the largest file, and a file. */
+async function chunkedVersion(rng: Rng, data: Buffer, number: number): Promise<Layer> {
+  const at = rng.int(data.length);
+  const members = [
+    directory("app"),
+    file("app/data", Buffer.concat([data.subarray(0, at), rng.bytes(500), data.subarray(at)])),
+    file(`app/own${number}`, rng.bytes(data.length >> 4)),
+  ];
+  return { ...(await chunkedLayer(members)), members };
 }

@@ -120,6 +120,15 @@ describe.each(await usableDrivers())("chunked layers, unpacked by %s", (driver) 
     if (driver === "erofs") expect((await tarOf(here, next.diffId)).equals(next.tar)).toBe(true);
   });
 
+  it("are planned by what was measured before the first of them, as plans are", async () => {
+    const here = await bench(driver);
+    await here.pull((await here.push("1", framedLayer(version()))).name);
+    const { name } = await here.push("1", framedLayer(version(3)));
+    const rates = vi.spyOn(here.context.registry, "rates");
+    rates.mockReturnValueOnce({ latencyMs: 0 }).mockReturnValue({ latencyMs: 60_000 });
+    expect((await here.pull(name)).layers).toMatchObject([{ how: "zstd-chunked" }]);
+  });
+
   it("come whole where that is not dearer, and with --no-unpack, which keeps blobs", async () => {
     const here = await bench(driver);
     await here.pull((await here.push("1", framedLayer(version()))).name);

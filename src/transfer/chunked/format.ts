@@ -24,6 +24,8 @@ export interface ChunkedFormat {
 export interface TocPlanOptions {
   readonly rates: Rates;
   readonly signal: AbortSignal;
+  /** Whether a plan that takes nothing from here is of no use. Default true. */
+  readonly mustSave?: boolean;
 }
 
 export interface TableOfContents {

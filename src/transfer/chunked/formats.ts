@@ -16,7 +16,11 @@ export function formatOf(blob: Descriptor): ChunkedFormat | undefined {
     async open(task, options) {
       const { fetchToc } = await import("../fetch-toc.ts");
       const toc = await fetchToc(task, annotations, options);
-      return { pieces: toc.pieces, placed: toc.pieces, plan: (held, { rates }) => toc.plan(held, rates) };
+      return {
+        pieces: toc.pieces,
+        placed: toc.pieces,
+        plan: (held, { rates, mustSave }) => toc.plan(held, rates, mustSave),
+      };
     },
   };
 }

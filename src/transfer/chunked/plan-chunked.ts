@@ -12,6 +12,7 @@ import { planResume } from "../../plan/resume.ts";
 import type { Replanned } from "../../recipe/assembler.ts";
 import type { VarveError } from "../../errors/varve-error.ts";
 import type { BlobSource } from "../../registry/blob-source.ts";
+import type { HostRates } from "../../registry/host-rates.ts";
 import type { ByteRange } from "../../store/types.ts";
 import type { LocalSources } from "../../store/local-sources/types.ts";
 import { returnLargeBuffers, trimMalloc } from "../../sys/malloc-arenas.ts";
@@ -29,6 +30,11 @@ export interface PlanChunkedOptions {
   readonly sources: () => Promise<ChunkedSources>;
   /** Of the layer's repository; what comes through it is counted. */
   readonly blobs: BlobSource;
+  /**
+   * What was measured of the registry before the first layer: what the layers measure of it depends on which of them come first, and a plan
+   * that is told beforehand would not be true.
+   */
+  readonly rates: HostRates;
   /** Layers that are still to be fetched, this one too. */
   readonly layersLeft: number;
   /** Transfers at once. */
@@ -98,9 +104,9 @@ async function planAs(
   if (ranges === false) return better("the registry serves no ranges");
   const done = await store.content.partial(diffId);
   const plain = planFetch(blob, { ...options, done: await store.content.partial(blob.digest), ranges });
-  const rates = () => coarseRates(registry.rates(reference), concurrency);
+  const rates = coarseRates(options.rates, concurrency);
   const least = { network: format.tocBytes, local: 0, data: 0, zero: 0, requests: 1 };
-  if (done.length === 0 && estimate(plain.cost, rates()) <= estimate(least, rates())) {
+  if (done.length === 0 && estimate(plain.cost, rates) <= estimate(least, rates)) {
     return better("its table of contents alone would take as long");
   }
   returnLargeBuffers();
@@ -111,19 +117,18 @@ async function planAs(
   if (registry.supportsRanges(reference) === false) return fallBack(format.how, "the registry serves no ranges");
   await using opened = new AsyncDisposableStack();
   const places = opened.use(await sources.locate(toc.pieces, { signal }));
-  const measured = rates();
-  const planned = await toc.plan(places, { rates: measured, signal });
+  const planned = await toc.plan(places, { rates, signal });
   if ("refused" in planned) {
     return places.found.pieces === 0 ? better(planned.refused) : fallBack(format.how, planned.refused);
   }
   const resumed = await resume(planned, done);
-  const { plan, why } = choose([resumed, plain], measured);
-  if (plan === plain || estimate(resumed.cost, measured) > WORTH * estimate(plain.cost, measured)) {
+  const { plan, why } = choose([resumed, plain], rates);
+  if (plan === plain || estimate(resumed.cost, rates) > WORTH * estimate(plain.cost, rates)) {
     return better(`${format.how} would save too little: ${resumed.cost.network} of ${plain.cost.network} bytes`);
   }
   // What was read and decompressed for all this leaves holes.
   trimMalloc();
-  const replanner = new Replanner({ toc, places, rates: measured, sources, signal });
+  const replanner = new Replanner({ toc, places, rates, sources, signal });
   const held = opened.move();
   return {
     format,

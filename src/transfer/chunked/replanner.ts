@@ -42,7 +42,8 @@ export class Replanner {
         return place !== undefined && this.#isBad(place) ? undefined : place;
       },
     };
-    const plan = await toc.plan(held, { rates, signal });
+    // What has come of the tar is of use only to a plan for it, even if that has to fetch all of the rest.
+    const plan = await toc.plan(held, { rates, signal, mustSave: false });
     return "refused" in plan ? undefined : { recipe: plan.recipe, from: "files of this machine" };
   }
 
