@@ -9,6 +9,7 @@ import type { Snapshots } from "../snapshot/service.ts";
 import type { Lease } from "../store/leases.ts";
 import type { TransferContext } from "./context.ts";
 import { fetchLayer, type FetchOptions, type LayerOutcome } from "./fetch-layer.ts";
+import { knownRates, rememberRates } from "./known-rates.ts";
 import { SourcesOnDemand } from "./sources-on-demand.ts";
 import { discardBlob, neededByOthers } from "./given-up.ts";
 import { ImageUnpacking } from "./image-unpacking.ts";
@@ -77,7 +78,7 @@ export async function getLayers(
   const afterBound = new Map<Digest, () => Promise<void>>();
   const unpacked = { tars, afterBound };
   await using unpacking = await openUnpacking(context, image, tasks, { ...fetching, ...unpacked }, options);
-  const without = { ...unpacked, sources: sources.open, rates: context.registry.rates(image.reference) };
+  const without = { ...unpacked, sources: sources.open, rates: await knownRates(context, image.reference) };
   const given = unpacking === undefined ? fetching : { ...fetching, unpacking, discards: discardBlobs, ...without };
   await announce(context, tasks);
   // Whatever fails first is what is told; the others only stop because of it.
@@ -99,6 +100,7 @@ export async function getLayers(
   });
   await Promise.all([orStop(fetches), orStop(unpacking?.bindAll())]);
   failed.signal.throwIfAborted();
+  await rememberRates(context, image.reference);
   return {
     layers: outcomes.map(({ result }) => {
       const unpack = result.diffId === null ? undefined : unpacking?.howOf(result.diffId);

@@ -92,7 +92,7 @@ async function planAll(
   tasks: readonly LayerTask[],
   { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false }: PullOptions,
 ): Promise<Done> {
-  const { store, registry, snapshotter } = context;
+  const { store, snapshotter } = context;
   const distinct = distinctTasks(tasks);
   const diffIds = image.config?.rootfs.diffIds ?? [];
   const chain = chainIds(diffIds);
@@ -102,8 +102,9 @@ async function planAll(
   const unpacks = (): Promise<boolean> => (opening ??= isOpened(unpack ? snapshotter : undefined));
   const { planLayer } = await import("./plan-layer.ts");
   const { SourcesOnDemand } = await import("./sources-on-demand.ts");
+  const { knownRates } = await import("./known-rates.ts");
   await using sources = new SourcesOnDemand(store, { readOnly: true });
-  const rates = registry.rates(image.reference);
+  const rates = await knownRates(context, image.reference);
   for (const task of distinct) {
     const { diffId } = task;
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
