@@ -10,11 +10,11 @@ import type { Cost, Plan } from "./plan.ts";
 export interface Rates {
   /** Bytes per second from the registry. Default 25 MB/s. */
   readonly network?: number;
-  /** Bytes per second found, read, hashed and written anew of local files. Default 150 MB/s, of one core that unpacks as well. */
+  /** Bytes per second read, hashed and written anew of local files. Default 500 MB/s. */
   readonly local?: number;
-  /** Headers, which are read from a table of contents. Default 300 MB/s. */
+  /** Default 1 GB/s. */
   readonly data?: number;
-  /** Default 1 GB/s, what hashing takes. */
+  /** Default 1 GB/s: they are hashed. */
   readonly zero?: number;
   /** Seconds that each request adds. Default 0.01: some 50 ms of latency, several requests at once. */
   readonly request?: number;
@@ -55,7 +55,7 @@ export interface Choice {
 
 /** Seconds that carrying out a plan would take, at these rates. For comparing, not for promising. */
 export function estimate(cost: Cost, rates: Rates = {}): number {
-  const { network = DEFAULTS.network, local = 150e6, data = 300e6, zero = 1e9, request = DEFAULTS.request } = rates;
+  const { network = DEFAULTS.network, local = 500e6, data = 1e9, zero = 1e9, request = DEFAULTS.request } = rates;
   return cost.network / network + cost.local / local + cost.data / data + cost.zero / zero + cost.requests * request;
 }
 

@@ -29,7 +29,11 @@ describe("what is known of a registry's speed", () => {
     const context = await transferContext();
     const first = after(context, 100 << 20, 10_000);
     await rememberRates(first, reference);
-    expect(await knownRates(after(context, 0, 0), reference)).toEqual({ latencyMs: 20, bytesPerSecond: 10_485_760 });
+    expect(await knownRates(after(context, 0, 0), reference)).toEqual({
+      latencyMs: 20,
+      bytesPerSecond: 10_485_760,
+      isRemembered: true,
+    });
     expect(await knownRates(after(context, 1 << 20, 1000), reference)).toEqual({
       latencyMs: 20,
       bytesPerSecond: 1 << 20,

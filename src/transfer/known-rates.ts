@@ -11,7 +11,7 @@ export async function knownRates({ store, registry }: TransferContext, reference
   const measured = registry.rates(reference);
   if (measured.bytesPerSecond !== undefined) return measured;
   const bytesPerSecond = await store.registryRates.fastest(reference.host);
-  return bytesPerSecond === undefined ? measured : { ...measured, bytesPerSecond };
+  return bytesPerSecond === undefined ? measured : { ...measured, bytesPerSecond, isRemembered: true };
 }
 
 /** For later pulls, which are none the worse for it when this fails. */

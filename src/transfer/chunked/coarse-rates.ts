@@ -1,6 +1,6 @@
 /**
- * A plan is true only if the pull that follows it comes to the same plan. So what was measured of a connection counts in coarse steps: noise
- * of the measuring then seldom shows.
+ * A plan is true only if the pull that follows it comes to the same plan. So what was just measured of a connection counts in coarse steps:
+ * noise of the measuring then seldom shows. What is remembered is the same for both.
  */
 import { ratesOf, type Rates } from "../../plan/choose.ts";
 import type { HostRates } from "../../registry/host-rates.ts";
@@ -11,7 +11,7 @@ const STEP = 4;
 export function coarseRates(measured: HostRates, concurrency: number): Rates {
   const { network, request } = ratesOf(measured, concurrency);
   return {
-    ...(network !== undefined && { network: coarse(network) }),
+    ...(network !== undefined && { network: measured.isRemembered === true ? network : coarse(network) }),
     ...(request !== undefined && { request: coarse(request) }),
   };
 }

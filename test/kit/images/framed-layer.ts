@@ -2,7 +2,7 @@
  * Layers of a chunked format that exists only in tests, so that what a pull does with any such format can be tested apart from the real ones:
  * headers and files are frames of their own, and a table of contents in JSON follows them.
  */
-import { zstdCompressSync } from "node:zlib";
+import { deflateRawSync, inflateRawSync, zstdCompressSync } from "node:zlib";
 import type { PieceTable } from "../../../src/codec/piece-table.ts";
 import { VarveError } from "../../../src/errors/varve-error.ts";
 import { digestOf, type Digest } from "../../../src/oci/digest.ts";
@@ -47,7 +47,7 @@ export function framedLayer(nodes: readonly TreeNode[], { spoil = (rows) => rows
   };
   let padding: Uint8Array = new Uint8Array();
   const headers = (bytes: Uint8Array): void => {
-    rows.push({ headers: Buffer.from(bytes).toString("base64") });
+    rows.push({ headers: deflateRawSync(bytes).toString("base64") });
     frame(bytes);
   };
   for (const node of nodes) {
@@ -103,6 +103,10 @@ function tableOf(files: readonly File[]): PieceTable {
   };
 }
 
+function inflate(headers: string | undefined): Buffer {
+  return headers === undefined ? Buffer.alloc(0) : inflateRawSync(Buffer.from(headers, "base64"));
+}
+
 function planOf(
   blob: Descriptor,
   diffId: Digest,
@@ -111,16 +115,13 @@ function planOf(
 ): Plan {
   let piece = 0;
   const segments = rows.map(({ headers, file }): Segment => {
-    if (file === undefined) return { kind: "data", bytes: Buffer.from(headers ?? "", "base64") };
+    if (file === undefined) return { kind: "data", bytes: inflate(headers) };
     const { size, digest, start, length } = file;
     const place = held.get(piece++);
     if (place !== undefined) return { kind: "local", ...place, length: size, digest };
     return { kind: "frames", blob, start, length, codec: "zstd", size, digest };
   });
-  const size = rows.reduce(
-    (sum, { headers = "", file }) => sum + (file?.size ?? Buffer.byteLength(headers, "base64")),
-    0,
-  );
+  const size = rows.reduce((sum, { headers, file }) => sum + (file?.size ?? inflate(headers).length), 0);
   return {
     how: "zstd-chunked",
     recipe: { target: { digest: diffId, size }, segments },
