@@ -130,6 +130,23 @@ describe.each(await usableDrivers())("chunked layers, unpacked by %s", (driver) 
     expect((await here.pull(name)).layers).toMatchObject([{ how: "zstd-chunked" }]);
   });
 
+  it("come whole without a look at what is here from a registry that earlier pulls found as near as a disk, and of pieces from a slow one", async () => {
+    const here = await bench(driver);
+    await here.pull((await here.push("1", framedLayer(version()))).name);
+    const next = framedLayer(version(3));
+    const { name } = await here.push("1", next);
+    const rates = vi.spyOn(here.context.registry, "rates").mockReturnValue({ latencyMs: 0 });
+    await here.store.registryRates.record(here.proxy.host, 100e6);
+    here.registry.clearRequests();
+    expect((await here.pull(name, { plan: true })).layers).toMatchObject([
+      { how: "full", why: expect.stringContaining("as long to get and to use") },
+    ]);
+    expect(sent(here.registry, next)).toBe(0);
+    for (let pull = 0; pull < 4; pull++) await here.store.registryRates.record(here.proxy.host, 100e3);
+    expect((await here.pull(name)).layers).toMatchObject([{ how: "zstd-chunked" }]);
+    rates.mockRestore();
+  });
+
   it("come whole where that is not dearer, and with --no-unpack, which keeps blobs", async () => {
     const here = await bench(driver);
     await here.pull((await here.push("1", framedLayer(version()))).name);
