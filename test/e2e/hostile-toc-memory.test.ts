@@ -4,6 +4,7 @@ import { constants, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { TAR_END, tarPadding } from "../../src/codec/tar/header.ts";
 import { digestOf } from "../../src/oci/digest.ts";
+import { openStore } from "../../src/store/store.ts";
 import type { PullResult } from "../../src/transfer/pull-result.ts";
 import { buildImage } from "../kit/images/build-image.ts";
 import { layerOf, type KitLayer } from "../kit/images/build-layer.ts";
@@ -47,9 +48,16 @@ interface Pulled {
   readonly bytes: number;
 }
 
+/** As slow as a registry can be known to be: else nobody would look into so much of a table for so little of a layer. */
+async function slowDown(): Promise<void> {
+  await using store = await openStore(here.root);
+  for (let pull = 0; pull < 4; pull++) await store.registryRates.record(registry.host, 10e3);
+}
+
 /** Pulls in a process of its own. */
 async function pulled(tag: string, layers: readonly KitLayer[]): Promise<Pulled> {
   const name = await push(tag, await buildImage({ layers }));
+  await slowDown();
   await using program = here.start(["--json", "--progress", "none", "pull", name]);
   let bytes = 0;
   const look = (): void => {
