@@ -8,8 +8,6 @@ export interface HostRates {
   readonly latencyMs?: number;
   /** Of all bodies that came at the same time, as fast as they were used. */
   readonly bytesPerSecond?: number;
-  /** That this is what earlier pulls found, over many bytes: the same for all who ask, and no guess. */
-  readonly isRemembered?: boolean;
 }
 
 /** So many answers, and spans of time with bodies in them, are remembered of each registry. */

@@ -11,7 +11,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Plan } from "../plan/plan.ts";
 import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
 import type { TransferBudget } from "../recipe/limiter.ts";
-import type { HostRates } from "../registry/host-rates.ts";
+import type { KnownRates } from "./known-rates.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
 import type { ChunkedSources } from "./chunked/plan-chunked.ts";
 import { isContentVerdict } from "./content-verdict.ts";
@@ -47,7 +47,7 @@ export interface FetchOptions {
   /** What layers may be made of; opened when it is asked for first. Default: their blobs, and nothing else. */
   readonly sources?: () => Promise<ChunkedSources>;
   /** How the registry was before the first layer. Default: unknown. */
-  readonly rates?: HostRates;
+  readonly rates?: KnownRates;
   /** Filled with what is to be done once a layer is bound, by DiffID. */
   readonly afterBound?: Map<Digest, () => Promise<void>>;
   /** Cancels this layer when another one has failed. */

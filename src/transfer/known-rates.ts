@@ -3,11 +3,16 @@ import type { Reference } from "../oci/reference.ts";
 import type { HostRates } from "../registry/host-rates.ts";
 import type { TransferContext } from "./context.ts";
 
+export interface KnownRates extends HostRates {
+  /** That this is what earlier pulls found, over many bytes: the same for all who ask, and no guess. */
+  readonly isRemembered?: boolean;
+}
+
 /** Bytes. Fewer tell more of latency, and of how connections begin, than of the line. */
 const TELLING_BYTES = 32 << 20;
 
 /** @throws VarveError `STORE_CORRUPT`, `IO` */
-export async function knownRates({ store, registry }: TransferContext, reference: Reference): Promise<HostRates> {
+export async function knownRates({ store, registry }: TransferContext, reference: Reference): Promise<KnownRates> {
   const measured = registry.rates(reference);
   if (measured.bytesPerSecond !== undefined) return measured;
   const bytesPerSecond = await store.registryRates.fastest(reference.host);

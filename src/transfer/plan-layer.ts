@@ -1,6 +1,6 @@
 /** How a layer of an image would come, without moving it: what `pull --plan` tells, found out as the pull itself does. */
 import type { Cost } from "../plan/plan.ts";
-import type { HostRates } from "../registry/host-rates.ts";
+import type { KnownRates } from "./known-rates.ts";
 import { mayBeChunked } from "./chunked/may-be-chunked.ts";
 import type { BetterPlain, ChunkedPlan, ChunkedSources } from "./chunked/plan-chunked.ts";
 import type { TransferContext } from "./context.ts";
@@ -24,7 +24,7 @@ export interface PlanLayerOptions {
   /** What layers may be made of. */
   readonly sources: () => Promise<ChunkedSources>;
   /** How the registry was before the first layer. */
-  readonly rates: HostRates;
+  readonly rates: KnownRates;
 }
 
 export async function planLayer(

@@ -6,7 +6,8 @@
 import type { TarEntry } from "../tar/entry.ts";
 import type { TocEntry } from "./toc-entry.ts";
 
-const TOC_TYPES: Readonly<Record<TarEntry["type"], TocEntry["type"]>> = {
+/** What a table of contents calls the types of members. */
+export const TOC_TYPES: Readonly<Record<TarEntry["type"], TocEntry["type"]>> = {
   file: "reg",
   link: "hardlink",
   symlink: "symlink",

@@ -4,18 +4,9 @@
  */
 import { encodeName } from "../../sys/path-bytes.ts";
 import { goString } from "../go-json.ts";
-import type { TarEntry, TarTime, TarType } from "../tar/entry.ts";
+import type { TarEntry, TarTime } from "../tar/entry.ts";
 import { FLAG } from "../tar/member-type.ts";
-
-const TYPES: Readonly<Record<TarType, string>> = {
-  file: "reg",
-  link: "hardlink",
-  symlink: "symlink",
-  char: "char",
-  block: "block",
-  directory: "dir",
-  fifo: "fifo",
-};
+import { TOC_TYPES } from "./member-sum.ts";
 
 /** Go writes years of four digits and refuses others. */
 const FIRST_SECOND = Date.parse("0000-01-01T00:00:00Z") / 1000;
@@ -63,7 +54,7 @@ function isWritable(time: TarTime | undefined): boolean {
 export function tocLine(entry: TarEntry, content: WrittenContent | undefined): string {
   const { mode = entry.mode, linkName = entry.linkName, size = entry.size } = entry.stated ?? {};
   return [
-    `{"type":"${TYPES[entry.type]}","name":${goString(entry.name)}`,
+    `{"type":"${TOC_TYPES[entry.type]}","name":${goString(entry.name)}`,
     linkName === "" ? "" : `,"linkName":${goString(linkName)}`,
     number("mode", mode),
     number("size", size),

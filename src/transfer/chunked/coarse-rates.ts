@@ -3,12 +3,12 @@
  * noise of the measuring then seldom shows. What is remembered is the same for both.
  */
 import { ratesOf, type Rates } from "../../plan/choose.ts";
-import type { HostRates } from "../../registry/host-rates.ts";
+import type { KnownRates } from "../known-rates.ts";
 
 /** As a factor. */
 const STEP = 4;
 
-export function coarseRates(measured: HostRates, concurrency: number): Rates {
+export function coarseRates(measured: KnownRates, concurrency: number): Rates {
   const { network, request } = ratesOf(measured, concurrency);
   return {
     ...(network !== undefined && { network: measured.isRemembered === true ? network : coarse(network) }),

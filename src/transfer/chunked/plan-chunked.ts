@@ -12,7 +12,7 @@ import { planResume } from "../../plan/resume.ts";
 import type { Replanned } from "../../recipe/assembler.ts";
 import type { VarveError } from "../../errors/varve-error.ts";
 import type { BlobSource } from "../../registry/blob-source.ts";
-import type { HostRates } from "../../registry/host-rates.ts";
+import type { KnownRates } from "../known-rates.ts";
 import type { ByteRange } from "../../store/types.ts";
 import type { LocalSources } from "../../store/local-sources/types.ts";
 import { returnLargeBuffers, trimMalloc } from "../../sys/malloc-arenas.ts";
@@ -34,7 +34,7 @@ export interface PlanChunkedOptions {
    * What was measured of the registry before the first layer: what the layers measure of it depends on which of them come first, and a plan
    * that is told beforehand would not be true.
    */
-  readonly rates: HostRates;
+  readonly rates: KnownRates;
   /** Layers that are still to be fetched, this one too. */
   readonly layersLeft: number;
   /** Transfers at once. */
