@@ -2,7 +2,7 @@
  * What copying asks of the system, in one place, so that tests can let each of it fail. Positions and lengths are bytes; files are
  * descriptors. Reads and writes may do less than they were asked for.
  */
-import { fsync, read, write } from "node:fs";
+import { fsync, read, write, writeSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { freeSpace } from "../sys/free-space.ts";
 import { allocateRange, dropCached, freeRange, reflinkWhole, zeroDeviceRange } from "../sys/space-calls.ts";
@@ -11,6 +11,8 @@ import { dataExtents, tellsHoles, type Extent } from "../sys/sparse.ts";
 export interface CopyCalls {
   read(file: number, into: Uint8Array, at: number, length: number, position: number): Promise<number>;
   write(file: number, from: Uint8Array, at: number, length: number, position: number): Promise<number>;
+  /** As `write`, before it returns: for a few bytes that is sooner done than handed to another thread. */
+  writeNow(file: number, from: Uint8Array, at: number, length: number, position: number): number;
   /** Everything of it on the disk. */
   sync(file: number): Promise<void>;
   /** False where it cannot be, and nothing has changed. The same holds for `free`, `allocate` and `zeroDevice`. */
@@ -33,6 +35,7 @@ export const COPY_CALLS: CopyCalls = {
     settle<number>((done) => read(file, into, at, length, position, (error, count) => done(error, count))),
   write: (file, from, at, length, position) =>
     settle<number>((done) => write(file, from, at, length, position, (error, count) => done(error, count))),
+  writeNow: writeSync,
   sync: (file) => settle<void>((done) => fsync(file, (error) => done(error, undefined))),
   reflink: reflinkWhole,
   tellsHoles,
@@ -44,6 +47,9 @@ export const COPY_CALLS: CopyCalls = {
   fileSystem: async (path) => (await statfs(path)).type,
   freeSpace,
 };
+
+/** Bytes up to which a write is made on this thread; it ends in memory, as all writes do until the system's own limit is reached. */
+const SMALL = 16 << 10;
 
 /** Callbacks, because a `FileHandle` costs more for each of hundreds of thousands of small writes. */
 function settle<T>(start: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
@@ -78,13 +84,15 @@ export async function writeFully(
   [start, end]: readonly [number, number],
   position: number,
 ): Promise<void> {
+  const isSmall = end - start <= SMALL;
   for (let at = start; at < end;) {
-    at += (await unlessInterrupted(() => calls.write(file, from, at, end - at, position + at - start))) ?? 0;
+    const rest = [file, from, at, end - at, position + at - start] as const;
+    at += (await unlessInterrupted(() => (isSmall ? calls.writeNow(...rest) : calls.write(...rest)))) ?? 0;
   }
 }
 
 /** Undefined when a signal came in between and nothing was done. */
-async function unlessInterrupted(call: () => Promise<number>): Promise<number | undefined> {
+async function unlessInterrupted(call: () => number | Promise<number>): Promise<number | undefined> {
   try {
     return await call();
   } catch (error) {

@@ -18,6 +18,8 @@ const DISTRUSTED: ReadonlySet<number> = new Set([
 ]);
 /** What a sync says where there is nothing to be synced. */
 const UNSYNCABLE: ReadonlySet<string> = new Set(["EINVAL", "EROFS", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
+/** Runs that are remembered, some 5 MB at most: two questions are saved for each of them. */
+const KEPT = 100_000;
 /** Smaller than that no file is worth a thought. */
 const BLOCK = 4096;
 
@@ -30,6 +32,7 @@ export class CopySource implements AsyncDisposable {
   readonly tellsHoles: boolean;
   readonly #handle: FileHandle;
   readonly #calls: CopyCalls;
+  #runs: readonly Extent[] | undefined;
 
   private constructor(path: string, handle: FileHandle, given: [BigIntStats, boolean], calls: CopyCalls) {
     this.path = path;
@@ -68,10 +71,19 @@ export class CopySource implements AsyncDisposable {
     return Number(this.stats.blocks) * 512;
   }
 
-  /** Its runs of data; one of everything where it does not tell. */
+  /** Its runs of data; one of everything where it does not tell. Asked for once, unless they are very many. */
   extents(): Iterable<Extent> {
     if (!this.tellsHoles || this.size === 0) return this.whole();
-    return this.#calls.dataExtents(this.descriptor, this.size);
+    return this.#runs ?? this.#ask();
+  }
+
+  *#ask(): Generator<Extent, void> {
+    const runs: Extent[] = [];
+    for (const run of this.#calls.dataExtents(this.descriptor, this.size)) {
+      if (runs.length <= KEPT) runs.push(run);
+      yield run;
+    }
+    if (runs.length <= KEPT) this.#runs = runs;
   }
 
   /** All of it as one run. */

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { failingCalls, failure, shortCalls, type Errno } from "../../test/kit/disk/failing-calls.ts";
-import { allocated, KIB, makeSparse, mapOf, MIB } from "../../test/kit/disk/sparse-file.ts";
+import { allocated, KIB, makeSparse, mapOf, MIB, type Written } from "../../test/kit/disk/sparse-file.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import type { ErrorCode } from "../errors/table.ts";
 import { UNSHARED } from "../sys/reflink.ts";
@@ -13,6 +13,9 @@ import { copyDisk, type DiskCopyOptions } from "./copy.ts";
 import type { DiskCopy } from "./copy-report.ts";
 
 const SIZE = 6 * MIB;
+
+/** 4 KiB each 12. */
+const SMALL_RUNS = Array.from({ length: 100 }, (_, index): Written => [index * 12 * KIB, 4 * KIB]);
 
 interface Bench extends AsyncDisposable {
   readonly from: string;
@@ -42,7 +45,6 @@ const FATAL: readonly (readonly [keyof CopyCalls, Errno, number, ErrorCode])[] =
   ["sync", "EIO", 1, "IO"],
   ["tellsHoles", "EIO", 1, "IO"],
   ["dataExtents", "EIO", 1, "IO"],
-  ["dataExtents", "EIO", 2, "IO"],
   ["reflink", "EIO", 1, "IO"],
   ["reflink", "ENOSPC", 1, "NO_SPACE"],
   ["reflink", "EDQUOT", 1, "NO_SPACE"],
@@ -82,6 +84,23 @@ describe("a copy of which a call fails", () => {
     place.expectAsBefore();
   });
 
+  it.each<[Errno, ErrorCode]>([
+    ["ENOSPC", "NO_SPACE"],
+    ["EIO", "IO"],
+  ])("(a small write, with %s) fails with %s and leaves nothing", async (errno, code) => {
+    await using place = await bench();
+    makeSparse(place.from, SIZE, SMALL_RUNS);
+    await expect(place.copy(failingCalls("writeNow", errno, 20))).rejects.toMatchObject({ code });
+    place.expectAsBefore();
+  });
+
+  it("asks the copy for its holes too when it compares", async () => {
+    await using place = await bench();
+    const failing = failingCalls("dataExtents", "EIO", 2);
+    await expect(place.copy(failing, { verify: true })).rejects.toMatchObject({ code: "IO" });
+    place.expectAsBefore();
+  });
+
   it("says so where a file in place is left in part", async () => {
     await using place = await bench();
     makeSparse(place.to, SIZE, [[0, SIZE]]);
@@ -99,6 +118,17 @@ describe("a copy goes on", () => {
   it.each(["read", "write"] as const)("after a signal within %s", async (name) => {
     await using place = await bench();
     await place.copy(failingCalls(name, "EINTR", 2, 3), { verify: true });
+  });
+
+  it("after signals within small writes, and when those do less than they were asked for", async () => {
+    await using place = await bench();
+    makeSparse(place.from, SIZE, SMALL_RUNS);
+    const short = shortCalls(1000);
+    const { writeNow } = failingCalls("writeNow", "EINTR", 2, 3);
+    let calls = 0;
+    const mixed: CopyCalls = { ...short, writeNow: (...args) => (calls++ < 9 ? writeNow : short.writeNow)(...args) };
+    await place.copy(mixed, { verify: true });
+    expect(mapOf(place.to)).toEqual(mapOf(place.from));
   });
 
   it.each([1 * KIB, 4095, 300_001])("when at most %i bytes are read and written at once", async (most) => {

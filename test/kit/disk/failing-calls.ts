@@ -21,7 +21,7 @@ export function failingCalls(name: keyof CopyCalls, errno: Errno, nth = 1, times
     if (made < nth || made >= nth + times) return original(...args);
     const error = failure(errno);
     // Those that answer at once throw at once.
-    if (name === "tellsHoles" || name === "dataExtents") throw error;
+    if (name === "tellsHoles" || name === "dataExtents" || name === "writeNow") throw error;
     return Promise.reject(error);
   };
   return { ...COPY_CALLS, [name]: failing };
@@ -33,5 +33,7 @@ export function shortCalls(most: number): CopyCalls {
     ...COPY_CALLS,
     read: (file, into, at, length, position) => COPY_CALLS.read(file, into, at, Math.min(most, length), position),
     write: (file, from, at, length, position) => COPY_CALLS.write(file, from, at, Math.min(most, length), position),
+    writeNow: (file, from, at, length, position) =>
+      COPY_CALLS.writeNow(file, from, at, Math.min(most, length), position),
   };
 }
