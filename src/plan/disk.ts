@@ -3,12 +3,12 @@
  * once however often it occurs, zeros are never fetched. A manifest names no digest of a whole disk, only those of its chunks; so there is
  * a recipe for each content, which is made in its first place and copied from there to the others. Where nothing is made, the disk has holes.
  */
-import type { ChunkedDisk, DiskChunk } from "../codec/tart/disk-image.ts";
+import type { ChunkedDisk } from "../codec/tart/disk-image.ts";
 import type { Digest } from "../oci/digest.ts";
-import type { FrameCodec, Segment } from "../recipe/segment.ts";
+import { planContent } from "./disk-content.ts";
 import { DiskContents, type DiskPlace } from "./disk-contents.ts";
 import type { HeldPieces, Refusal } from "./piece-segments.ts";
-import { costOf, type Cost, type Plan } from "./plan.ts";
+import type { Cost, Plan } from "./plan.ts";
 
 /** One content, and where it belongs. */
 export interface ContentPlan {
@@ -31,14 +31,6 @@ export interface DisksPlan {
   readonly why: string;
 }
 
-/** What decodes a chunk's blob, where anything has to. */
-const CODECS: Readonly<Record<DiskChunk["coding"], FrameCodec | undefined>> = {
-  "apple-lz4": "apple-lz4",
-  "lz4-frames": "lz4-frames",
-  gzip: "gzip",
-  stored: undefined,
-};
-
 /**
  * The contents to search this machine for.
  * @param zeros digests of content that is nothing but zeros, see `zeroContents`
@@ -52,12 +44,20 @@ export function diskContents(disks: readonly ChunkedDisk[], zeros: ReadonlySet<D
   return new DiskContents(disks, zeros);
 }
 
-/** @param held asked with numbers of `contents` */
-export function planDisks(contents: DiskContents, held: HeldPieces): DisksPlan {
+/**
+ * @param held asked with numbers of `contents`
+ * @param hasBlob whether a blob is here, so that nothing of it comes over the network. Default: none is
+ */
+export function planDisks(
+  contents: DiskContents,
+  held: HeldPieces,
+  hasBlob: (blob: Digest) => boolean = () => false,
+): DisksPlan {
   const total = { network: 0, local: 0, data: 0, zero: contents.zeroBytes, requests: 0 };
   let copied = 0;
   const plans = Array.from({ length: contents.length }, (_, piece): ContentPlan => {
-    const plan = contentPlan(contents, piece, held);
+    const chunk = contents.chunk(piece);
+    const plan = planContent(chunk, { place: held.get(piece), blobHeld: hasBlob(chunk.blob.digest) });
     const [first, ...copies] = contents.places(piece);
     total.network += plan.cost.network;
     total.local += plan.cost.local;
@@ -68,21 +68,4 @@ export function planDisks(contents: DiskContents, held: HeldPieces): DisksPlan {
   const wanted = plans.reduce((sum, { plan }) => sum + plan.recipe.target.size, 0);
   const why = `${total.local} of ${wanted} bytes are here, ${copied} occur again, ${total.zero} are zeros`;
   return { contents: plans, cost: { ...total, local: total.local + copied }, copied, why };
-}
-
-function contentPlan(contents: DiskContents, piece: number, held: HeldPieces): Plan {
-  const { digest, size } = contents.chunk(piece);
-  const place = held.get(piece);
-  const segment: Segment =
-    place === undefined ? fetched(contents.chunk(piece)) : { kind: "local", ...place, length: size, digest };
-  const why = place === undefined ? "no disk that is here holds it" : "a disk that is here holds it";
-  return { how: "disk", recipe: { target: { digest, size }, segments: [segment] }, cost: costOf([segment]), why };
-}
-
-/** All of a chunk's blob. */
-function fetched({ blob, coding, size, digest }: DiskChunk): Segment {
-  const codec = CODECS[coding];
-  const known = digest === undefined ? {} : { digest };
-  if (codec === undefined) return { kind: "remote", blob, start: 0, length: size, ...known };
-  return { kind: "frames", blob, start: 0, length: blob.size, codec, size, ...known };
 }

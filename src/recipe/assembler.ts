@@ -12,6 +12,7 @@ import type { BlobSource } from "../registry/blob-source.ts";
 import type { Ingest } from "../store/types.ts";
 import type { ByteCounts } from "./bytes.ts";
 import { TransferBudget } from "./limiter.ts";
+import type { ResumableIngest } from "./linked-blocks.ts";
 import { runPass } from "./pass.ts";
 import type { ProgressSink } from "./progress.ts";
 import type { Recipe } from "./segment.ts";
@@ -27,7 +28,8 @@ export interface Fallback {
 }
 
 export interface AssembleOptions {
-  readonly ingest: Ingest;
+  /** One with `checkpoints` is told where streams of Apple LZ4 can be taken up again. */
+  readonly ingest: ResumableIngest;
   readonly blobs: BlobSource;
   /** Transfers of this assembly at once. Default 4. */
   readonly concurrency?: number;
@@ -73,9 +75,11 @@ export interface AssemblyReport {
  * Makes the recipe's target in the ingest. Commits nothing: the caller commits with the report's digest and size.
  *
  * On failure nothing is left under way, the journal has what was done, readers of the ingest have got the error, and the
- * first error is thrown. After a mismatch of the whole the partial data is dropped, since nobody knows which byte is bad.
+ * first error is thrown. When the whole does not match, or a stream without digests of its pieces is broken, the partial data is dropped, since nobody
+ * knows which byte is bad; the error then has `detail.whole`.
  *
- * @throws VarveError `DIGEST_MISMATCH` (with `detail.segment` when it was one piece), `SIZE_MISMATCH`, `RECIPE_INVALID`,
+ * @throws VarveError `DIGEST_MISMATCH` of the target, of a piece (then with `detail.segment`), or of a blob that was read from its first byte to its
+ * last; `SIZE_MISMATCH`, `COMPRESSION_INVALID`, `RECIPE_INVALID`,
  * `SOURCE_CHANGED` with `detail.segment` when a local file is not what the recipe takes it for, `INTERRUPTED`, `NO_SPACE`,
  * and what the blob source throws
  */
@@ -100,7 +104,7 @@ export async function assemble(recipe: Recipe, options: AssembleOptions): Promis
   } catch (error) {
     work.fail(error);
     const failure = work.failure ?? error;
-    const worthless = isVarveError(failure, "DIGEST_MISMATCH") && failure.detail["whole"] === true;
+    const worthless = isVarveError(failure) && failure.detail["whole"] === true;
     await work.abandon({ save: !worthless });
     ingest.fail(failure);
     if (worthless) await ingest.discard().catch(() => {});

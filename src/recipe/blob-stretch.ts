@@ -1,14 +1,20 @@
-/** Stretches of blobs as the tasks read them: a range of its own each, or, where ranges are not served, cut from one stream. */
+/**
+ * Stretches of blobs as the tasks read them: a range of its own each, or, where ranges are not served, cut from one stream. What is read from a
+ * blob's first byte to its last in one stretch is held to the blob's digest, whatever is made of it.
+ */
 import { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import type { Digest } from "../oci/digest.ts";
+import { digestAlgorithm, Digester, type Digest } from "../oci/digest.ts";
 import type { BlobSource, TransportEvent } from "../registry/blob-source.ts";
 import { ChunkReader } from "./chunk-reader.ts";
 
 export interface BlobStretch {
   /** At least one and at most `limit` bytes, valid until the next call. @throws VarveError `SIZE_MISMATCH` at the end */
   read(limit: number): Promise<Uint8Array>;
-  /** All bytes were read: lets the source end properly, so that its connection can be used again. */
+  /**
+   * All bytes were read: lets the source end properly, so that its connection can be used again.
+   * @throws VarveError `SIZE_MISMATCH` when there are more; `DIGEST_MISMATCH` when they are all of the blob, and are not what its digest says
+   */
   finish(): Promise<void>;
   close(): void;
 }
@@ -20,24 +26,66 @@ export interface StretchOptions {
   readonly blobs: BlobSource;
   readonly signal: AbortSignal;
   readonly onEvent: (event: TransportEvent) => void;
+  /** What is made of the stretches. A blob of this digest is verified there. */
+  readonly target: Digest;
 }
 
 /** Every stretch is a request of its own; without a Range header when it is the whole blob. */
-export function separateStretches({ blobs, signal, onEvent }: StretchOptions): OpenStretch {
+export function separateStretches({ blobs, signal, onEvent, target }: StretchOptions): OpenStretch {
   return async (blob, start, end) => {
-    const range = start === 0 && end === blob.size ? {} : { range: { start, end } };
+    const isWhole = start === 0 && end === blob.size;
+    const range = isWhole ? {} : { range: { start, end } };
     const chunks = new ChunkReader(blobs.readBlob(blob, { ...range, signal, onEvent }), signal);
+    const check = isWhole ? BlobCheck.of(blob, target) : undefined;
     return {
-      read: (limit) => readSome(chunks, limit, blob),
-      finish: () => expectEnd(chunks, blob),
+      read: async (limit) => {
+        const chunk = await readSome(chunks, limit, blob);
+        check?.update(chunk);
+        return chunk;
+      },
+      finish: async () => {
+        await expectEnd(chunks, blob);
+        check?.finish();
+      },
       close: () => chunks.close(),
     };
   };
 }
 
+/** Holds all bytes of a blob to its digest. */
+class BlobCheck {
+  readonly #blob: Descriptor;
+  readonly #digester: Digester;
+
+  private constructor(blob: Descriptor) {
+    this.#blob = blob;
+    this.#digester = new Digester(digestAlgorithm(blob.digest));
+  }
+
+  /** None where the target is the blob, whose digest is computed then anyway. */
+  static of(blob: Descriptor, target: Digest): BlobCheck | undefined {
+    return blob.digest === target ? undefined : new BlobCheck(blob);
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#digester.update(bytes);
+  }
+
+  /** All bytes were given. @throws VarveError `DIGEST_MISMATCH`, as one of the whole: nobody knows which byte is bad */
+  finish(): void {
+    const computed = this.#digester.digest();
+    const { digest: expected } = this.#blob;
+    if (computed === expected) return;
+    throw new VarveError("DIGEST_MISMATCH", `the bytes of the blob ${expected} came out as ${computed}`, {
+      detail: { expected, computed, whole: true },
+    });
+  }
+}
+
 interface WholeBlob {
   readonly digest: Digest;
   readonly chunks: ChunkReader;
+  readonly check: BlobCheck | undefined;
   /** Bytes read. */
   offset: number;
 }
@@ -65,9 +113,10 @@ export class StreamedStretches implements Disposable {
     if (!this.#streamed.has(blob.digest)) return this.#separate(blob, start, end);
     const whole = this.#of(blob);
     if (start < whole.offset) throw outOfOrder(blob);
-    const { chunks } = whole;
+    const { chunks, check } = whole;
     const read = async (limit: number): Promise<Uint8Array> => {
       const chunk = await readSome(chunks, limit, blob);
+      check?.update(chunk);
       whole.offset += chunk.length;
       return chunk;
     };
@@ -75,7 +124,9 @@ export class StreamedStretches implements Disposable {
     return {
       read,
       finish: async () => {
-        if (whole.offset === blob.size) await expectEnd(chunks, blob);
+        if (whole.offset < blob.size) return;
+        await expectEnd(chunks, blob);
+        check?.finish();
       },
       close: () => {},
     };
@@ -89,9 +140,9 @@ export class StreamedStretches implements Disposable {
     if (this.#whole?.digest === blob.digest) return this.#whole;
     this.#leave();
     if (this.#left.has(blob.digest)) throw outOfOrder(blob);
-    const { blobs, signal, onEvent } = this.#options;
+    const { blobs, signal, onEvent, target } = this.#options;
     const chunks = new ChunkReader(blobs.readBlob(blob, { signal, onEvent }), signal);
-    this.#whole = { digest: blob.digest, chunks, offset: 0 };
+    this.#whole = { digest: blob.digest, chunks, check: BlobCheck.of(blob, target), offset: 0 };
     return this.#whole;
   }
 

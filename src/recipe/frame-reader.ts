@@ -4,6 +4,7 @@
  * blocks of LZ4 may follow each other without anything between them). Where one segment ends and the next begins is known by their sizes; each run
  * must come out at exactly the sum of them, so a frame that makes more or less than it should is found at the latest there.
  */
+import type { BlockBorder } from "../codec/apple-lz4/decoder.ts";
 import { CHUNKED_WINDOW_LOG_MAX, Inflater } from "../codec/inflater.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { ByteRange } from "../store/types.ts";
@@ -15,11 +16,19 @@ import type { FramesSegment } from "./segment.ts";
 const PIECE_BYTES = 256 << 10;
 const MIN_PIECE_BYTES = 4096;
 
+export interface FrameReaderOptions {
+  readonly signal: AbortSignal;
+  /** Of the first segment, where it is linked: what the target has before it, its last 64 KiB or all. */
+  readonly history?: Uint8Array | undefined;
+  /** Told of places between blocks of Apple LZ4, counted from the first segment's start. */
+  readonly onBorder?: ((border: BlockBorder) => void) | undefined;
+}
+
 /** Segments are begun, read to their size, and ended, in the order in which they were given. */
 export class FrameReader implements AsyncDisposable {
   readonly #segments: readonly FramesSegment[];
   readonly #feed: FrameFeed;
-  readonly #signal: AbortSignal;
+  readonly #options: FrameReaderOptions;
   #run: AsyncGenerator<Uint8Array, void, undefined> | undefined;
   /** Index of the first segment behind the run. */
   #runEnd = 0;
@@ -33,9 +42,9 @@ export class FrameReader implements AsyncDisposable {
    * @param stretch from the first segment's start to the last one's end; stays the caller's
    * @param segments of one blob and codec, in its order
    */
-  constructor(stretch: BlobStretch, segments: readonly FramesSegment[], signal: AbortSignal) {
+  constructor(stretch: BlobStretch, segments: readonly FramesSegment[], options: FrameReaderOptions) {
     this.#segments = segments;
-    this.#signal = signal;
+    this.#options = options;
     this.#feed = new FrameFeed(stretch, segments[0]!.start, endOf(segments.at(-1)!));
   }
 
@@ -114,11 +123,20 @@ export class FrameReader implements AsyncDisposable {
     const compressed = sum(({ length }) => length);
     const wanted = sum(({ size, skip = 0 }) => size + skip);
     const feed = this.#feed.take(joined(segments), compressed);
-    const { codec } = segments[0]!;
-    this.#run =
-      codec === "zstd" || codec === "gzip"
-        ? decoded(feed, { codec, pieceBytes: Math.min(wanted, PIECE_BYTES), signal: this.#signal })
-        : decodedLz4(feed, codec);
+    this.#run = this.#decode(feed, segments, wanted);
+  }
+
+  #decode(
+    feed: AsyncIterable<Uint8Array>,
+    segments: readonly FramesSegment[],
+    wanted: number,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const [{ codec }] = segments as readonly [FramesSegment];
+    if (codec === "lz4-frames") return decodedLz4Frames(feed);
+    const { signal, ...options } = this.#options;
+    if (codec !== "apple-lz4") return decoded(feed, { codec, pieceBytes: Math.min(wanted, PIECE_BYTES), signal });
+    const isFirst = this.#index === 0;
+    return decodedAppleLz4(feed, { ...(isFirst && options), cut: !isWholeStream(segments) });
   }
 
   #wrongSize(what: "more" | "fewer"): VarveError {
@@ -149,18 +167,31 @@ async function* decoded(
   yield* inflater.finish();
 }
 
+interface AppleLz4Options extends Omit<FrameReaderOptions, "signal"> {
+  readonly cut: boolean;
+}
+
 /** Only disks have these. */
-async function* decodedLz4(
+async function* decodedAppleLz4(
   feed: AsyncIterable<Uint8Array>,
-  codec: "apple-lz4" | "lz4-frames",
+  { history, ...options }: AppleLz4Options,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  if (codec === "apple-lz4") {
-    const { decodeAppleLz4 } = await import("../codec/apple-lz4/decoder.ts");
-    yield* decodeAppleLz4(feed, { cut: true });
-  } else {
-    const { decodeLz4Frames } = await import("../codec/lz4-frames/decoder.ts");
-    yield* decodeLz4Frames(feed);
-  }
+  const { decodeAppleLz4 } = await import("../codec/apple-lz4/decoder.ts");
+  yield* decodeAppleLz4(feed, history === undefined ? options : { ...options, history });
+}
+
+async function* decodedLz4Frames(feed: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const { decodeLz4Frames } = await import("../codec/lz4-frames/decoder.ts");
+  yield* decodeLz4Frames(feed);
+}
+
+/**
+ * Whether blocks are all of a blob, or all from where an earlier try left it: then they are one stream, whose end is the blob's. Pieces of a blob may
+ * end behind any block, also where the next of them that is wanted begins elsewhere.
+ */
+function isWholeStream([first, ...others]: readonly FramesSegment[]): boolean {
+  if (first === undefined || others.length > 0) return false;
+  return (first.start === 0 || first.linked === true) && endOf(first) === first.blob.size;
 }
 
 /** Where the segments lie in their blob. */

@@ -135,7 +135,8 @@ export class TaskJoiner {
     const frames = this.#frames;
     if (this.#bytes >= RUN_BYTES) return false;
     if (this.#parts.length >= (frames === undefined ? RUN_PARTS : FRAMES_PARTS)) return false;
-    return segment.kind !== "frames" || frames === undefined || isNear(frames, segment, this.#gapBytes);
+    if (segment.kind !== "frames") return true;
+    return segment.linked !== true && (frames === undefined || isNear(frames, segment, this.#gapBytes));
   }
 }
 

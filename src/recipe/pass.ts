@@ -7,6 +7,7 @@ import { AbortableIterator } from "./abortable-iterator.ts";
 import { separateStretches, StreamedStretches } from "./blob-stretch.ts";
 import { isFromBlob, type Task } from "./gather.ts";
 import type { TransferBudget, TransferSlot } from "./limiter.ts";
+import { hasHistory, isLinked } from "./linked-blocks.ts";
 import { LocalFiles } from "./local-files.ts";
 import type { Recipe } from "./segment.ts";
 import { runTask, type TaskContext } from "./task-runner.ts";
@@ -29,7 +30,7 @@ type Tasks = AbortableIterator<Task>;
 export async function runPass(recipe: Recipe, options: PassOptions): Promise<void> {
   const { work, blobs, streamed } = options;
   const pass = new Pass(work);
-  const source = { blobs, signal: pass.signal, onEvent: work.onTransport };
+  const source = { blobs, signal: pass.signal, onEvent: work.onTransport, target: work.ingest.digest };
   await using files = new LocalFiles();
   const tasks = new AbortableIterator(tasksOf(recipe, work.here()), pass.signal);
   try {
@@ -53,6 +54,7 @@ export async function runPass(recipe: Recipe, options: PassOptions): Promise<voi
 async function inParallel(tasks: Tasks, pass: Pass, context: TaskContext, options: PassOptions): Promise<void> {
   const { budget, concurrency, priority } = options;
   for (let task = await tasks.next(); task !== undefined; task = await tasks.next()) {
+    if (isLinked(task) && !(await canFollow(task, pass, context))) continue;
     await pass.below(concurrency);
     const slot = await budget.acquire({ signal: pass.signal, priority });
     pass.start(task, slot, context);
@@ -62,7 +64,19 @@ async function inParallel(tasks: Tasks, pass: Pass, context: TaskContext, option
 
 async function inOrder(tasks: Tasks, context: TaskContext, { budget, priority }: PassOptions): Promise<void> {
   using slot = await budget.acquire({ signal: context.signal, priority });
-  for (let task = await tasks.next(); task !== undefined; task = await tasks.next()) await run(task, slot, context);
+  for (let task = await tasks.next(); task !== undefined; task = await tasks.next()) {
+    if (hasHistory(task, context.work)) await run(task, slot, context);
+  }
+}
+
+/**
+ * Waits for what is before the task, since its blocks refer to that. Where it turns out not to be here after all, the next pass makes it, and
+ * comes to the task again.
+ */
+async function canFollow(task: Task, pass: Pass, { work }: TaskContext): Promise<boolean> {
+  await pass.settled();
+  await work.checked();
+  return hasHistory(task, work);
 }
 
 /** The tasks under way, and the switch that stops just them. */

@@ -26,8 +26,8 @@ export interface FramesSegment {
   readonly kind: "frames";
   readonly blob: Descriptor;
   /**
-   * Where the first frame (zstd, RFC 8878; LZ4, frame format 1.6), member (gzip, RFC 1952) or block (Apple LZ4, formats "tart" §3) begins in the blob. Blocks must
-   * begin where nothing refers to what is before them, as at a stream's start.
+   * Where the first frame (zstd, RFC 8878; LZ4, frame format 1.6), member (gzip, RFC 1952) or block (Apple LZ4, formats "tart" §3) begins in the blob. Blocks
+   * that are not `linked` must begin where nothing refers to what is before them, as at a stream's start.
    */
   readonly start: number;
   /** Compressed bytes, up to the end of the last frame, member or block. */
@@ -37,6 +37,11 @@ export interface FramesSegment {
   readonly size: number;
   /** Decompressed bytes that are left out at the start. Default 0. */
   readonly skip?: number;
+  /**
+   * The blocks (Apple LZ4 only, without `skip`) go on in the midst of a stream: they may refer to the 64 KiB of the target before this segment, and are
+   * decoded when these are in place. Default false.
+   */
+  readonly linked?: boolean;
   /** Whether more decompressed bytes may follow, which are dropped. Default false: the frames must end exactly. */
   readonly rest?: boolean;
   /** The digest of the `size` bytes, where it is known. */

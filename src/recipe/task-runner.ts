@@ -4,6 +4,7 @@ import type { OpenStretch } from "./blob-stretch.ts";
 import type { FrameReader } from "./frame-reader.ts";
 import { requestOf, type GatheredRequest, type Part, type Task } from "./gather.ts";
 import type { TransferSlot } from "./limiter.ts";
+import { borderNotes, historyOf } from "./linked-blocks.ts";
 import type { LocalFiles } from "./local-files.ts";
 import { PieceWriter } from "./piece-writer.ts";
 import { segmentLength, type FramesSegment, type RemoteSegment } from "./segment.ts";
@@ -99,9 +100,11 @@ async function writeWithFrames(
 ): Promise<void> {
   // Most pulls need no decoder here.
   const { FrameReader } = await import("./frame-reader.ts");
+  const history = await historyOf(parts, context.work);
+  const onBorder = borderNotes(parts, context.work);
   const stretch = await context.open(request.blob, request.start, request.end);
   try {
-    await using frames = new FrameReader(stretch, segments, context.signal);
+    await using frames = new FrameReader(stretch, segments, { signal: context.signal, history, onBorder });
     await writeEach(parts, context, frames);
     await frames.finish();
     await stretch.finish();

@@ -39,7 +39,9 @@ function checkSegment(segment: Segment, position: number): void {
   const skip = segment.kind === "frames" ? (segment.skip ?? 0) : 0;
   const length = segment.kind === "frames" ? segment.length : 0;
   const isSane = [segmentLength(segment), start, skip, length].every((n) => Number.isSafeInteger(n) && n >= 0);
-  if (isSane && (!("blob" in segment) || start + segment.length <= segment.blob.size)) return;
+  const isLinkable =
+    segment.kind !== "frames" || segment.linked !== true || (segment.codec === "apple-lz4" && skip === 0);
+  if (isSane && isLinkable && (!("blob" in segment) || start + segment.length <= segment.blob.size)) return;
   throw new VarveError("RECIPE_INVALID", `a ${segment.kind} segment at byte ${position} has impossible bounds`, {
     detail: { segment, position },
   });

@@ -8,8 +8,9 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { TransportEvent } from "../registry/blob-source.ts";
 import { RangeSet } from "../store/range-set.ts";
-import type { FileRange, Ingest, WriteOptions } from "../store/types.ts";
+import type { FileRange, WriteOptions } from "../store/types.ts";
 import { FrontHasher } from "./front-hasher.ts";
+import type { ResumableIngest } from "./linked-blocks.ts";
 import type { PieceSink, WrittenCounts } from "./piece-writer.ts";
 import { ProgressMeter } from "./progress-meter.ts";
 import type { ProgressSink } from "./progress.ts";
@@ -22,7 +23,7 @@ export interface WorkOptions {
 }
 
 export class Work implements PieceSink {
-  readonly ingest: Ingest;
+  readonly ingest: ResumableIngest;
   readonly meter: ProgressMeter;
   readonly emit: ProgressSink;
   requests = 0;
@@ -34,7 +35,7 @@ export class Work implements PieceSink {
   readonly #outer: AbortSignal | undefined;
   #failure: { readonly error: VarveError } | undefined;
 
-  constructor(ingest: Ingest, { signal, onProgress, clock }: WorkOptions) {
+  constructor(ingest: ResumableIngest, { signal, onProgress, clock }: WorkOptions) {
     this.ingest = ingest;
     this.emit = onProgress ?? (() => {});
     this.resumedBytes = this.here().bytes;
@@ -95,7 +96,7 @@ export class Work implements PieceSink {
     this.#placed(bytes.length - counts.held, counts);
   }
 
-  /** As {@link Ingest.share}. */
+  /** As {@link ResumableIngest.share}. */
   async share(position: number, range: FileRange): Promise<boolean> {
     try {
       return await this.ingest.share(position, range);

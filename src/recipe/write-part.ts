@@ -55,14 +55,14 @@ export function writeAtOnce(parts: readonly Part[], index: number, writer: Piece
   try {
     return writer.putWhole(isLocal ? "local" : "remote", bytes, segment.digest);
   } catch (error) {
-    throw badPiece(error, part);
+    throw badPiece(error, part, Infinity);
   }
 }
 
 /** @throws what the source throws; of a piece that is bad, with `detail.position` and `detail.segment` */
 export async function writePart(part: Part, context: PartContext, source: PartSource): Promise<void> {
   const { segment, position, held } = part;
-  const { writer } = context;
+  const { writer, work } = context;
   context.signal.throwIfAborted();
   if (segment.kind === "zero") return writer.zeros(segment.length);
   if (segment.kind === "data") {
@@ -86,7 +86,7 @@ export async function writePart(part: Part, context: PartContext, source: PartSo
     await source.end?.();
     if (digest !== undefined) await writer.endPiece();
   } catch (error) {
-    throw digest === undefined && segment.kind !== "frames" ? error : badPiece(error, part);
+    throw digest === undefined && segment.kind !== "frames" ? error : badPiece(error, part, work.ingest.size);
   }
 }
 
@@ -161,13 +161,18 @@ export function isBadPiece(error: unknown): error is VarveError {
 
 const BAD: ReadonlySet<string> = new Set(["DIGEST_MISMATCH", "SOURCE_CHANGED", "COMPRESSION_INVALID", "SIZE_MISMATCH"]);
 
-/** Says which piece is bad and where it is, so that it can be taken back, and planned without. */
-function badPiece(error: unknown, { segment, position }: Part): unknown {
+/**
+ * Says which piece is bad and where it is, so that it can be taken back, and planned without.
+ * @param size of the target; where the bad frames are all of it, or go on from what an earlier try left, nobody knows which byte of all is bad
+ */
+function badPiece(error: unknown, { segment, position }: Part, size: number): unknown {
   if (isVarveError(error, "SOURCE_CHANGED") && segment.kind === "local")
     return sourceChanged(segment, error.cause, position);
   const isFrames = segment.kind === "frames";
   const isBroken = isFrames && (isVarveError(error, "COMPRESSION_INVALID") || isVarveError(error, "SIZE_MISMATCH"));
   if (!isBroken && !isVarveError(error, "DIGEST_MISMATCH")) return error;
   if (segment.kind === "local") return sourceChanged(segment, error, position);
-  return new VarveError(error.code, error.message, { cause: error, detail: { ...error.detail, segment, position } });
+  const isAll = isFrames && segment.digest === undefined && (segment.linked === true || segment.size === size);
+  const detail = { ...error.detail, segment, position, ...(isAll && { whole: true }) };
+  return new VarveError(error.code, error.message, { cause: error, detail });
 }

@@ -216,6 +216,8 @@ function sizeMismatch(what: string): VarveError {
 }
 
 export interface DecodeAppleLz4Options extends AppleLz4DecoderOptions {
+  /** Told, for each chunk of the source, of the last border in it or before it. */
+  readonly onBorder?: ((border: BlockBorder) => void) | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -225,10 +227,13 @@ export interface DecodeAppleLz4Options extends AppleLz4DecoderOptions {
  */
 export async function* decodeAppleLz4(
   source: AsyncIterable<Uint8Array>,
-  { signal, ...options }: DecodeAppleLz4Options = {},
+  { signal, onBorder, ...options }: DecodeAppleLz4Options = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
   await using reader = new ChunkReader(source, signal);
   const decoder = new AppleLz4Decoder(options);
-  for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) yield* decoder.write(chunk);
+  for (let chunk = await reader.next(); chunk !== undefined; chunk = await reader.next()) {
+    yield* decoder.write(chunk);
+    onBorder?.(decoder.border);
+  }
   decoder.end();
 }
