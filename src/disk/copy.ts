@@ -33,10 +33,14 @@ export interface DiskCopyOptions {
   readonly inPlace?: boolean;
   /** Whether to wait until the copy is on the disk. Default true. */
   readonly sync?: boolean;
+  /** Permissions of a new file, less the process's umask. Default: the source's. */
+  readonly mode?: number;
   /** What is not whole is removed when it aborts; what is written in place stays as far as it is. */
   readonly signal?: AbortSignal;
   readonly onProgress?: ProgressSink;
 }
+
+type ResolvedOptions = Required<Omit<DiskCopyOptions, "mode">> & Pick<DiskCopyOptions, "mode">;
 
 /** What one copy works with, defaults resolved. */
 export interface CopyJob {
@@ -44,13 +48,13 @@ export interface CopyJob {
   /** Bytes in the source's runs of data. */
   readonly dataBytes: number;
   readonly path: string;
-  readonly options: Required<DiskCopyOptions>;
+  readonly options: ResolvedOptions;
   readonly calls: CopyCalls;
 }
 
 /**
- * Copies the file `from` to `to`, a file or a block device. A new file gets the permissions of the source, one that replaces another those
- * of that. Memory: some 8 MiB.
+ * Copies the file `from` to `to`, a file or a block device. A new file gets the permissions of the source where no others are asked for, one
+ * that replaces another those of that. Memory: some 8 MiB.
  *
  * @example
  * const { allocatedBytes } = await copyDisk("/vm/base.img", "/vm/one.img", { verify: true });
@@ -94,10 +98,10 @@ function withHint(error: VarveError): VarveError {
   return hint === undefined ? error : new VarveError(code, message, { hint, cause: error.cause, detail });
 }
 
-function withDefaults(options: DiskCopyOptions): Required<DiskCopyOptions> {
-  const { sparse = "auto", verify = false, reflink = true, inPlace = false, sync = true } = options;
+function withDefaults(options: DiskCopyOptions): ResolvedOptions {
+  const { sparse = "auto", verify = false, reflink = true, inPlace = false, sync = true, mode } = options;
   const { signal = new AbortController().signal, onProgress = () => undefined } = options;
-  return { sparse, verify, reflink, inPlace, sync, signal, onProgress };
+  return { sparse, verify, reflink, inPlace, sync, signal, onProgress, ...(mode !== undefined && { mode }) };
 }
 
 /** In turns, for a file may have millions of runs. */
@@ -114,9 +118,9 @@ async function countBytes(extents: Iterable<Extent>, signal: AbortSignal): Promi
 
 async function makeFile(job: CopyJob, place: Place & { kind: "new" }): Promise<Filled> {
   const { source, options } = job;
-  const { signal } = options;
+  const { signal, mode = Number(source.stats.mode) & 0o777 } = options;
   signal.throwIfAborted();
-  await using file = await FreshFile.create(place.path, Number(source.stats.mode) & 0o777, place.replaced);
+  await using file = await FreshFile.create(place.path, mode, place.replaced);
   // At once, for whatever is under way then may take longer than whoever stopped it waits.
   const giveUp = (): void => file.removeName();
   signal.addEventListener("abort", giveUp, { once: true });

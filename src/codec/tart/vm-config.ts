@@ -14,7 +14,7 @@ const ARCHITECTURES = ["arm64", "amd64"] as const;
 const DISK_FORMATS = ["raw", "asif"] as const;
 const MAC_ADDRESS = /^[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}$/i;
 /** One of real machines has about 1 kB, most of it base64. */
-const MOST_BYTES = 1 << 20;
+export const MOST_VM_CONFIG_BYTES = 1 << 20;
 
 export interface VmConfig {
   readonly os: (typeof OSES)[number];
@@ -35,7 +35,7 @@ export interface VmConfig {
  * @throws VarveError `CONFIG_INVALID`
  */
 export function parseVmConfig(bytes: Uint8Array, what = "config.json"): VmConfig {
-  if (bytes.length > MOST_BYTES) throw new VarveError("CONFIG_INVALID", `${what} has ${bytes.length} bytes`);
+  if (bytes.length > MOST_VM_CONFIG_BYTES) throw new VarveError("CONFIG_INVALID", `${what} has ${bytes.length} bytes`);
   const fields = Fields.of(parseJson(bytes, what, { code: "CONFIG_INVALID" }), what, "CONFIG_INVALID");
   if (fields.raw("version") !== VERSION) fields.refuse("version", `is not ${VERSION}`);
   const macAddress = fields.string("macAddress");
