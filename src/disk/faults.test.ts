@@ -124,9 +124,12 @@ describe("a copy goes on", () => {
     await using place = await bench();
     makeSparse(place.from, SIZE, SMALL_RUNS);
     const short = shortCalls(1000);
-    const { writeNow } = failingCalls("writeNow", "EINTR", 2, 3);
+    const interrupted = failingCalls("writeNow", "EINTR", 2, 3);
     let calls = 0;
-    const mixed: CopyCalls = { ...short, writeNow: (...args) => (calls++ < 9 ? writeNow : short.writeNow)(...args) };
+    const mixed: CopyCalls = {
+      ...short,
+      writeNow: (...args) => (calls++ < 9 ? interrupted : short).writeNow(...args),
+    };
     await place.copy(mixed, { verify: true });
     expect(mapOf(place.to)).toEqual(mapOf(place.from));
   });

@@ -1,0 +1,4 @@
+/** The test matrix for sparse files where files can share blocks. */
+import { testCopies } from "../../test/kit/disk/copy-matrix.suite.ts";
+
+testCopies(({ shares }) => shares);
