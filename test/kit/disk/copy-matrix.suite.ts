@@ -53,7 +53,9 @@ const DENSE_ZEROS: Shape = { name: "zeros", size: 4 * MIB, written: [[0, 4 * MIB
 
 /** @param wanted those of the known file systems that are tested here; in files of their own they are tested side by side */
 export function testCopies(wanted: (system: DiskFileSystem) => boolean): void {
-  describe.each(DISK_FILE_SYSTEMS.filter(wanted))("copies on $name", (system) => copiesOn(system));
+  describe.each(DISK_FILE_SYSTEMS.filter(wanted))("copies on $name", (system) => {
+    copiesOn(system);
+  });
 }
 
 function copiesOn(system: DiskFileSystem): void {
