@@ -4,7 +4,7 @@ import { readFully, type CopyCalls } from "./copy-calls.ts";
 import type { CopyTarget } from "./copy-targets.ts";
 import { inLanes } from "./lanes.ts";
 import { pieces, type DataPiece } from "./pieces.ts";
-import { dataStretches, type Stretch } from "./zero-runs.ts";
+import { dataStretches, type Stretch } from "../codec/zero-runs.ts";
 
 export interface CopyDataOptions {
   readonly calls: CopyCalls;

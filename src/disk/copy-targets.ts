@@ -4,7 +4,7 @@
  */
 import type { CopyCalls } from "./copy-calls.ts";
 import { readFully, writeFully } from "./copy-calls.ts";
-import { HOLE_BLOCK, isZero } from "./zero-runs.ts";
+import { HOLE_BLOCK, isZero } from "../codec/zero-runs.ts";
 import { PIECE_BYTES } from "./pieces.ts";
 
 export interface CopyCounts {

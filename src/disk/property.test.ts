@@ -17,7 +17,7 @@ import { punchHole, type Extent } from "../sys/sparse.ts";
 import { copyDisk } from "./copy.ts";
 import { PIECE_BYTES, pieces, union } from "./pieces.ts";
 import { SPARSE_MODES } from "./sparse-modes.ts";
-import { dataStretches } from "./zero-runs.ts";
+import { dataStretches } from "../codec/zero-runs.ts";
 
 const LONGEST = 3 << 20;
 

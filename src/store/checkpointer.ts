@@ -2,11 +2,11 @@
  * Keeps the progress of one ingest: sums what is written, and now and then makes it durable and claims it in the journal, in
  * this order and never the other way round. A claim is thus true after any crash.
  */
-import type { FileHandle } from "node:fs/promises";
 import { toVarveError } from "../errors/from-system.ts";
 import type { VarveError } from "../errors/varve-error.ts";
 import { sumOf } from "./claims.ts";
-import type { IngestFolder } from "./ingest-folder.ts";
+import type { DataFile } from "./data-file.ts";
+import type { IngestPlace } from "./ingest-place.ts";
 import { MAX_PIECE_BYTES, type Piece } from "./journal-format.ts";
 import { Journal } from "./journal.ts";
 import { PendingPieces } from "./pending-pieces.ts";
@@ -19,7 +19,7 @@ const CHECKPOINT_BYTES = 64 * 1024 * 1024;
 const CHECKPOINT_MS = 1000;
 
 export interface CheckpointerOptions {
-  readonly folder: IngestFolder;
+  readonly folder: IngestPlace;
   readonly size: number;
   readonly sync: boolean;
   /** Default 64 MiB. `Infinity`: nothing is ever recorded. */
@@ -28,7 +28,7 @@ export interface CheckpointerOptions {
 
 export class Checkpointer implements AsyncDisposable {
   readonly #options: CheckpointerOptions;
-  readonly #file: FileHandle;
+  readonly #file: Pick<DataFile, "read" | "datasync" | "sync">;
   readonly #key: Uint8Array;
   readonly #pending: PendingPieces;
   readonly #every: number;

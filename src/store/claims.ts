@@ -4,17 +4,19 @@
  * them the rest may already be fetched. A piece that does not hold is missing like any other.
  */
 import { timingSafeEqual } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
+import type { DataFile } from "./data-file.ts";
 import type { Piece } from "./journal-format.ts";
 import { PieceSum } from "./piece-sum.ts";
 import { RangeSet } from "./range-set.ts";
 import type { ByteRange, ClaimsOptions } from "./types.ts";
 
+type Readable = Pick<DataFile, "read">;
+
 const BUFFER_BYTES = 1024 * 1024;
 const ZEROS = new Uint8Array(BUFFER_BYTES);
 
 export interface Claimed {
-  readonly file: FileHandle;
+  readonly file: Readable;
   readonly key: Uint8Array;
   /** In the order of the journal. */
   readonly pieces: readonly Piece[];
@@ -93,7 +95,7 @@ export function crediblePieces(pieces: readonly Piece[], size: number): readonly
 }
 
 /** The sum of bytes that are in the file; undefined when the file ends before them. */
-export async function sumOf(file: FileHandle, range: ByteRange, key: Uint8Array): Promise<Uint8Array | undefined> {
+export async function sumOf(file: Readable, range: ByteRange, key: Uint8Array): Promise<Uint8Array | undefined> {
   const sum = new PieceSum(key);
   const buffer = new Uint8Array(Math.min(BUFFER_BYTES, range.end - range.start));
   const whole = await eachChunk(file, range, buffer, (chunk) => {
@@ -115,7 +117,7 @@ interface Reading {
 }
 
 /** A place of the disk that cannot be read is as good as other bytes in it: they are fetched and written anew. */
-async function holds(file: FileHandle, piece: Piece, reading: Reading): Promise<boolean> {
+async function holds(file: Readable, piece: Piece, reading: Reading): Promise<boolean> {
   try {
     return await isAsClaimed(file, piece, reading);
   } catch (error) {
@@ -125,7 +127,7 @@ async function holds(file: FileHandle, piece: Piece, reading: Reading): Promise<
   }
 }
 
-async function isAsClaimed(file: FileHandle, piece: Piece, { key, buffer, signal }: Reading): Promise<boolean> {
+async function isAsClaimed(file: Readable, piece: Piece, { key, buffer, signal }: Reading): Promise<boolean> {
   const sum = piece.sum === undefined ? undefined : new PieceSum(key);
   const whole = await eachChunk(file, piece, buffer, (chunk) => {
     signal.throwIfAborted();
@@ -137,7 +139,7 @@ async function isAsClaimed(file: FileHandle, piece: Piece, { key, buffer, signal
 
 /** Feeds the range through `buffer`; false as soon as `see` says so or the file ends early. */
 async function eachChunk(
-  file: FileHandle,
+  file: Readable,
   range: ByteRange,
   buffer: Uint8Array,
   see: (chunk: Uint8Array) => boolean,

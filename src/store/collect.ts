@@ -5,7 +5,7 @@
  */
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { StepHook } from "./ingest-folder.ts";
+import type { StepHook } from "./ingest-place.ts";
 import { temporaryIndex } from "./image-index.ts";
 import type { Leases } from "./leases.ts";
 import { Needed } from "./needed.ts";

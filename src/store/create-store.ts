@@ -20,6 +20,7 @@ const HARMLESS = new Set([
   "ingest",
   "layers",
   "snapshots",
+  "disks",
   "locks",
   "index.json",
   ".index.json.new",

@@ -9,26 +9,24 @@
  *     discard  rename to <key>.trash   -> nothing partial is left under the key; the trash is swept at the next chance
  *              remove the trash
  */
-import { mkdir, rename, rm } from "node:fs/promises";
+import { constants } from "node:fs";
+import { chmod, mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Digest } from "../oci/digest.ts";
 import { digestAlgorithm } from "../oci/digest.ts";
+import { OwnFile, type DataFile } from "./data-file.ts";
 import { syncNames } from "./durable.ts";
+import type { IngestPlace, StepHook } from "./ingest-place.ts";
 import type { StoreLayout } from "./layout.ts";
-
-/** Told after each step of a commit, a discard or a collection of garbage, so that tests can die there. */
-export type StepHook = (
-  step: "synced" | "renamed" | "names-synced" | "removed" | "trashed" | "marked" | "unlinked" | "swept" | "tidied",
-) => void;
 
 const TRASH = ".trash";
 
-export class IngestFolder {
+export class IngestFolder implements IngestPlace {
   readonly digest: Digest;
   readonly data: string;
   readonly journal: string;
   /** Where the blob goes. */
-  readonly blob: string;
+  readonly published: string;
   readonly #layout: StoreLayout;
   readonly #path: string;
 
@@ -38,15 +36,28 @@ export class IngestFolder {
     this.digest = digest;
     this.data = join(this.#path, "data");
     this.journal = join(this.#path, "journal");
-    this.blob = layout.blob(digest);
+    this.published = layout.blob(digest);
   }
 
   async make(): Promise<void> {
-    await rm(this.#path + TRASH, { recursive: true, force: true });
+    await rm(trashOf(this.#path), { recursive: true, force: true });
     await mkdir(this.#path, { recursive: true });
   }
 
-  /** Makes the folder's own names durable, so that the journal can be found after a power cut. */
+  /** Sized to the blob; what was never written reads as zeros. */
+  async open(size: number, usable: boolean): Promise<DataFile> {
+    const file = await openData(this.data);
+    try {
+      const found = usable ? (await file.stat()).size : 0;
+      if (!usable) await file.truncate(0);
+      await file.truncate(size);
+      return new OwnFile(file, Math.min(found, size));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
   async syncNames(): Promise<void> {
     await syncNames(this.#path);
     await syncNames(this.#layout.ingests);
@@ -56,7 +67,7 @@ export class IngestFolder {
   async publish(sync: boolean, step: StepHook): Promise<void> {
     const directory = this.#layout.blobDirectory(digestAlgorithm(this.digest));
     const made = await mkdir(directory, { recursive: true });
-    await rename(this.data, this.blob);
+    await rename(this.data, this.published);
     step("renamed");
     if (sync) {
       await syncNames(directory);
@@ -69,25 +80,43 @@ export class IngestFolder {
 
   /** Sets the partial data aside in one step, then removes it. */
   async discard(step: StepHook): Promise<void> {
-    await rm(this.#path + TRASH, { recursive: true, force: true });
+    await rm(trashOf(this.#path), { recursive: true, force: true });
     try {
-      await rename(this.#path, this.#path + TRASH);
+      await rename(this.#path, trashOf(this.#path));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
     }
     step("trashed");
-    await rm(this.#path + TRASH, { recursive: true, force: true });
+    await rm(trashOf(this.#path), { recursive: true, force: true });
     step("removed");
   }
 
   /** Removes the folder and its trash; for when the data has gone elsewhere or was never there. */
   async remove(): Promise<void> {
     await rm(this.#path, { recursive: true, force: true });
-    await rm(this.#path + TRASH, { recursive: true, force: true });
+    await rm(trashOf(this.#path), { recursive: true, force: true });
   }
+}
+
+/** What a folder is called while it is removed. */
+export function trashOf(path: string): string {
+  return path + TRASH;
 }
 
 /** The key that a folder of trash was once named by; undefined for any other name. */
 export function trashedKey(name: string): string | undefined {
   return name.endsWith(TRASH) ? name.slice(0, -TRASH.length) : undefined;
+}
+
+/** The data of a partial blob or disk, made when it is missing. */
+export async function openData(path: string): Promise<FileHandle> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  try {
+    return await open(path, flags, 0o600);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EACCES") throw error;
+    // A process died in its commit, between making the file read-only and moving it.
+    await chmod(path, 0o600);
+    return open(path, flags, 0o600);
+  }
 }

@@ -15,6 +15,9 @@ export class StoreLayout {
   readonly ingests: string;
   readonly layers: string;
   readonly snapshots: string;
+  readonly disks: string;
+  /** Disks that are not whole, and what is on its way into the store. */
+  readonly partialDisks: string;
   readonly locks: string;
   readonly database: string;
   /** See reserve.ts. */
@@ -28,6 +31,8 @@ export class StoreLayout {
     this.ingests = join(root, "ingest");
     this.layers = join(root, "layers");
     this.snapshots = join(root, "snapshots");
+    this.disks = join(root, "disks");
+    this.partialDisks = join(this.disks, "partial");
     this.locks = join(root, "locks");
     this.database = join(root, "meta.db");
     this.reserve = join(root, ".reserve");
@@ -49,6 +54,20 @@ export class StoreLayout {
   /** The folder of a snapshot. */
   snapshot(id: number): string {
     return join(this.snapshots, String(id));
+  }
+
+  diskDirectory(algorithm: DigestAlgorithm): string {
+    return join(this.disks, algorithm);
+  }
+
+  /** A whole disk. */
+  disk(key: Digest): string {
+    return join(this.disks, digestAlgorithm(key), digestHex(key));
+  }
+
+  /** The folder of a partial disk. */
+  partialDisk(key: Digest): string {
+    return join(this.partialDisks, fileKey(key));
   }
 
   /** The folder of a partial blob. */

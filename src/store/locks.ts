@@ -93,13 +93,13 @@ export class StoreLocks {
     return isHeld(this.#pathOf(SNAPSHOT, String(id)));
   }
 
-  /** Says that the process which fills a staged snapshot is alive, for as long as it is. */
-  async stage(id: number): Promise<Disposable> {
-    return passing(await this.#lock(this.#pathOf(STAGE, String(id)), `snapshot ${id}`, {}));
+  /** Says that the process which fills a staged snapshot, or a disk that has no key yet, is alive, for as long as it is. */
+  async stage(id: number | string): Promise<Disposable> {
+    return passing(await this.#lock(this.#pathOf(STAGE, String(id)), `what is staged as ${id}`, {}));
   }
 
   /** Whether that process is alive. Makes nothing. */
-  isStageHeld(id: number): boolean {
+  isStageHeld(id: number | string): boolean {
     return isHeld(this.#pathOf(STAGE, String(id)));
   }
 

@@ -85,6 +85,23 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE INDEX registry_rates_by_host ON registry_rates (host);
   `,
+  `
+  -- what the disks of virtual machines hold, whose files are in disks/. Rows may outlive their file, and then say nothing
+  CREATE TABLE disks (
+    key        TEXT PRIMARY KEY,
+    size       INTEGER NOT NULL,
+    created_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE disk_contents (
+    -- of the bytes at [offset, offset + size) of the disk
+    digest TEXT NOT NULL,
+    disk   TEXT NOT NULL REFERENCES disks (key) ON DELETE CASCADE,
+    offset INTEGER NOT NULL,
+    size   INTEGER NOT NULL,
+    PRIMARY KEY (digest, disk, offset)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX disk_contents_by_disk ON disk_contents (disk, offset);
+  `,
 ];
 
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

@@ -1,26 +1,23 @@
 /** A partial blob that this process has locked: the implementation of {@link Ingest}. */
-import type { FileHandle } from "node:fs/promises";
 import { toVarveError } from "../errors/from-system.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { FileLock } from "../sys/flock.ts";
 import { Checkpointer } from "./checkpointer.ts";
 import { Claims } from "./claims.ts";
+import type { DataFile } from "./data-file.ts";
 import { FrontWaiters } from "./front-waiters.ts";
-import type { IngestFolder, StepHook } from "./ingest-folder.ts";
+import type { IngestPlace, StepHook } from "./ingest-place.ts";
 import { closed, mismatch, outOfBounds } from "./ingest-errors.ts";
-import { writeFully } from "./journal.ts";
 import { RangeSet } from "./range-set.ts";
 import { resume, type Resumed } from "./resume.ts";
 import type { ByteRange, ClaimsOptions, ContentInfo, FileRange, Ingest, WriteOptions } from "./types.ts";
 
-const ZEROS = new Uint8Array(1024 * 1024);
-
 export interface PartialBlobOptions {
-  readonly folder: IngestFolder;
+  readonly folder: IngestPlace;
   readonly size: number;
-  /** Held until the ingest is committed, discarded or closed. */
-  readonly lock: FileLock;
+  /** Held until the ingest is committed, discarded or closed; may be given back more than once. */
+  readonly lock: Pick<FileLock, "unlock">;
   readonly sync: boolean;
   readonly step: StepHook;
   /** As in {@link CheckpointerOptions}. */
@@ -34,12 +31,10 @@ export class PartialBlob implements Ingest {
   readonly digest: Digest;
   readonly size: number;
   readonly #options: PartialBlobOptions;
-  readonly #folder: IngestFolder;
-  readonly #file: FileHandle;
+  readonly #folder: IngestPlace;
+  readonly #file: DataFile;
   readonly #claims: Claims;
   readonly #done = new RangeSet();
-  /** Where the file may hold something else than the zeros that it was made of. */
-  readonly #touched: RangeSet;
   readonly #checkpointer: Checkpointer;
   readonly #waiters = new FrontWaiters();
   #state: State = "open";
@@ -57,7 +52,6 @@ export class PartialBlob implements Ingest {
     this.#folder = options.folder;
     this.#file = resumed.file;
     this.#claims = new Claims(resumed);
-    this.#touched = new RangeSet([{ start: 0, end: resumed.touchedEnd }]);
     this.#checkpointer = new Checkpointer(options, resumed);
   }
 
@@ -71,7 +65,7 @@ export class PartialBlob implements Ingest {
   }
 
   get path(): string {
-    return this.#state === "committed" ? this.#folder.blob : this.#folder.data;
+    return this.#state === "committed" ? this.#folder.published : this.#folder.data;
   }
 
   get resumed(): readonly ByteRange[] {
@@ -97,33 +91,26 @@ export class PartialBlob implements Ingest {
 
   async write(position: number, bytes: Uint8Array, { inPlace = false }: WriteOptions = {}): Promise<void> {
     await this.#change(position, bytes.length, async () => {
-      if (!inPlace) await writeFully(this.#file, bytes, position);
+      if (!inPlace) await this.#file.write(bytes, position);
       this.#checkpointer.wrote(position, bytes, this.#done.overlaps(position, position + bytes.length));
     });
   }
 
-  async share(position: number, { descriptor, start, length }: FileRange): Promise<boolean> {
-    const { reflinkRange } = await import("../sys/reflink-range.ts");
+  async share(position: number, range: FileRange): Promise<boolean> {
     this.#mustBeOpen();
-    const tooFar = outOfBounds(this, position, length);
+    const tooFar = outOfBounds(this, position, range.length);
     if (tooFar !== undefined) throw tooFar;
-    this.#touched.add(position, position + length);
-    this.#claims.drop(position, position + length);
+    this.#claims.drop(position, position + range.length);
     try {
-      return reflinkRange(descriptor, start, this.#file.fd, position, length);
+      return await this.#file.share(position, range);
     } catch (error) {
       this.#rethrow(error, "sharing content with");
     }
   }
 
   async writeZeros(position: number, length: number): Promise<void> {
-    const stale = this.#touched.within(position, position + length);
     await this.#change(position, length, async () => {
-      for (const range of stale) {
-        for (let start = range.start; start < range.end; start += ZEROS.length) {
-          await writeFully(this.#file, ZEROS.subarray(0, Math.min(ZEROS.length, range.end - start)), start);
-        }
-      }
+      await this.#file.zero(position, length);
       this.#checkpointer.zeros(position, length);
     });
   }
@@ -180,12 +167,12 @@ export class PartialBlob implements Ingest {
       throw new VarveError("INTERNAL", `blob ${this.digest} was committed without its bytes ${gap?.start}-${gap?.end}`);
     }
     await this.#conclude("committed", async () => {
-      await this.#file.chmod(0o444);
+      await this.#file.protect();
       await this.#checkpointer.finish();
       this.#options.step("synced");
       await this.#folder.publish(this.#options.sync, this.#options.step);
     });
-    return { digest: this.digest, size: this.size, path: this.#folder.blob };
+    return { digest: this.digest, size: this.size, path: this.#folder.published };
   }
 
   async discard(): Promise<void> {
@@ -257,7 +244,6 @@ export class PartialBlob implements Ingest {
     if (tooFar !== undefined) throw tooFar;
     if (length === 0) return;
     this.#writes++;
-    this.#touched.add(position, position + length);
     this.#claims.drop(position, position + length);
     try {
       await work();

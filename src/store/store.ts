@@ -7,9 +7,10 @@ import type { Collection, CollectOptions } from "./collect.ts";
 import { ContentStore } from "./content.ts";
 import { checkStore, createStore } from "./create-store.ts";
 import { Metadata } from "./database.ts";
+import { DiskStore } from "./disks/disk-store.ts";
 import { Examination } from "./examine.ts";
 import { ImageStore } from "./images.ts";
-import type { StepHook } from "./ingest-folder.ts";
+import type { StepHook } from "./ingest-place.ts";
 import { LayerRecords } from "./layer-records.ts";
 import { StoreLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
@@ -40,6 +41,8 @@ export interface Store extends AsyncDisposable {
   /** Absolute. */
   readonly root: string;
   readonly content: ContentStore;
+  /** Raw disks of virtual machines. */
+  readonly disks: DiskStore;
   readonly images: ImageStore;
   readonly layers: LayerRecords;
   readonly snapshots: SnapshotRecords;
@@ -86,6 +89,17 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     step: onStep,
     ...(checkpointBytes !== undefined && { checkpointBytes }),
   });
+  const disks = new DiskStore({
+    layout,
+    locks,
+    metadata,
+    readOnly,
+    sync,
+    isLeased,
+    now: clock,
+    step: onStep,
+    ...(checkpointBytes !== undefined && { checkpointBytes }),
+  });
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
   const parts = { layout, locks, content, images, layers, metadata };
@@ -96,6 +110,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   return {
     root: layout.root,
     content,
+    disks,
     images,
     layers,
     snapshots: new SnapshotRecords(metadata, clock),

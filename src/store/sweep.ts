@@ -4,7 +4,7 @@
  */
 import type { Digest } from "../oci/digest.ts";
 import type { ContentStore } from "./content.ts";
-import type { StepHook } from "./ingest-folder.ts";
+import type { StepHook } from "./ingest-place.ts";
 import type { LayerRecord, LayerRecords } from "./layer-records.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { Leases } from "./leases.ts";

@@ -1,0 +1,118 @@
+/** The life of a disk in the store: made through windows, found by what it holds, resumed, copied into, removed. */
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { describe, expect, it } from "vitest";
+import { sample } from "../../../test/kit/store/sample.ts";
+import { tempDir } from "../../../test/kit/temp-dir.ts";
+import { digestOf } from "../../oci/digest.ts";
+import { openStore, type Store } from "../store.ts";
+import type { DiskContent, DiskInfo, PartialDisk } from "./types.ts";
+
+const KEY = digestOf("a disk");
+const CHUNK = 500_000;
+const SIZE = CHUNK * 4 + 123;
+
+function isPartial(disk: PartialDisk | DiskInfo): disk is PartialDisk {
+  return "commit" in disk;
+}
+
+async function openPartial(store: Store, key = KEY, size = SIZE): Promise<PartialDisk> {
+  const disk = await store.disks.open({ key, size });
+  if (isPartial(disk)) return disk;
+  throw new Error(`${key} is there already`);
+}
+
+function contentAt(number: number, size = CHUNK): DiskContent & { readonly bytes: Buffer } {
+  return { ...sample(size, number + 1), offset: number * CHUNK };
+}
+
+async function fill(disk: PartialDisk, content: DiskContent & { readonly bytes: Uint8Array }): Promise<void> {
+  await using window = await disk.window(content);
+  await window.write(0, content.bytes);
+  await window.commit(content);
+}
+
+function told({ digest, offset, size }: DiskContent): DiskContent {
+  return { digest, offset, size };
+}
+
+/** Contents at 0 and 2, a copy of the first at 3; a hole between them and behind. */
+async function makeDisk(store: Store): Promise<{ info: DiskInfo; contents: DiskContent[]; bytes: Buffer }> {
+  const [first, second] = [contentAt(0), contentAt(2)];
+  const copy = { ...first, offset: CHUNK * 3 };
+  await using disk = await openPartial(store);
+  await fill(disk, second);
+  await fill(disk, first);
+  await disk.copy({ path: disk.path, offset: 0 }, copy);
+  const contents = [first, second, copy].map(told);
+  const bytes = Buffer.alloc(SIZE);
+  for (const { bytes: from, offset } of [first, second, copy]) from.copy(bytes, offset);
+  return { info: await disk.commit(contents), contents, bytes };
+}
+
+describe("a disk in the store", () => {
+  it("is made through windows, under its key, read-only, and holes stay holes", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const { info, contents, bytes } = await makeDisk(store);
+    expect(await readFile(info.path)).toEqual(bytes);
+    expect(info).toEqual(await store.disks.stat(KEY));
+    expect((await stat(info.path)).mode & 0o777).toBe(0o444);
+    expect(info.allocatedBytes).toBeLessThan(CHUNK * 3.5);
+    expect(await store.disks.contentsOf(KEY)).toEqual(contents);
+    expect(await Array.fromAsync(store.disks.list())).toEqual([info]);
+    expect(await readdir(`${dir.path}/disks/partial`)).toEqual([]);
+    expect(await store.disks.open({ key: KEY, size: SIZE })).toEqual(info);
+  });
+
+  it("is found by what it holds, one place for each disk that has it", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const { info, contents } = await makeDisk(store);
+    const digests = [...contents.map(({ digest }) => digest), digestOf("nothing here")];
+    const found = await store.disks.findContents(digests);
+    expect([...found.keys()].sort()).toEqual([...new Set(contents.map(({ digest }) => digest))].sort());
+    expect(found.get(contents[0]!.digest)).toEqual([{ key: KEY, path: info.path, offset: 0, size: CHUNK }]);
+    expect(await store.disks.remove(KEY)).toBe(true);
+    expect((await store.disks.findContents(digests)).size).toBe(0);
+    expect(await store.disks.stat(KEY)).toBeUndefined();
+  });
+
+  it("goes on where the last try stopped", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const [first, second] = [contentAt(0), contentAt(1)];
+    {
+      await using disk = await openPartial(store);
+      await fill(disk, first);
+      const window = await disk.window(second);
+      await window.write(0, second.bytes.subarray(0, 200_000));
+    }
+    expect(await Array.fromAsync(store.disks.partials())).toEqual([expect.objectContaining({ key: KEY })]);
+    await using disk = await openPartial(store);
+    expect([disk.isDone(first), disk.isDone(second)]).toEqual([true, false]);
+    await expect(disk.window(first)).rejects.toMatchObject({ code: "INTERNAL" });
+    await using window = await disk.window(second);
+    expect(window.front).toBe(200_000);
+    await expect(disk.commit([first, second])).rejects.toMatchObject({ code: "INTERNAL" });
+    await window.write(200_000, second.bytes.subarray(200_000));
+    await window.commit(second);
+    const info = await disk.commit([first, second]);
+    expect(await readFile(info.path)).toEqual(
+      Buffer.concat([first.bytes, second.bytes, Buffer.alloc(SIZE - 2 * CHUNK)]),
+    );
+  });
+
+  it("may come whole from outside", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const content = contentAt(0);
+    for (const _ of ["new", "there already"]) {
+      await using staged = await store.disks.stage();
+      await writeFile(staged.path, content.bytes);
+      const info = await staged.publish(KEY, [content]);
+      expect(info).toMatchObject({ key: KEY, size: CHUNK, path: store.disks.pathOf(KEY) });
+    }
+    expect((await store.disks.findContents([content.digest])).size).toBe(1);
+    expect(await readdir(`${dir.path}/disks/partial`)).toEqual([]);
+  });
+});

@@ -1,0 +1,106 @@
+/** The places of a partial disk: which are done, durably or until the disk is committed, and which are being worked on. */
+import { VarveError } from "../../errors/varve-error.ts";
+import type { Digest } from "../../oci/digest.ts";
+import { dirname } from "node:path";
+import { syncNames } from "../durable.ts";
+import { DoneLog } from "./done-log.ts";
+import type { DiskContent } from "./types.ts";
+
+interface Disk {
+  readonly key: Digest;
+  readonly size: number;
+}
+
+export class DonePlaces implements AsyncDisposable {
+  readonly #path: string;
+  readonly #disk: Disk;
+  readonly #sync: boolean;
+  #log: DoneLog;
+  /** By their offsets. */
+  readonly #done: Map<number, DiskContent>;
+  readonly #copied = new Map<number, DiskContent>();
+  readonly #occupied = new Set<DiskContent>();
+
+  private constructor(path: string, disk: Disk, sync: boolean, log: DoneLog, done: readonly DiskContent[]) {
+    this.#path = path;
+    this.#disk = disk;
+    this.#sync = sync;
+    this.#log = log;
+    this.#done = new Map(done.map((content) => [content.offset, content]));
+  }
+
+  static async open(
+    path: string,
+    { key, size }: Disk,
+    done: readonly DiskContent[],
+    sync: boolean,
+  ): Promise<DonePlaces> {
+    const disk = { key, size };
+    return new DonePlaces(path, disk, sync, await DoneLog.create(path, disk, done, sync), done);
+  }
+
+  has(content: DiskContent): boolean {
+    return isSame(this.#done.get(content.offset), content) || isSame(this.#copied.get(content.offset), content);
+  }
+
+  /** Nothing is done durably. */
+  get isEmpty(): boolean {
+    return this.#done.size === 0;
+  }
+
+  get isOccupied(): boolean {
+    return this.#occupied.size > 0;
+  }
+
+  /** @returns gives the place back; may be called more than once @throws VarveError `INTERNAL` */
+  occupy(content: DiskContent): () => void {
+    const { offset, size, digest } = content;
+    const fits = Number.isSafeInteger(offset) && Number.isSafeInteger(size) && offset >= 0 && size > 0;
+    if (!fits || offset + size > this.#disk.size) throw this.#misuse(content, "is not within it");
+    if (this.has(content)) throw this.#misuse(content, "is done");
+    if ([...this.#occupied].some((other) => overlap(other, content)))
+      throw this.#misuse(content, "is being written to");
+    const mine = { offset, size, digest };
+    this.#occupied.add(mine);
+    return () => void this.#occupied.delete(mine);
+  }
+
+  /** Other contents that reach into the place, of the same disk cut in another way, are about to be overwritten. */
+  async forgetOthers(content: DiskContent): Promise<void> {
+    for (const other of this.#copied.values()) if (overlap(other, content)) this.#copied.delete(other.offset);
+    const lost = [...this.#done.values()].filter((other) => overlap(other, content));
+    if (lost.length === 0) return;
+    for (const { offset } of lost) this.#done.delete(offset);
+    const before = this.#log;
+    this.#log = await DoneLog.create(this.#path, this.#disk, [...this.#done.values()], this.#sync);
+    await before[Symbol.asyncDispose]();
+    if (this.#sync) await syncNames(dirname(this.#path));
+  }
+
+  /** The content's bytes are durable; that they are done is too when this settles. */
+  async add(content: DiskContent): Promise<void> {
+    await this.#log.append(content);
+    this.#done.set(content.offset, content);
+  }
+
+  /** The content's bytes are there, and durable with the disk. */
+  addCopied(content: DiskContent): void {
+    this.#copied.set(content.offset, content);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#log[Symbol.asyncDispose]();
+  }
+
+  #misuse({ digest, offset, size }: DiskContent, what: string): VarveError {
+    return new VarveError("INTERNAL", `${digest} at ${offset}+${size} of the disk ${this.#disk.key} ${what}`);
+  }
+}
+
+function isSame(one: DiskContent | undefined, other: DiskContent): boolean {
+  return one?.digest === other.digest && one.size === other.size;
+}
+
+function overlap(one: DiskContent, other: DiskContent): boolean {
+  return one.offset < other.offset + other.size && other.offset < one.offset + one.size;
+}
