@@ -127,6 +127,9 @@ export function connect(settings: Settings, bound: Run): Services {
       const { copyDisk } = await import("./disk/copy.ts");
       return copyDisk(from, to, { ...options, ...bound });
     },
+    exportMachine: async (...args) =>
+      (await import("./transfer/disks/export.ts")).exportMachine(await local({}), ...args),
+    exportDisk: async (...args) => (await import("./transfer/disks/export.ts")).exportDisk(await local({}), ...args),
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");

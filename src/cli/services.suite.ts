@@ -36,6 +36,8 @@ function fakeServices(given: Partial<Services>): Services {
     copyImage: unexpected("copyImage"),
     convertImage: unexpected("convertImage"),
     copyDisk: unexpected("copyDisk"),
+    exportMachine: unexpected("exportMachine"),
+    exportDisk: unexpected("exportDisk"),
     listImages: unexpected("listImages"),
     inspectImage: unexpected("inspectImage"),
     rawDocument: unexpected("rawDocument"),

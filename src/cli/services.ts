@@ -19,6 +19,7 @@ import type {
   snapshotUsage,
 } from "../transfer/manage-snapshots.ts";
 import type { mountImage, unmountImage } from "../transfer/mount-image.ts";
+import type { exportMachine, exportDisk } from "../transfer/disks/export.ts";
 import type { copyDisk, DiskCopyOptions } from "../disk/copy.ts";
 import type { Login } from "../registry/client.ts";
 import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
@@ -64,6 +65,8 @@ export interface Services extends AsyncDisposable {
   readonly collectGarbage: Bound<typeof collectGarbage>;
   readonly prune: Bound<typeof prune>;
   readonly checkStore: Bound<typeof checkStore>;
+  readonly exportMachine: Bound<typeof exportMachine>;
+  readonly exportDisk: Bound<typeof exportDisk>;
   /** Files, not images: no store is opened for it. */
   copyDisk(
     from: string,

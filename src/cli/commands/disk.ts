@@ -4,8 +4,10 @@ import type { Command } from "../command.ts";
 import { parseChoice } from "../parse-values.ts";
 import type { DiskAction } from "./disk/action.ts";
 import { copyAction } from "./disk/copy.ts";
+import { exportAction } from "./disk/export.ts";
+import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
 
-const ACTIONS: readonly DiskAction[] = [copyAction];
+const ACTIONS: readonly DiskAction[] = [exportAction, copyAction];
 const NAMES = ACTIONS.map(({ name }) => name);
 
 /** Which action gave a result, for only that one can render it. */
@@ -16,11 +18,11 @@ export const diskCommand: Command<object> = {
     { name: "<action>", summary: "what to do", choices: NAMES },
     {
       name: "[word...]",
-      summary: "files, as the action takes them",
+      summary: "images of the store and files, as the action takes them",
       completes: ([name, ...words]) => ACTIONS.find((action) => action.name === name)?.completes(words) ?? "nothing",
     },
   ],
-  flags: ACTIONS.flatMap(({ flags }) => flags),
+  flags: flagsOf(ACTIONS),
   notes: [`${ACTIONS.map(({ usage }) => usage).join("; ")}.`, ...ACTIONS.flatMap(({ notes }) => notes)],
   examples: ACTIONS.flatMap(({ examples }) => examples),
   showsProgress: true,
@@ -33,6 +35,7 @@ export const diskCommand: Command<object> = {
     if (words.length < least || words.length > most) {
       throw new VarveError("USAGE", `write it as: varve disk ${action.usage}`, { hint: "see varve disk --help" });
     }
+    refuseForeignFlags(action, ACTIONS, call.flags);
     const result = await action.run({ ...call, args: words });
     givenBy.set(result, action);
     return result;

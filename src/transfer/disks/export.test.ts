@@ -8,7 +8,7 @@ import { allocated, MIB } from "../../../test/kit/disk/sparse-file.ts";
 import { someVmConfig, tartImage } from "../../../test/kit/disk/tart-image.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
 import { transferContext, type TestContext } from "../../../test/kit/store/transfer-context.ts";
-import { exportMachine, exportRaw } from "./export.ts";
+import { exportMachine, exportDisk } from "./export.ts";
 
 const NAME = "example.com/vm:1";
 /** 8 MiB, of which 2 MiB are data. */
@@ -175,7 +175,7 @@ describe("exporting a disk alone", () => {
   it("gives a plain raw disk", async () => {
     const context = await machine();
     const file = join(context.path, "vm.img");
-    const result = await exportRaw(context, NAME, file, { verify: true });
+    const result = await exportDisk(context, NAME, file, { verify: true });
     expect(await readFile(file)).toEqual(DISK);
     expect(result).toMatchObject({ target: file, verified: true, disks: [{ target: file }] });
     expect((await stat(file)).mode & 0o777).toBe(0o666 & ~process.umask());
@@ -187,9 +187,9 @@ describe("exporting a disk alone", () => {
     await putMachine(context.store, NAME, vetuMachine({ "a.img": one, "b.img": other }));
     const file = join(context.path, "vm.img");
     const hint = "its disks are a.img, b.img: choose one with --disk, or export all of them to a directory";
-    await expect(exportRaw(context, NAME, file)).rejects.toMatchObject({ code: "USAGE", hint });
-    await expect(exportRaw(context, NAME, file, { disk: "c.img" })).rejects.toMatchObject({ code: "USAGE", hint });
-    await exportRaw(context, NAME, file, { disk: "b.img" });
+    await expect(exportDisk(context, NAME, file)).rejects.toMatchObject({ code: "USAGE", hint });
+    await expect(exportDisk(context, NAME, file, { disk: "c.img" })).rejects.toMatchObject({ code: "USAGE", hint });
+    await exportDisk(context, NAME, file, { disk: "b.img" });
     expect(await readFile(file)).toEqual(other);
   });
 });

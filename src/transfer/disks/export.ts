@@ -26,7 +26,7 @@ export interface ExportOptions {
   readonly reflink?: boolean;
 }
 
-export interface ExportRawOptions extends Omit<ExportOptions, "force"> {
+export interface ExportDiskOptions extends Omit<ExportOptions, "force"> {
   /** Which disk, of a machine that has several. Default: the only one. */
   readonly disk?: string;
 }
@@ -94,11 +94,11 @@ export async function exportMachine(
  *
  * @throws VarveError as {@link exportMachine}; `USAGE` when it is not said which of several disks, or there is none of this name
  */
-export async function exportRaw(
+export async function exportDisk(
   context: TransferContext,
   name: string,
   file: string,
-  options: ExportRawOptions = {},
+  options: ExportDiskOptions = {},
 ): Promise<ExportResult> {
   const started = performance.now();
   await using opened = await openDiskImage(context, name);

@@ -10,7 +10,7 @@ export interface DiskAction<Data extends object = object> {
   readonly words: readonly [least: number, most: number];
   /** What the word after these may be. */
   completes(words: readonly string[]): Completes;
-  /** Their summaries begin with the action they belong to: `with copy: ...`. */
+  /** A flag that another action has too is spelt as there, and has the same summary. */
   readonly flags: readonly FlagSpec[];
   readonly notes: readonly string[];
   readonly examples: readonly string[];

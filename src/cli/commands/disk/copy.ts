@@ -14,14 +14,14 @@ export const copyAction: DiskAction<DiskCopy> = {
   flags: [
     {
       flags: "--sparse <mode>",
-      summary: "with copy: keep the holes there are, make holes of all zeros, or have none; default auto",
+      summary: "keep the holes there are, make holes of all zeros, or have none; default auto",
       choices: SPARSE_MODES,
     },
-    { flags: "--verify", summary: "with copy: read the copy back and compare it with the source" },
-    { flags: "--no-reflink", summary: "with copy: do not share blocks with the source where the file system could" },
+    { flags: "--verify", summary: "read back what was written and compare it with where it came from" },
+    { flags: "--no-reflink", summary: "share no blocks with where it comes from, though the file system could" },
     {
       flags: "--in-place",
-      summary: "with copy: change a file that is there where it differs, instead of replacing it when all is done",
+      summary: "change a file that is there where it differs, instead of replacing it when all is done",
     },
   ],
   notes: [
