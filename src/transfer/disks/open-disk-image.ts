@@ -13,7 +13,6 @@ import { findImage } from "../find-image.ts";
 import { openManifest } from "../open-image.ts";
 import { isHeldName, openSource } from "../open-place.ts";
 import type { ImageSource } from "../transports/types.ts";
-import { heldDisk } from "./held-disk.ts";
 
 export interface OpenDisk {
   readonly disk: ChunkedDisk | StreamedDisk;
@@ -64,7 +63,7 @@ export function openDisks(store: Store, image: DiskImage): Promise<OpenDisk[]> {
   return Promise.all(
     image.disks.map(async (disk) => {
       const key = diskKey(disk);
-      return { disk, key, held: await heldDisk(store, key) };
+      return { disk, key, held: await store.disks.stat(key) };
     }),
   );
 }

@@ -1,9 +1,9 @@
 /** A virtual machine's image in a store, as a pull or an import leaves it. */
-import { mkdir, open, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { open } from "node:fs/promises";
+import type { ChunkedDisk, StreamedDisk } from "../../../src/codec/tart/disk-image.ts";
 import { diskKey } from "../../../src/codec/tart/disk-key.ts";
 import { readDiskImage } from "../../../src/codec/tart/read-disk-image.ts";
-import { digestHex, type Digest } from "../../../src/oci/digest.ts";
+import { digestOf, type Digest } from "../../../src/oci/digest.ts";
 import type { ImageEntry } from "../../../src/store/images.ts";
 import type { Store } from "../../../src/store/store.ts";
 import type { MadeMachine } from "./other-machines.ts";
@@ -47,24 +47,37 @@ export async function putMachine(
     if (chunks || !ofChunks.has(digest)) await store.content.writeBytes(digest, bytes);
   }
   await store.content.writeBytes(manifest.digest, manifest.bytes);
-  const pathOf = (one: (typeof disks)[number]): string => join(store.root, "disks", "sha256", digestHex(diskKey(one)));
-  if (disk) for (const one of disks) await writeDisk(pathOf(one), contents.get(one.name)!);
+  if (disk) for (const one of disks) await putDisk(store, one, contents.get(one.name)!);
   const descriptor = { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length };
   const entry = { name, descriptor, manifest: descriptor, configDigest: manifest.config.digest };
   await store.images.put(entry);
-  return { entry, key: diskKey(disks[0]!), path: pathOf(disks[0]!) };
+  const key = diskKey(disks[0]!);
+  return { entry, key, path: store.disks.pathOf(key) };
 }
 
 const BLOCK = 64 << 10;
 
+async function putDisk(store: Store, disk: ChunkedDisk | StreamedDisk, bytes: Buffer): Promise<void> {
+  if (disk.kind === "stream") throw new Error("of a stream nobody knows the contents");
+  await using staged = await store.disks.stage();
+  await writeDisk(staged.path, bytes);
+  const contents = disk.chunks.flatMap(({ offset, size }) => {
+    const content = bytes.subarray(offset, offset + size);
+    return isZero(content) ? [] : [{ digest: digestOf(content), offset, size }];
+  });
+  await staged.publish(diskKey(disk), contents);
+}
+
 /** Blocks of zeros are holes. */
 async function writeDisk(path: string, bytes: Buffer): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await rm(path, { force: true });
-  await using file = await open(path, "w", 0o444);
+  await using file = await open(path, "wx", 0o600);
   await file.truncate(bytes.length);
   for (let at = 0; at < bytes.length; at += BLOCK) {
     const block = bytes.subarray(at, at + BLOCK);
-    if (!block.equals(Buffer.alloc(block.length))) await file.write(block, 0, block.length, at);
+    if (!isZero(block)) await file.write(block, 0, block.length, at);
   }
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.equals(Buffer.alloc(bytes.length));
 }
