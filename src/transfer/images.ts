@@ -7,6 +7,7 @@ import { formatReference, parseReference } from "../oci/reference.ts";
 import type { ImageRecord } from "../store/images.ts";
 import { reachable } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
+import { isIndexList, listsToRemove } from "./disks/index/index-lists.ts";
 import { findImage, findImages } from "./find-image.ts";
 import { openManifest, readConfigBytes, readImageConfig } from "./open-image.ts";
 import { openSource } from "./open-place.ts";
@@ -32,7 +33,9 @@ export interface ImageRow {
 
 export async function listImages(context: TransferContext): Promise<ImageRow[]> {
   const rows: ImageRow[] = [];
-  for (const record of await context.store.images.list()) rows.push(await imageRow(context, record));
+  for (const record of await context.store.images.list()) {
+    if (!(await isIndexList(context.store, record))) rows.push(await imageRow(context, record));
+  }
   return rows;
 }
 
@@ -179,9 +182,10 @@ export async function removeImages(context: TransferContext, images: readonly st
   const { store } = context;
   const records = new Map<string, ImageRecord>();
   for (const image of images) for (const record of await findImages(store, image)) records.set(record.name, record);
-  const roots = [...records.values()].flatMap(({ descriptor, manifest }) => [descriptor, manifest]);
+  const lists = await listsToRemove(store, [...records.values()]);
+  const roots = [...records.values(), ...lists].flatMap(({ descriptor, manifest }) => [descriptor, manifest]);
   const candidates = await reachable(store.content, roots);
-  await store.images.delete(...records.keys());
+  await store.images.delete(...records.keys(), ...lists.map(({ name }) => name));
   await store.leases.finish(...records.keys());
   const { deleted, freedBytes } = await store.removeUnreferenced(candidates.keys());
   const { snapshots, layers, folders } = await sweepUnpacked(context);

@@ -4,18 +4,16 @@
  * is full. Zeros are pieces of their own, however long they are. A checksum over whole blocks takes a seventh of the time of a rolling sum, and its
  * pieces follow the blocks that change (bench "disk-index").
  *
- * What is here is a part of the format: other cuts are found nowhere (formats.ts).
+ * What is here is as good as a part of the format: pieces that are cut otherwise are found nowhere.
  */
 import { crc32 } from "node:zlib";
 import { UNIT_BYTES } from "./format.ts";
 
 /** A piece that is not zeros has as many bytes before anything but zeros, or the end, ends it. */
 const LEAST_BYTES = 8 << 10;
-/** As many before zeros at the end of a block end it. */
-const LEAST_FILE_BYTES = 8 << 10;
 export const FULL_BYTES = 64 << 10;
-/** One block of so many, less one, ends a piece. */
-const MASK = 0x7;
+/** One block of sixteen ends a piece by its checksum. */
+const MASK = 0xf;
 /** Zeros at the end of a block that are taken for the end of a file. */
 const TAIL_BYTES = 16;
 const ZEROS = Buffer.alloc(UNIT_BYTES);
@@ -93,8 +91,7 @@ export class DiskChunker {
     const size = this.#end;
     // There must be room for another.
     if (size + UNIT_BYTES > FULL_BYTES) return true;
-    if (size >= LEAST_FILE_BYTES && endsInZeros(block)) return true;
-    return size >= LEAST_BYTES && (crc32(block) & MASK) === 0;
+    return size >= LEAST_BYTES && (endsInZeros(block) || (crc32(block) & MASK) === 0);
   }
 
   *#takeZeros(): Generator<DiskPiece, void, undefined> {

@@ -27,7 +27,7 @@ export async function listReferrers(
   store: Store,
   name: string,
   referrers: readonly (Manifest | Index)[],
-  lease: Lease,
+  lease: Pick<Lease, "add">,
   signal: AbortSignal,
 ): Promise<void> {
   const subjects = new Set(referrers.flatMap(({ subject }) => (subject === undefined ? [] : [subject.digest])));

@@ -1,0 +1,45 @@
+/**
+ * Names in the store that list nothing but chunk indexes (publish.ts). Nobody gave them, so they are not among the images, and go with the last name
+ * of the image that the indexes refer to.
+ */
+import { DISK_INDEX_TYPE } from "../../../codec/disk-index/index-manifest.ts";
+import { parseDigest, type Digest } from "../../../oci/digest.ts";
+import { parseReference } from "../../../oci/reference.ts";
+import type { ImageRecord } from "../../../store/images.ts";
+import type { Store } from "../../../store/store.ts";
+import { listedReferrers } from "../../transports/store-referrers.ts";
+
+/** Whether a name of the store lists chunk indexes, and nothing else. */
+export async function isIndexList(store: Store, record: ImageRecord): Promise<boolean> {
+  const subject = subjectOf(record.name);
+  if (subject === undefined) return false;
+  const listed = await listedReferrers(store, record.name, subject).catch(() => []);
+  return listed.length > 0 && listed.every(({ artifactType }) => artifactType === DISK_INDEX_TYPE);
+}
+
+/** The lists of chunk indexes of images that no name stands for when `records` are gone. */
+export async function listsToRemove(store: Store, records: readonly ImageRecord[]): Promise<ImageRecord[]> {
+  const gone = new Set(records.map(({ name }) => name));
+  const subjects = new Set(records.flatMap(digestsOf));
+  const all = await store.images.list();
+  for (const record of all) if (!gone.has(record.name)) for (const digest of digestsOf(record)) subjects.delete(digest);
+  const found: ImageRecord[] = [];
+  for (const record of all) {
+    const subject = subjectOf(record.name);
+    if (subject === undefined || !subjects.has(subject) || gone.has(record.name)) continue;
+    if (await isIndexList(store, record)) found.push(record);
+  }
+  return found;
+}
+
+function digestsOf({ descriptor, manifest }: ImageRecord): Digest[] {
+  return [descriptor.digest, manifest.digest];
+}
+
+/** As `fallbackTag` has it. */
+const LIST_TAG = /^sha256-([0-9a-f]{64})$/;
+
+function subjectOf(name: string): Digest | undefined {
+  const hex = LIST_TAG.exec(parseReference(name, { defaultTag: false }).tag ?? "")?.[1];
+  return hex === undefined ? undefined : parseDigest(`sha256:${hex}`);
+}
