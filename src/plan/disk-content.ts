@@ -42,7 +42,7 @@ const CODECS: Readonly<Record<DiskChunk["coding"], FrameCodec | undefined>> = {
  * A resumed plan that comes out wrong (`DIGEST_MISMATCH`, or whatever has `detail.whole`) has dropped what was left; the plan of the whole is next.
  */
 export function planContent(chunk: DiskChunk & { readonly digest: Digest }, here: ContentHere = {}): Plan {
-  const { place, blobHeld = false, held = [] } = here;
+  const { place, blobHeld = false, held = [], checkpoints } = here;
   const { digest, size, blob } = chunk;
   if (place !== undefined) {
     const segment: Segment = { kind: "local", ...place, length: size, digest };
@@ -54,17 +54,23 @@ export function planContent(chunk: DiskChunk & { readonly digest: Digest }, here
     const plan = planResume(planOf(chunk, [{ kind: "remote", blob, start: 0, length: size }], why), held);
     return withoutNetwork(plan, blobHeld, size);
   }
-  const border = codec === "apple-lz4" ? lastBorder(chunk, here) : undefined;
+  const whole: FramesSegment = { kind: "frames", blob, start: 0, length: blob.size, codec, size };
+  const front = Math.min(new RangeSet(held).contiguousEnd(), size);
+  if (front === size) return planOf(chunk, [{ kind: "held", length: size, instead: whole }], "an earlier try left all");
+  const border = codec === "apple-lz4" ? lastBorder(chunk, front, checkpoints) : undefined;
   const plan =
     border === undefined
-      ? planOf(chunk, [{ kind: "frames", blob, start: 0, length: blob.size, codec, size }], why)
+      ? planOf(chunk, [whole], why)
       : planOf(chunk, fromBorder(chunk, border), `${border.decoded} of ${size} bytes are here from an earlier try`);
   return withoutNetwork(plan, blobHeld, size);
 }
 
-/** The last border that what is held from the start on reaches to. What is kept of borders is believed only as far as it can be true. */
-function lastBorder({ blob, size }: DiskChunk, { held = [], checkpoints }: ContentHere): BlockBorder | undefined {
-  const front = Math.min(new RangeSet(held).contiguousEnd(), size);
+/** The last border that the front has reached. What is kept of borders is believed only as far as it can be true. */
+function lastBorder(
+  { blob, size }: DiskChunk,
+  front: number,
+  checkpoints: ContentHere["checkpoints"],
+): BlockBorder | undefined {
   const border = checkpoints?.before(front);
   if (border === undefined) return undefined;
   const { encoded, decoded } = border;

@@ -27,26 +27,31 @@ export class FrameFeed {
    * until the next one is asked for. They are copies in memory of their own, since a decoder that is given up may go on
    * reading for a while when the stretch has taken its memory back, or the next decoder has begun.
    * @param total bytes of all ranges
-   * @throws what the stretch throws
+   * @throws what the stretch throws, when all that came before was taken: it need not be fetched again
    */
   async *take(ranges: Iterable<ByteRange>, total: number): AsyncGenerator<Uint8Array, void, undefined> {
     const buffer = Buffer.allocUnsafeSlow(Math.min(total, FEED_BYTES));
     let filled = 0;
-    for (const { start, end } of ranges) {
-      while (this.#at < end) {
-        if (this.#chunk.length === 0) this.#chunk = await this.#stretch.read(this.#end - this.#at);
-        if (this.#at < start) {
-          this.#use(Math.min(this.#chunk.length, start - this.#at));
-          continue;
+    try {
+      for (const { start, end } of ranges) {
+        while (this.#at < end) {
+          if (this.#chunk.length === 0) this.#chunk = await this.#stretch.read(this.#end - this.#at);
+          if (this.#at < start) {
+            this.#use(Math.min(this.#chunk.length, start - this.#at));
+            continue;
+          }
+          const taken = Math.min(this.#chunk.length, end - this.#at, buffer.length - filled);
+          buffer.set(this.#chunk.subarray(0, taken), filled);
+          filled += taken;
+          this.#use(taken);
+          if (filled < buffer.length) continue;
+          yield buffer;
+          filled = 0;
         }
-        const taken = Math.min(this.#chunk.length, end - this.#at, buffer.length - filled);
-        buffer.set(this.#chunk.subarray(0, taken), filled);
-        filled += taken;
-        this.#use(taken);
-        if (filled < buffer.length) continue;
-        yield buffer;
-        filled = 0;
       }
+    } catch (error) {
+      if (filled > 0) yield buffer.subarray(0, filled);
+      throw error;
     }
     if (filled > 0) yield buffer.subarray(0, filled);
   }

@@ -59,6 +59,8 @@ export type ProgressEvent =
     }
   /** To be got. All are told of before the first is begun, so that the whole is known; `done` bytes are here from before. */
   | { readonly type: "layer-queued"; readonly digest: Digest; readonly total: number; readonly done: number }
+  /** A machine's disk that is to be made. What follows of it has its key as `digest`, and counts bytes of the disk; `total` is 0 where nobody knows it. */
+  | { readonly type: "disk-queued"; readonly digest: Digest; readonly name: string; readonly total: number }
   /** To be unpacked and nothing else: `total` is of uncompressed bytes, `null` where nobody knows it. */
   | { readonly type: "unpack-queued"; readonly digest: Digest; readonly total: number | null }
   | { readonly type: "layer-start"; readonly digest: Digest; readonly total: number; readonly resumed: number }
