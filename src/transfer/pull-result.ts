@@ -9,15 +9,18 @@ export interface Fallback {
   readonly reason: string;
 }
 
-/** `zstd-chunked`, `estargz`: made of what was here and of the pieces of its blob that were not; the blob itself is not kept. */
-export type LayerHow = "present" | "full" | "resumed" | "zstd-chunked" | "estargz";
+/**
+ * `zstd-chunked`, `estargz`: made of what was here and of the pieces of its blob that were not; the blob itself is not kept. `disk`: a chunk of a
+ * machine's disk, whose bytes are in the disk, and whose blob is not kept.
+ */
+export type LayerHow = "present" | "full" | "resumed" | "zstd-chunked" | "estargz" | "disk";
 
 /** How a layer came into the snapshots: it was there, it was held under other parents, or it was unpacked. */
 export type UnpackHow = "present" | "adopted" | "unpacked";
 
 export interface LayerResult {
   readonly digest: Digest;
-  /** Null for artifacts, whose layers have none. */
+  /** Null for artifacts, whose layers have none. Of a chunk of a disk: the digest of its bytes, where that is known. */
   readonly diffId: Digest | null;
   readonly mediaType: string;
   /** Bytes as the manifest has it. */
@@ -31,6 +34,20 @@ export interface LayerResult {
   readonly requests: number;
   /** Why this way: in plans, and where there was a choice. */
   readonly why?: string;
+}
+
+/** A disk of a machine that was pulled. */
+export interface DiskResult {
+  /** As the image calls it. */
+  readonly name: string;
+  /** What the store knows it by, see `diskKey`. */
+  readonly key: Digest;
+  /** Bytes, holes included; null where only whoever has decoded it knows. */
+  readonly size: number | null;
+  /** Bytes of disk space that it takes; null where it is not here, or only as its blobs. */
+  readonly allocatedBytes: number | null;
+  /** The raw disk, which only the store may write; null where it is not here. */
+  readonly path: string | null;
 }
 
 export interface PullResult {
@@ -54,5 +71,14 @@ export interface PullResult {
   readonly durationMs: number;
   readonly peakRssBytes: number;
   readonly layers: readonly LayerResult[];
+  /** Of the images of virtual machines, and of no others. */
+  readonly disks?: readonly DiskResult[];
   readonly warnings: readonly string[];
+}
+
+/** What came of a pull, apart from what its report counts. */
+export interface PullDone extends Pick<PullResult, "status" | "layers" | "resumedBytes" | "disks"> {
+  /** What the image is unpacked by. */
+  readonly snapshotter?: DriverName | undefined;
+  readonly warnings?: readonly string[];
 }

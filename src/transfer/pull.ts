@@ -2,6 +2,7 @@
  * The use case "pull": resolve the reference, see what is held, plan, fetch, check and unpack what is missing, record the image. Content
  * is leased while the pull runs; the image is recorded last, so that a name in the store always stands for a whole image.
  */
+import { formatOf } from "../codec/tart/format-of.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { chainIds } from "../oci/chain-id.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -9,10 +10,9 @@ import { isLayerType } from "../oci/media-types.ts";
 import { formatPlatform, type Platform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import { addBytes, noBytes } from "../recipe/bytes.ts";
-import type { DriverName } from "../snapshot/types.ts";
 import type { TransferContext } from "./context.ts";
 import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
-import type { LayerResult, PullResult } from "./pull-result.ts";
+import type { LayerResult, PullDone, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
 import { isHeld, unpackedBy, type Snapshotter } from "./snapshotter.ts";
@@ -57,11 +57,32 @@ export async function pull(context: TransferContext, text: string, options: Pull
     ...(!plan && { store: { wait } }),
   });
   for (const message of image.warnings) context.onProgress({ type: "warning", message });
-  const tasks = layerTasks(image, options.unpack ?? true);
-  if (plan) return report(image, { ...(await planAll(context, image, tasks, options)), tally, startedAt });
-  const done = await carryOut(context, image, tasks, options, tally);
+  const done = await (isMachine(image, options) ? getMachine : getLayered)(context, image, options, tally);
+  if (plan) return report(image, { ...done, tally, startedAt });
   context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
   return report(image, { ...done, tally, startedAt });
+}
+
+/** Whether it is a virtual machine's image, whose disks are wanted and not only their blobs. */
+function isMachine({ manifest }: ResolvedImage, { unpack = true }: PullOptions): boolean {
+  return unpack && formatOf(manifest) !== undefined;
+}
+
+async function getMachine(...[context, image, options, tally]: Parameters<typeof getLayered>): Promise<PullDone> {
+  const { pullDisks } = await import("./disks/pull-disks.ts");
+  const { plan = false, wait = true, concurrency = DEFAULT_CONCURRENCY } = options;
+  return pullDisks(context, image, { plan, wait, concurrency, tally });
+}
+
+async function getLayered(
+  context: TransferContext,
+  image: ResolvedImage,
+  options: PullOptions,
+  tally: Tally,
+): Promise<PullDone> {
+  const tasks = layerTasks(image, options.unpack ?? true);
+  if (options.plan === true) return planAll(context, image, tasks, options);
+  return carryOut(context, image, tasks, options, tally);
 }
 
 /** @throws VarveError `MEDIA_TYPE_UNSUPPORTED` for a layer that could be fetched but never unpacked */
@@ -76,22 +97,12 @@ function layerTasks({ manifest, config, reference, name }: ResolvedImage, check:
   });
 }
 
-interface Done {
-  readonly status: PullResult["status"];
-  /** One for each layer of the manifest, in its order. */
-  readonly layers: readonly LayerResult[];
-  readonly resumedBytes: number;
-  /** What the image is unpacked by. */
-  readonly snapshotter?: DriverName | undefined;
-  readonly warnings?: readonly string[];
-}
-
 async function planAll(
   context: TransferContext,
   image: ResolvedImage,
   tasks: readonly LayerTask[],
   { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false }: PullOptions,
-): Promise<Done> {
+): Promise<PullDone> {
   const { store, snapshotter } = context;
   const distinct = distinctTasks(tasks);
   const diffIds = image.config?.rootfs.diffIds ?? [];
@@ -128,7 +139,7 @@ async function carryOut(
   tasks: readonly LayerTask[],
   options: PullOptions,
   tally: Tally,
-): Promise<Done> {
+): Promise<PullDone> {
   const { store } = context;
   const { leases } = store;
   const { unpack = true, wait = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs = false } = options;
@@ -181,7 +192,7 @@ async function findAllPresent(
   image: ResolvedImage,
   tasks: readonly LayerTask[],
   check: boolean,
-): Promise<Done | undefined> {
+): Promise<PullDone | undefined> {
   const { store, snapshotter } = context;
   if (image.fetched || !(await isRecorded(store, image))) return undefined;
   const top = check ? topOf(image) : undefined;
@@ -244,13 +255,13 @@ function inOrder(tasks: readonly LayerTask[], results: readonly LayerResult[]): 
   });
 }
 
-interface Facts extends Done {
+interface Facts extends PullDone {
   readonly tally: Tally;
   readonly startedAt: number;
 }
 
 function report(image: ResolvedImage, facts: Facts): PullResult {
-  const { status, layers, resumedBytes, snapshotter, warnings = [], tally, startedAt } = facts;
+  const { status, layers, disks, resumedBytes, snapshotter, warnings = [], tally, startedAt } = facts;
   const bytes = layers.reduce((sum, layer) => addBytes(sum, layer.bytes), noBytes());
   // Documents count too, and tries that failed. A plan has moved nothing but documents, and tells what the rest would cost.
   bytes.network = tally.network + (status === "planned" ? bytes.network : 0);
@@ -270,6 +281,7 @@ function report(image: ResolvedImage, facts: Facts): PullResult {
     durationMs: Math.round(performance.now() - startedAt),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
     layers,
+    ...(disks !== undefined && { disks }),
     warnings: [...image.warnings, ...tally.warnings, ...warnings],
   };
 }

@@ -2,6 +2,7 @@
  * From a reference to the documents of one image: root (as the tag has it), manifest of the platform, config. What the store
  * holds is not asked for again; by digest everything may come from the store without a single request.
  */
+import { formatOf } from "../codec/tart/format-of.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { parseImageConfig, checkLayers, type ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -23,7 +24,7 @@ export interface ResolvedImage {
   readonly root: Manifest | Index;
   readonly manifest: Manifest;
   readonly configBytes: Uint8Array;
-  /** Undefined for artifacts whose config is not an image's. */
+  /** Undefined for artifacts whose config is not an image's, and for virtual machines, whose config says nothing of layers. */
   readonly config: ImageConfig | undefined;
   readonly platform: Platform | undefined;
   /** All documents on the way from the root to the manifest. */
@@ -61,9 +62,11 @@ export async function resolveImage(
   }
   const manifest = current;
   let config: ImageConfig | undefined;
+  // Whether a machine runs here is its hypervisor's matter; its stub of a config tells nothing of what is in the image.
+  const hasConfig = isConfigType(manifest.config.mediaType) && formatOf(manifest) === undefined;
   const configBytes = await fetchConfig(context, reference, manifest, {
     ...options,
-    check: (bytes) => (config = isConfigType(manifest.config.mediaType) ? readConfig(bytes, manifest) : undefined),
+    check: (bytes) => (config = hasConfig ? readConfig(bytes, manifest) : undefined),
   });
   const platform = listed ?? platformOf(config);
   return {

@@ -29,6 +29,8 @@ export interface Wanted {
   readonly blobs: readonly Descriptor[];
   /** Bytes that the layers will take which are to be unpacked. Default 0. */
   readonly unpackedBytes?: number;
+  /** Bytes that the disks of a machine will take at least. Default 0. */
+  readonly diskBytes?: number;
   /** Blobs that are here at once, when each goes as soon as it is unpacked. Default: all stay. */
   readonly atOnce?: number;
 }
@@ -100,7 +102,7 @@ export async function explainNoRoom(store: Store, wanted: Wanted, error: unknown
 }
 
 async function measure({ root, content }: Store, wanted: Wanted): Promise<Room> {
-  const { blobs, unpackedBytes = 0, atOnce = Infinity } = wanted;
+  const { blobs, unpackedBytes = 0, diskBytes = 0, atOnce = Infinity } = wanted;
   const missing: number[] = [];
   for (const blob of new Map(blobs.map((each) => [each.digest, each])).values()) {
     const bytes = await content.missingSpace(blob);
@@ -108,6 +110,6 @@ async function measure({ root, content }: Store, wanted: Wanted): Promise<Room> 
   }
   const sum = (sizes: readonly number[]): number => sizes.reduce((total, bytes) => total + bytes, 0);
   const largest = missing.toSorted((a, b) => b - a).slice(0, atOnce);
-  const needed = BYTES_BESIDE_IMAGE + sum(largest) + largest.length * BYTES_BESIDE_BLOB + unpackedBytes;
-  return { missing: sum(missing), needed, free: await freeSpace(root).catch(() => undefined) };
+  const needed = BYTES_BESIDE_IMAGE + sum(largest) + largest.length * BYTES_BESIDE_BLOB + unpackedBytes + diskBytes;
+  return { missing: sum(missing) + diskBytes, needed, free: await freeSpace(root).catch(() => undefined) };
 }

@@ -33,7 +33,8 @@ export function displayLines(model: ProgressModel, now: number, { columns, rows 
   const totals = model.totals(now);
   const title = titleLine(model);
   const written = writtenLine(model);
-  const total = totals.layers === 0 || written.length > 0 ? written : [totalLine(totals, columns)];
+  const total =
+    totals.layers === 0 || written.length > 0 ? written : [totalLine(totals, columns), ...receivedLine(model)];
   const room = Math.max(0, rows - 1 - title.length - total.length);
   const lines = [...title, ...layerLines(model, now, columns, room), ...total];
   // A terminal of a row or two: the total is what matters most.
@@ -50,6 +51,14 @@ function titleLine({ reference, destination }: ProgressModel): Span[][] {
 function writtenLine({ layers: [file, ...others] }: ProgressModel): Span[][] {
   if (file?.copied === undefined || others.length > 0) return [];
   return [[{ text: "written".padEnd(LABEL), style: "strong" }, GAP, { text: formatBytes(file.copied) }]];
+}
+
+/** Of a machine's disks, of which far less moves than they are long. */
+function receivedLine({ layers }: ProgressModel): Span[][] {
+  const received = layers.flatMap((layer) => layer.received ?? []);
+  if (received.length === 0) return [];
+  const bytes = received.reduce((sum, each) => sum + each, 0);
+  return [[{ text: "received".padEnd(LABEL), style: "strong" }, GAP, { text: formatBytes(bytes) }]];
 }
 
 /** When there are more layers than rows, those at work come first, then those that ended last; the others are counted. */

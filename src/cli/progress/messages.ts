@@ -29,6 +29,7 @@ export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; 
       if (event.digest === undefined) return undefined;
       return { level: "verbose", text: `${event.reference} is ${event.digest}` };
     case "layer-queued":
+    case "disk-queued":
     case "unpack-queued":
     case "layer-start":
     case "progress":

@@ -6,7 +6,7 @@ export type LayerPhase = "queued" | "waiting" | "fetching" | "verified" | "unpac
 
 export interface LayerState {
   /** The digest of a layer, the last name of a disk's path. */
-  readonly name: string;
+  name: string;
   phase: LayerPhase;
   /** Bytes that are here. */
   done: number;
@@ -22,6 +22,8 @@ export interface LayerState {
   onlyUnpacks: boolean;
   /** Whether it is compressed another way, which makes another layer of it. */
   compresses: boolean;
+  /** Of a machine's disk: bytes that came over the network for it. */
+  received: number | undefined;
   /** Of a file that is copied: bytes that were written, while the others are holes or shared. */
   copied: number | undefined;
   /** When the last event came. */
@@ -73,6 +75,9 @@ export class ProgressModel {
       case "layer-queued":
         this.#change(event.digest, now, { phase: "queued", total: event.total, done: event.done });
         return;
+      case "disk-queued":
+        this.#change(event.digest, now, { phase: "queued", name: event.name, total: event.total, received: 0 });
+        return;
       case "unpack-queued":
         this.#change(event.digest, now, { phase: "queued", total: event.total ?? 0, onlyUnpacks: true });
         return;
@@ -85,9 +90,10 @@ export class ProgressModel {
         });
         return;
       case "progress": {
-        const { digest, done, total, bytesPerSecond, etaSeconds } = event;
-        const moves = done > (this.#layers.get(digest)?.done ?? 0);
-        this.#change(digest, now, { done, total, bytesPerSecond, etaSeconds, ...(moves && { moves }) });
+        const { digest, done, total, bytesPerSecond, etaSeconds, network } = event;
+        const { done: before = 0, received } = this.#layers.get(digest) ?? {};
+        const moving = { done, total, bytesPerSecond, etaSeconds, ...(done > before && { moves: true }) };
+        this.#change(digest, now, { ...moving, ...(received !== undefined && { received: network }) });
         this.#advance(digest, "fetching");
         return;
       }
@@ -204,6 +210,7 @@ function newLayer(name: string): LayerState {
     unpackTotal: null,
     onlyUnpacks: false,
     compresses: false,
+    received: undefined,
     copied: undefined,
     updatedAt: 0,
   };

@@ -21,6 +21,8 @@ interface Mention {
 export class PlainDisplay implements Display {
   readonly #host: Pick<Host, "stderr" | "now">;
   readonly #mentions = new Map<string, Mention>();
+  /** Of disks, by their keys. */
+  readonly #names = new Map<string, string>();
   /** Where what is told of moves; undefined when that is here. */
   #destination: string | undefined;
   #title: string | undefined;
@@ -35,6 +37,9 @@ export class PlainDisplay implements Display {
         this.#destination = event.to;
         if (event.to !== undefined) this.#begin(`copying ${sanitize(event.reference)} to ${sanitize(event.to)}`);
         else if (event.digest === undefined) this.#line(`resolving ${sanitize(event.reference)}`);
+        return;
+      case "disk-queued":
+        this.#names.set(event.digest, event.name);
         return;
       case "layer-start": {
         const kept = event.resumed > 0 ? `, ${formatBytes(event.resumed)} of it kept from before` : "";
@@ -108,7 +113,8 @@ export class PlainDisplay implements Display {
     return this.#destination.startsWith("docker://") ? "sending" : "copying";
   }
 
-  #progress({ digest, done, total, bytesPerSecond, etaSeconds }: Extract<ProgressEvent, { type: "progress" }>): void {
+  #progress(event: Extract<ProgressEvent, { type: "progress" }>): void {
+    const { digest, done, total, bytesPerSecond, etaSeconds, network } = event;
     const share = total > 0 ? done / total : 0;
     // Nobody was told that it begins: then it is worth a word only when it takes long.
     if (!this.#mentions.has(digest)) this.#mention(digest, share);
@@ -116,7 +122,9 @@ export class PlainDisplay implements Display {
     this.#mention(digest, share);
     const speed = bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s` : "";
     const left = etaSeconds === null ? "" : `, ${formatEta(etaSeconds)} left`;
-    this.#layer(digest, `${percent(done, total)}, ${formatBytes(done)} of ${formatBytes(total)}${speed}${left}`);
+    const received = this.#names.has(digest) ? `, ${formatBytes(network)} received` : "";
+    const amount = `${percent(done, total)}, ${formatBytes(done)} of ${formatBytes(total)}`;
+    this.#layer(digest, `${amount}${received}${speed}${left}`);
   }
 
   #wait({ digest, done, total }: Extract<ProgressEvent, { type: "wait" }>): void {
@@ -167,7 +175,8 @@ export class PlainDisplay implements Display {
   }
 
   #layer(digest: Digest, text: string): void {
-    this.#line(`${shortDigest(digest)}: ${text}`);
+    const name = this.#names.get(digest);
+    this.#line(`${name === undefined ? shortDigest(digest) : sanitize(name)}: ${text}`);
   }
 
   #line(text: string): void {

@@ -1,0 +1,172 @@
+/**
+ * The disks of a machine that the store lacks: opened, planned with what other disks hold, and made content by content, several at once in the
+ * order of the disks; then each gets its name. The first failure cancels the rest; what came is kept.
+ */
+import { zeroContents } from "../../codec/tart/zero-digests.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { Reference } from "../../oci/reference.ts";
+import { planContent } from "../../plan/disk-content.ts";
+import { DiskContents, type DiskPlace } from "../../plan/disk-contents.ts";
+import { TransferBudget } from "../../recipe/limiter.ts";
+import type { DiskContent } from "../../store/disks/types.ts";
+import type { Lease } from "../../store/leases.ts";
+import type { TransferContext } from "../context.ts";
+import { inParallel } from "../in-parallel.ts";
+import type { Tally } from "../tally.ts";
+import { DiskMeter } from "./disk-meter.ts";
+import type { DiskRows } from "./disk-rows.ts";
+import { heldContents, type HeldContents } from "./held-contents.ts";
+import { makeContent, type MadeContent } from "./make-content.ts";
+import { openDisks, type DiskTask, type OpenDisk } from "./open-disks.ts";
+
+export interface GetDisksOptions {
+  readonly reference: Reference;
+  readonly wait: boolean;
+  /** Transfers at once. */
+  readonly concurrency: number;
+  readonly tally: Tally;
+  /** Protects the disks, and what they are made of. */
+  readonly lease: Lease;
+  /** Told where each chunk came from. */
+  readonly rows: DiskRows;
+  readonly signal: AbortSignal;
+}
+
+/** Disks that are open at once: stacks have a few, and only a manifest that means harm has thousands. */
+const DISKS_AT_ONCE = 16;
+/** Contents beyond the transfers that may be begun: while some are made durable, the network stays busy. */
+const CONTENTS_AHEAD = 2;
+
+/**
+ * @param tasks disks with keys of their own, in the order of the image
+ * @returns bytes that an earlier try had left
+ */
+export async function getDisks(
+  context: TransferContext,
+  tasks: readonly DiskTask[],
+  options: GetDisksOptions,
+): Promise<number> {
+  let resumedBytes = 0;
+  const budget = new TransferBudget({ concurrency: options.concurrency });
+  for (let at = 0; at < tasks.length; at += DISKS_AT_ONCE) {
+    await using open = await openDisks(context, tasks.slice(at, at + DISKS_AT_ONCE), options);
+    if (open.disks.length > 0) resumedBytes += await new DiskGroup(context, open.disks, { ...options, budget }).get();
+  }
+  return resumedBytes;
+}
+
+interface GroupOptions extends GetDisksOptions {
+  readonly budget: TransferBudget;
+}
+
+/** Disks that are made side by side, because they may share contents. */
+class DiskGroup {
+  readonly #context: TransferContext;
+  readonly #disks: readonly OpenDisk[];
+  readonly #meters: readonly DiskMeter[];
+  readonly #options: GroupOptions;
+  #resumedBytes = 0;
+
+  constructor(context: TransferContext, disks: readonly OpenDisk[], options: GroupOptions) {
+    this.#context = context;
+    this.#disks = disks;
+    this.#meters = disks.map(({ key, disk }) => new DiskMeter(key, disk.size, context.onProgress));
+    this.#options = options;
+  }
+
+  async get(): Promise<number> {
+    const { signal, lease, rows, concurrency } = this.#options;
+    const chunked = this.#disks.map(({ disk }) => disk);
+    const chunks = chunked.flatMap((disk) => disk.chunks);
+    const zeros = await zeroContents(chunks, { signal });
+    const contents = new DiskContents(chunked, zeros);
+    const held = await heldContents(this.#context.store, contents, lease);
+    for (const disk of chunked) rows.setZeros(disk, zeros);
+    this.#tellWhatIsHere(contents, zeros);
+    const failed = new AbortController();
+    const stop = AbortSignal.any([signal, failed.signal]);
+    const pieces = Array.from({ length: contents.length }, (_, piece) => piece);
+    await inParallel(pieces, concurrency + CONTENTS_AHEAD, async (piece) => {
+      try {
+        await this.#makeEverywhere(contents, piece, held, stop);
+      } catch (error) {
+        failed.abort(error);
+        throw error;
+      }
+    });
+    for (const disk of this.#disks.keys()) await this.#commit(disk, zeros);
+    return this.#resumedBytes;
+  }
+
+  /** Progress begins where the disks stand. */
+  #tellWhatIsHere(contents: DiskContents, zeros: ReadonlySet<Digest>): void {
+    for (const [number, { disk, partial }] of this.#disks.entries()) {
+      const meter = this.#meters[number]!;
+      for (const { digest, size } of disk.chunks) if (zeros.has(digest!)) meter.here(size);
+      for (let piece = 0; piece < contents.length; piece++) {
+        for (const place of contents.places(piece)) {
+          if (place.disk === number && partial.isDone(contentAt(contents, piece, place)))
+            meter.here(contents.size(piece));
+        }
+      }
+      meter.start();
+    }
+  }
+
+  /** Once, and then as copies. */
+  async #makeEverywhere(contents: DiskContents, piece: number, held: HeldContents, signal: AbortSignal): Promise<void> {
+    const { rows } = this.#options;
+    signal.throwIfAborted();
+    const places = contents.places(piece);
+    const isDone = (place: DiskPlace): boolean =>
+      this.#disks[place.disk]!.partial.isDone(contentAt(contents, piece, place));
+    const before = places.find(isDone);
+    const first = before ?? places[0]!;
+    const chunked = this.#disks.map(({ disk }) => disk);
+    if (before === undefined) {
+      const { plan, resumedBytes, ...facts } = await this.#make(contents, piece, held, signal);
+      this.#resumedBytes += resumedBytes;
+      rows.setContent(chunked, contents, piece, first, { how: "disk", ...facts, why: plan.why });
+    } else {
+      this.#resumedBytes += contents.size(piece);
+      rows.setContent(chunked, contents, piece, first, { how: "disk", why: "here from an earlier try" });
+    }
+    const from = { path: this.#disks[first.disk]!.partial.path, offset: first.offset };
+    for (const place of places) {
+      if (isDone(place)) continue;
+      await this.#disks[place.disk]!.partial.copy(from, contentAt(contents, piece, place), signal);
+      this.#meters[place.disk]!.copied(contents.size(piece));
+    }
+  }
+
+  #make(contents: DiskContents, piece: number, held: HeldContents, signal: AbortSignal): Promise<MadeContent> {
+    const { reference, budget, tally } = this.#options;
+    const chunk = contents.chunk(piece);
+    const { disk, offset } = contents.places(piece)[0]!;
+    const here = { place: held.get(piece), blobHeld: held.hasBlob(chunk.blob.digest) };
+    return makeContent(
+      this.#context,
+      {
+        reference,
+        chunk,
+        disk: this.#disks[disk]!.partial,
+        offset,
+        plan: (left) => planContent(chunk, { ...here, ...left }),
+      },
+      { budget, priority: piece, meter: this.#meters[disk]!, tally, signal },
+    );
+  }
+
+  async #commit(number: number, zeros: ReadonlySet<Digest>): Promise<void> {
+    const { disk, partial } = this.#disks[number]!;
+    const contents = disk.chunks.flatMap(({ digest, size, offset }) =>
+      size === 0 || zeros.has(digest!) ? [] : [{ digest: digest!, size, offset }],
+    );
+    await partial.commit(contents);
+    this.#meters[number]!.finish();
+  }
+}
+
+function contentAt(contents: DiskContents, piece: number, { offset }: DiskPlace): DiskContent {
+  return { digest: contents.digest(piece), size: contents.size(piece), offset };
+}

@@ -1,0 +1,78 @@
+/**
+ * Disks of which the manifest does not say what their blobs hold: no recipe can make what nobody can tell. Their blobs are got into the store first,
+ * verified and resumable as any; once they are decoded it is known what they hold, the disk is made of them, and they go again.
+ */
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { Store } from "../../store/store.ts";
+import type { TransferContext } from "../context.ts";
+import { getLayers } from "../get-layers.ts";
+import { discardBlob, recordGivenUp } from "../given-up.ts";
+import type { LayerTask } from "../present-layer.ts";
+import type { LayerResult } from "../pull-result.ts";
+import type { ResolvedImage } from "../resolve-image.ts";
+import { getDisks, type GetDisksOptions } from "./get-disks.ts";
+import type { DiskRows } from "./disk-rows.ts";
+import { blobsOf, type MachineDisk } from "./machine-parts.ts";
+import { nameChunks } from "./name-chunks.ts";
+import type { DiskTask } from "./open-disks.ts";
+import { writeStream } from "./write-stream.ts";
+
+export function isNamed(disk: MachineDisk): disk is DiskTask {
+  return disk.disk.kind === "chunks" && disk.disk.chunks.every(({ digest }) => digest !== undefined);
+}
+
+/** The blobs that have to be here before it is known what the disk is made of, each once. */
+export function unnamedBlobs({ disk }: MachineDisk): Descriptor[] {
+  const blobs =
+    disk.kind === "stream"
+      ? disk.blobs
+      : disk.chunks.flatMap(({ blob, digest }) => (digest === undefined ? [blob] : []));
+  return [...new Map(blobs.map((blob) => [blob.digest, blob])).values()];
+}
+
+/** @returns bytes that an earlier try had left */
+export async function getUnnamed(
+  context: TransferContext,
+  image: ResolvedImage,
+  { key, disk }: MachineDisk,
+  options: GetDisksOptions,
+): Promise<number> {
+  const { store } = context;
+  const { reference, signal, lease, rows, wait } = options;
+  const blobs = unnamedBlobs({ key, disk });
+  const before = await heldBlobs(store, blobs);
+  const tasks = blobs.map((blob): LayerTask => ({ reference, blob, diffId: undefined }));
+  const got = await getLayers(context, image, tasks, { ...options, check: false });
+  let resumed = got.resumedBytes;
+  const diffIds = new Map<Digest, Digest>();
+  if (disk.kind === "stream") {
+    resumed += await writeStream(context, disk, { key, wait, signal });
+    for (const blob of disk.blobs) diffIds.set(blob.digest, key);
+  } else {
+    const named = await nameChunks(store, disk, signal);
+    for (const { blob, digest } of named.chunks) diffIds.set(blob.digest, digest!);
+    resumed += await getDisks(context, [{ key, disk: named }], options);
+  }
+  for (const row of got.layers) tellFetched({ key, disk }, row, rows, diffIds.get(row.digest));
+  for (const blob of blobs) {
+    if (before.has(blob.digest)) continue;
+    await recordGivenUp(store, blob, { diffId: diffIds.get(blob.digest) ?? key, size: blob.size, entries: 0 });
+    await discardBlob(context, blob, lease);
+  }
+  return resumed;
+}
+
+async function heldBlobs({ content }: Store, blobs: readonly Descriptor[]): Promise<Set<Digest>> {
+  const held = new Set<Digest>();
+  for (const { digest } of blobs) if ((await content.stat(digest)) !== undefined) held.add(digest);
+  return held;
+}
+
+/** What came over the network is what the chunk cost, whatever was then made of it here. Where a blob occurs again it cost nothing. */
+export function tellFetched(disk: MachineDisk, row: LayerResult, rows: DiskRows, diffId: Digest | undefined): void {
+  const blob = blobsOf(disk).find(({ digest }) => digest === row.digest);
+  if (blob === undefined || row.how === "present") return;
+  const { bytes, requests, fallbacks, why } = row;
+  rows.set(blob, { how: "disk", bytes, requests, fallbacks, ...(why !== undefined && { why }) }, diffId);
+}

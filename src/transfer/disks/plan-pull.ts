@@ -1,0 +1,81 @@
+/** How the image of a machine would come, without moving it: what `pull --plan` tells, found out as the pull itself does. */
+import { zeroContents } from "../../codec/tart/zero-digests.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { DiskContents } from "../../plan/disk-contents.ts";
+import { planDisks } from "../../plan/disk.ts";
+import type { TransferContext } from "../context.ts";
+import { knownRates } from "../known-rates.ts";
+import { planLayer } from "../plan-layer.ts";
+import type { LayerResult, PullDone } from "../pull-result.ts";
+import type { ResolvedImage } from "../resolve-image.ts";
+import { SourcesOnDemand } from "../sources-on-demand.ts";
+import { DiskRows } from "./disk-rows.ts";
+import { isNamed, tellFetched, unnamedBlobs } from "./get-unnamed.ts";
+import { heldContents } from "./held-contents.ts";
+import { diskResults, distinctDisks, heldDisks, keptBlobs, type MachineDisk } from "./machine-parts.ts";
+import type { DiskTask } from "./open-disks.ts";
+import type { PullDisksOptions } from "./pull-disks.ts";
+
+export async function planPull(
+  context: TransferContext,
+  image: ResolvedImage,
+  disks: readonly MachineDisk[],
+  { concurrency }: PullDisksOptions,
+): Promise<PullDone> {
+  const { store } = context;
+  const rows = new DiskRows(image.reference);
+  const held = await heldDisks(store, disks);
+  const missing = distinctDisks(disks).filter(({ key }) => !held.has(key));
+  const kept = await planBlobs(context, image, keptBlobs(image.manifest, disks), concurrency);
+  await planNamed(context, missing.filter(isNamed), rows);
+  for (const disk of missing) {
+    for (const row of await planBlobs(context, image, unnamedBlobs(disk), concurrency)) {
+      tellFetched(disk, row, rows, undefined);
+    }
+  }
+  const layers = rows.inOrder(image.manifest, kept);
+  return { status: "planned", layers, disks: diskResults(disks, held), resumedBytes: 0 };
+}
+
+/** Blobs that come as they are. */
+async function planBlobs(
+  context: TransferContext,
+  { reference }: ResolvedImage,
+  blobs: readonly Descriptor[],
+  concurrency: number,
+): Promise<LayerResult[]> {
+  await using sources = new SourcesOnDemand(context.store, { readOnly: true });
+  const facts = {
+    layersLeft: blobs.length,
+    concurrency,
+    unpacks: () => Promise.resolve(false),
+    isUnpacked: false,
+    discards: false,
+    sources: sources.open,
+    rates: await knownRates(context, reference),
+  };
+  const rows: LayerResult[] = [];
+  for (const blob of blobs) rows.push(await planLayer(context, { reference, blob, diffId: undefined }, facts));
+  return rows;
+}
+
+async function planNamed(
+  { store, signal }: TransferContext,
+  disks: readonly DiskTask[],
+  rows: DiskRows,
+): Promise<void> {
+  const chunked = disks.map(({ disk }) => disk);
+  const zeros = await zeroContents(
+    chunked.flatMap(({ chunks }) => chunks),
+    { signal },
+  );
+  const contents = new DiskContents(chunked, zeros);
+  const held = await heldContents(store, contents);
+  const { contents: plans } = planDisks(contents, held, held.hasBlob);
+  for (const disk of chunked) rows.setZeros(disk, zeros);
+  for (const [piece, { plan, first }] of plans.entries()) {
+    const { network, local, data, zero, requests } = plan.cost;
+    const facts = { how: "disk", bytes: { network, local, data, zero }, requests, why: plan.why } as const;
+    rows.setContent(chunked, contents, piece, first, facts);
+  }
+}
