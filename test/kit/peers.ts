@@ -23,6 +23,7 @@ export const PEERS = {
   "mkfs.xfs": "xfsprogs",
   "mkfs.btrfs": "btrfs-progs",
   fallocate: "util-linux",
+  "qemu-img": "qemu-utils",
   openssl: "openssl",
   unshare: "util-linux",
   setpriv: "util-linux",
