@@ -14,6 +14,7 @@ import type { RegistryOptions } from "./registry/options.ts";
 import { openStore, type StoreOptions } from "./store/store.ts";
 import type { TransferContext } from "./transfer/context.ts";
 import { snapshotterFor, type SnapshotterChoice } from "./transfer/snapshotter.ts";
+import { ChunkPool } from "./workers/chunk-pool.ts";
 import { LayerPool } from "./workers/layer-pool.ts";
 
 export interface VarveOptions {
@@ -21,7 +22,7 @@ export interface VarveOptions {
   readonly root: string;
   readonly store?: StoreOptions;
   readonly registry?: RegistryOptions;
-  /** Threads that inflate and hash layers. Default: one per core, four at most; 0 does it in the caller's thread. */
+  /** Threads that inflate and hash layers, and as many that encode disks. Default: one per core, four at most; 0 does it in the caller's thread. */
   readonly threads?: number;
   /** Layers that are unpacked at the same time. Default: one per core, or as many as there are threads where that is given. */
   readonly unpackJobs?: number;
@@ -43,11 +44,13 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
   const store = stack.use(await openStore(options.root, options.store));
   const registry = stack.use(new RegistryClient(options.registry));
   const threads = options.threads === 0 ? inOneThread(options.unpackJobs) : stack.use(new LayerPool(options));
+  const encoders = options.threads === 0 ? undefined : stack.use(new ChunkPool(options.threads));
   const owned = stack.move();
   return {
     store,
     registry,
     threads,
+    ...(encoders !== undefined && { encoders: () => Promise.resolve(encoders) }),
     snapshotter: snapshotterFor(store, options.snapshotter ?? "auto", options.store),
     signal: options.signal ?? new AbortController().signal,
     onProgress: options.onProgress ?? (() => {}),
@@ -77,6 +80,7 @@ export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts
 export { diffSnapshot, saveDiff, type ChangeRow, type DiffOptions, type SavedDiff } from "./transfer/diff-snapshot.ts";
 export { diskUsage, type DiskUsage } from "./transfer/disk-usage.ts";
 export { checkStore, type CheckOptions, type Finding, type FindingKind, type StoreReport } from "./transfer/fsck.ts";
+export { importDisk, type ImportOptions, type ImportResult } from "./transfer/disks/import-disk.ts";
 export { collectGarbage, type GcOptions, type GcResult } from "./transfer/gc.ts";
 export {
   inspectImage,

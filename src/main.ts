@@ -27,6 +27,10 @@ export function connect(settings: Settings, bound: Run): Services {
     const { RegistryClient } = await import("./registry/client.ts");
     return opened.use(new RegistryClient(settings.transport));
   });
+  const encoders = once(async () => {
+    const { ChunkPool } = await import("./workers/chunk-pool.ts");
+    return opened.use(new ChunkPool());
+  });
   const local = memoized(async (options: StoreOptions): Promise<TransferContext> => {
     const [{ openStore }, { ThreadsOnDemand }, { snapshotterFor }] = await Promise.all([
       import("./store/store.ts"),
@@ -43,6 +47,7 @@ export function connect(settings: Settings, bound: Run): Services {
       snapshotter: snapshotterFor(store, snapshotter, options),
       registry: NO_REGISTRY,
       openRegistry: registry,
+      encoders,
     };
   });
   const online = async (options: StoreOptions): Promise<TransferContext> => {
@@ -123,6 +128,8 @@ export function connect(settings: Settings, bound: Run): Services {
       const { checkStore } = await import("./transfer/fsck.ts");
       return checkStore(options?.repair === true ? await online({}) : await local(reading), options);
     },
+    importDisk: async (...args) =>
+      (await import("./transfer/disks/import-disk.ts")).importDisk(await local({}), ...args),
     async copyDisk(from, to, options) {
       const { copyDisk } = await import("./disk/copy.ts");
       return copyDisk(from, to, { ...options, ...bound });

@@ -115,7 +115,9 @@ function describe(parser: Parser, command: Command): void {
 
 function option(flag: FlagSpec): Option {
   const choices = flag.choices === undefined ? "" : `: ${flag.choices.join("|")}`;
-  return new Option(flag.flags, flag.summary + choices);
+  const made = new Option(flag.flags, flag.summary + choices);
+  if (flag.repeats !== true) return made;
+  return made.argParser((value, earlier: readonly string[] | undefined) => [...(earlier ?? []), value]);
 }
 
 function names(parser: Parser): string[] {

@@ -26,6 +26,8 @@ export interface FlagSpec {
   readonly summary: string;
   readonly choices?: readonly string[];
   readonly completes?: Completes;
+  /** It may be given several times, and its value is the list of what was given. Default false. */
+  readonly repeats?: boolean;
 }
 
 export interface ArgumentSpec {

@@ -38,6 +38,7 @@ function fakeServices(given: Partial<Services>): Services {
     copyDisk: unexpected("copyDisk"),
     exportMachine: unexpected("exportMachine"),
     exportDisk: unexpected("exportDisk"),
+    importDisk: unexpected("importDisk"),
     listImages: unexpected("listImages"),
     inspectImage: unexpected("inspectImage"),
     rawDocument: unexpected("rawDocument"),

@@ -4,6 +4,7 @@ import type { commitImage } from "../transfer/commit-image.ts";
 import type { convertImage } from "../transfer/convert.ts";
 import type { CopyOptions, CopyResult } from "../transfer/copy.ts";
 import type { TransferContext } from "../transfer/context.ts";
+import type { importDisk } from "../transfer/disks/import-disk.ts";
 import type { diffSnapshot, saveDiff } from "../transfer/diff-snapshot.ts";
 import type { diskUsage } from "../transfer/disk-usage.ts";
 import type { checkStore } from "../transfer/fsck.ts";
@@ -65,6 +66,7 @@ export interface Services extends AsyncDisposable {
   readonly collectGarbage: Bound<typeof collectGarbage>;
   readonly prune: Bound<typeof prune>;
   readonly checkStore: Bound<typeof checkStore>;
+  readonly importDisk: Bound<typeof importDisk>;
   readonly exportMachine: Bound<typeof exportMachine>;
   readonly exportDisk: Bound<typeof exportDisk>;
   /** Files, not images: no store is opened for it. */

@@ -73,6 +73,8 @@ export const ERROR_TABLE = {
   TOC_LIMIT: row(1, 502, "the layer's table of contents passes a safety limit; the layer can still be pulled whole"),
   TAR_SPLIT_REFUSED: row(1, 500, "this tar cannot be rebuilt from its tree; its bytes are kept instead"),
   ARCHIVE_INVALID: row(1, 400, "the archive is not an image archive, or is damaged"),
+  // disks of virtual machines
+  DISK_UNREADABLE: row(1, 400, "make it a raw disk first: qemu-img convert -O raw"),
   // store and file system
   STORE_NEWER: row(1, 500, "update varve, or use another store with --root"),
   STORE_CORRUPT: row(1, 500, "the store's metadata is damaged; move it away and pull again, blobs are kept"),

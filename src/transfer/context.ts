@@ -1,4 +1,5 @@
 /** What every use case is handed: the places it works on and the ways it reports and is stopped. */
+import type { ChunkEncoders } from "../disk/import/encoders.ts";
 import type { LayerThreads } from "../layer/threads.ts";
 import type { ProgressEvent } from "../recipe/progress.ts";
 import type { RegistryClient } from "../registry/client.ts";
@@ -11,6 +12,8 @@ export interface TransferContext {
   /** For use cases on the store alone, which need a registry only when a blob was given up. Default: gives `registry`. */
   readonly openRegistry?: () => Promise<RegistryClient>;
   readonly threads: LayerThreads;
+  /** What encodes chunks of disks; closed by who made the context. Default: this thread. */
+  readonly encoders?: () => Promise<ChunkEncoders>;
   /** What images are unpacked into. Absent: nothing; a pull then only checks its layers. */
   readonly snapshotter?: Snapshotter;
   readonly signal: AbortSignal;

@@ -6,8 +6,9 @@ import type { DiskAction } from "./disk/action.ts";
 import { copyAction } from "./disk/copy.ts";
 import { exportAction } from "./disk/export.ts";
 import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
+import { importAction } from "./disk/import.ts";
 
-const ACTIONS: readonly DiskAction[] = [exportAction, copyAction];
+const ACTIONS: readonly DiskAction[] = [importAction, exportAction, copyAction];
 const NAMES = ACTIONS.map(({ name }) => name);
 
 /** Which action gave a result, for only that one can render it. */

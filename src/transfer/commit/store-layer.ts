@@ -7,6 +7,7 @@ import { Digester, type Digest } from "../../oci/digest.ts";
 import { MEDIA_TYPES } from "../../oci/media-types.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { TransferContext } from "../context.ts";
+import { storeFile } from "./store-file.ts";
 import { UnnamedFile } from "./unnamed-file.ts";
 
 export interface StoreLayerOptions {
@@ -54,29 +55,12 @@ export async function storeLayer(
   const [tarSize, diffId, digest] = [tarDigester.size, tarDigester.digest(), blobDigester.digest()];
   const descriptor = { mediaType: LAYER_TYPES[compression], digest, size: file.size };
   await lease.add(digest);
-  await storeBlob({ store, signal }, descriptor, file);
+  await storeFile({ store, signal }, descriptor, file);
   const { entries } = count;
   const { mediaType, size } = descriptor;
   const facts = { digest, diffId, mediaType, size, uncompressedSize: tarSize, entries, verifiedAt: new Date() };
   await store.layers.put(facts);
   return { descriptor, diffId, tarSize, entries };
-}
-
-async function storeBlob(
-  { store, signal }: Pick<TransferContext, "store" | "signal">,
-  { digest, size }: Descriptor,
-  file: UnnamedFile,
-): Promise<void> {
-  const place = await store.content.ingest({ digest, size }, { signal });
-  if (!("commit" in place)) return;
-  await using ingest = place;
-  const digester = new Digester();
-  for await (const chunk of file.read()) {
-    await ingest.write(digester.size, chunk);
-    digester.update(chunk);
-  }
-  const written = digester.size;
-  await ingest.commit({ digest: digester.digest(), size: written });
 }
 
 async function* hashed(bytes: AsyncIterable<Uint8Array>, digester: Digester): AsyncGenerator<Uint8Array> {

@@ -1,0 +1,117 @@
+/**
+ * A chunk of a disk as a stream of Apple LZ4 (formats "tart" §2 and §3), with the digests of both. The same bytes always become the same blob, whether
+ * they are read or holes: so a blob that was given up can be made again from its disk.
+ */
+import { AppleLz4Encoder } from "../../codec/apple-lz4/encoder.ts";
+import { writeChunkIndex } from "../../codec/disk-index/chunk-index.ts";
+import { IndexedEncoder } from "../../codec/disk-index/indexed-encoder.ts";
+import type { ChunkBlob } from "../../codec/tart/write-tart.ts";
+import { VarveError } from "../../errors/varve-error.ts";
+import { Digester } from "../../oci/digest.ts";
+import { COPY_CALLS, readFully, writeFully } from "../copy-calls.ts";
+import type { PlannedChunk } from "./chunk-plan.ts";
+
+/** How the blob is made: such that its pieces can be had alone, or not. */
+export type ChunkEncoding = "indexed" | "plain";
+
+export interface EncodeChunkOptions {
+  /** Default `indexed`. */
+  readonly encoding?: ChunkEncoding;
+  /** An open file that the blob is written to, from its beginning. Default: it is only hashed. */
+  readonly output?: number;
+  readonly signal?: AbortSignal;
+  /** Told of the chunk's bytes that are done, holes too. */
+  readonly onProgress?: (done: number) => void;
+}
+
+export interface EncodedChunk extends ChunkBlob {
+  /** Where the pieces of an indexed blob lie in it (codec/disk-index). */
+  readonly index?: Uint8Array;
+}
+
+/** Read and written at once. */
+const STEP = 1 << 20;
+const ZEROS = Buffer.alloc(STEP);
+
+/**
+ * @param disk an open file
+ * @throws VarveError `SOURCE_CHANGED` when it ends before the chunk does; the signal's reason; NodeJS.ErrnoException
+ */
+export async function encodeChunk(
+  disk: number,
+  chunk: PlannedChunk,
+  options: EncodeChunkOptions = {},
+): Promise<EncodedChunk> {
+  const { encoding = "indexed", output, signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const encoder = encoding === "indexed" ? new IndexedEncoder(chunk) : new AppleLz4Encoder();
+  const content = new Digester();
+  const blob = new BlobWriter(output);
+  for await (const bytes of bytesOf(disk, chunk)) {
+    signal?.throwIfAborted();
+    content.update(bytes);
+    for (const piece of encoder.write(bytes)) blob.add(piece);
+    await blob.flush();
+    onProgress?.(content.size);
+  }
+  for (const piece of encoder.end()) blob.add(piece);
+  await blob.flush();
+  const size = content.size;
+  const encoded: ChunkBlob = { ...blob.facts(), content: { digest: content.digest(), size } };
+  if (!(encoder instanceof IndexedEncoder)) return encoded;
+  const { pieces } = encoder;
+  return { ...encoded, index: writeChunkIndex({ blob: encoded, content: encoded.content, pieces }) };
+}
+
+/** The chunk's bytes, lent until the next are asked for. */
+async function* bytesOf(disk: number, { offset, size, runs }: PlannedChunk): AsyncGenerator<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(Math.min(STEP, size));
+  let at = offset;
+  for (const run of runs) {
+    yield* zeros(run.offset - at);
+    at = run.offset;
+    for (const end = run.offset + run.length; at < end;) {
+      const wanted = Math.min(buffer.length, end - at);
+      const got = await readFully(COPY_CALLS, disk, buffer, wanted, at);
+      if (got < wanted) throw new VarveError("SOURCE_CHANGED", "the disk became shorter while it was read");
+      at += got;
+      yield buffer.subarray(0, got);
+    }
+  }
+  yield* zeros(offset + size - at);
+}
+
+function* zeros(length: number): Generator<Buffer> {
+  for (let left = length; left > 0; left -= STEP) yield left < STEP ? ZEROS.subarray(0, left) : ZEROS;
+}
+
+/** Hashes what is lent to it, and writes it in larger pieces. */
+class BlobWriter {
+  readonly #digester = new Digester();
+  readonly #output: number | undefined;
+  #pieces: Buffer[] = [];
+  #written = 0;
+
+  constructor(output: number | undefined) {
+    this.#output = output;
+  }
+
+  add(bytes: Uint8Array): void {
+    this.#digester.update(bytes);
+    if (this.#output !== undefined) this.#pieces.push(Buffer.from(bytes));
+  }
+
+  async flush(): Promise<void> {
+    const pieces = this.#pieces;
+    if (this.#output === undefined || pieces.length === 0) return;
+    this.#pieces = [];
+    const bytes = Buffer.concat(pieces);
+    await writeFully(COPY_CALLS, this.#output, bytes, [0, bytes.length], this.#written);
+    this.#written += bytes.length;
+  }
+
+  facts(): Pick<ChunkBlob, "digest" | "size"> {
+    const size = this.#digester.size;
+    return { digest: this.#digester.digest(), size };
+  }
+}
