@@ -1,18 +1,24 @@
 /** The store's images, as people and scripts ask about them: list, inspect, tag, remove, disk use. */
+import type { DiskImage } from "../codec/tart/disk-image.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { Manifest } from "../oci/manifest.ts";
+import { isLayerType } from "../oci/media-types.ts";
 import { formatPlatform, type Platform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import type { ImageRecord } from "../store/images.ts";
 import { reachable } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
 import { isIndexList, listsToRemove } from "./disks/index/index-lists.ts";
+import type { DiskSummary } from "./disks/disk-summary.ts";
+import type { MachineFacts } from "./disks/machine-facts.ts";
 import { findImage, findImages } from "./find-image.ts";
 import { openManifest, readConfigBytes, readImageConfig } from "./open-image.ts";
 import { openSource } from "./open-place.ts";
 import { platformOf } from "./resolve-image.ts";
 import { StoreSource } from "./transports/store.ts";
+import type { ImageSource } from "./transports/types.ts";
 import { sweepUnpacked } from "./unpacked.ts";
 
 export interface ImageRow {
@@ -52,7 +58,8 @@ async function imageRow({ store, signal }: TransferContext, record: ImageRecord)
   try {
     const { manifest } = await openManifest(source, record.name, undefined);
     const config = await readImageConfig(source, manifest, record.name, signal).catch(() => undefined);
-    const platform = listed ?? platformOf(config);
+    const machine = await machineOf(source, manifest, signal).catch(() => undefined);
+    const platform = listed ?? platformOf(config) ?? machine?.platform;
     const parts = distinct([manifest.config, ...manifest.layers]);
     return {
       ...base,
@@ -60,12 +67,29 @@ async function imageRow({ store, signal }: TransferContext, record: ImageRecord)
       platform: formatted(platform),
       size: parts.reduce((sum, { size }) => sum + size, 0),
       layers: manifest.layers.length,
-      createdAt: config?.created ?? null,
+      createdAt: config?.created ?? machine?.image.uploadTime ?? null,
     };
   } catch {
     // A damaged document must not hide the other images; inspect says what is wrong with this one.
     return { ...base, platform: formatted(listed), size: 0, layers: 0, createdAt: null };
   }
+}
+
+interface Machine {
+  readonly image: DiskImage;
+  readonly facts: MachineFacts;
+  readonly platform: Platform | undefined;
+}
+
+/** Undefined of all but virtual machines, which cost nobody else anything. */
+async function machineOf(source: ImageSource, manifest: Manifest, signal: AbortSignal): Promise<Machine | undefined> {
+  if (manifest.layers.every(({ mediaType }) => isLayerType(mediaType))) return undefined;
+  const { readDiskImage } = await import("../codec/tart/read-disk-image.ts");
+  const image = readDiskImage(manifest);
+  if (image === undefined) return undefined;
+  const { imageFacts, platformOfMachine } = await import("./disks/machine-facts.ts");
+  const facts = await imageFacts(source, image, signal);
+  return { image, facts, platform: platformOfMachine(facts) };
 }
 
 function formatted(platform: Platform | undefined): string | null {
@@ -79,6 +103,13 @@ function distinct(descriptors: readonly Descriptor[]): Descriptor[] {
 export interface InspectOptions {
   /** Default: the one that was pulled, else this machine's. */
   readonly platform?: Platform;
+}
+
+/** What a virtual machine's configuration says, and what its manifest says of its disks. */
+export interface MachineDetails extends MachineFacts {
+  readonly format: DiskImage["format"];
+  readonly stacked: boolean;
+  readonly disks: readonly DiskSummary[];
 }
 
 /** What `inspect` prints: plain fields, from the documents. */
@@ -101,6 +132,8 @@ export interface ImageDetails {
   }[];
   readonly config: Readonly<Record<string, unknown>>;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Of a virtual machine. */
+  readonly machine?: MachineDetails;
   /** Other platforms of the index that was pulled; they need not be in the store. */
   readonly platforms: readonly string[];
 }
@@ -117,6 +150,7 @@ export async function inspectImage(
     if (error instanceof VarveError && error.code === "MEDIA_TYPE_UNSUPPORTED") return undefined;
     throw error;
   });
+  const machine = await machineOf(source, manifest, context.signal);
   const platforms =
     root.kind === "index" ? root.manifests.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : [])) : [];
   return {
@@ -125,8 +159,8 @@ export async function inspectImage(
     mediaType: root.mediaType,
     manifestDigest: manifest.digest,
     imageId: manifest.config.digest,
-    platform: formatted(platformOf(config)),
-    created: config?.created ?? null,
+    platform: formatted(platformOf(config) ?? machine?.platform),
+    created: config?.created ?? machine?.image.uploadTime ?? null,
     author: config?.author ?? null,
     size: [manifest.config, ...manifest.layers].reduce((sum, { size }) => sum + size, 0),
     layers: manifest.layers.map(({ digest, mediaType, size }, index) => ({
@@ -137,8 +171,16 @@ export async function inspectImage(
     })),
     config: { ...config?.config },
     annotations: manifest.annotations ?? {},
+    ...(machine !== undefined && { machine: await machineDetails(machine, context.signal) }),
     platforms,
   };
+}
+
+async function machineDetails({ image, facts }: Machine, signal: AbortSignal): Promise<MachineDetails> {
+  const { summarize } = await import("./disks/disk-summary.ts");
+  const disks: DiskSummary[] = [];
+  for (const disk of image.disks) disks.push(await summarize(disk, { signal }));
+  return { format: image.format, ...facts, stacked: image.stacked, disks };
 }
 
 /** The exact bytes of a document: of the root as it was pushed, of a platform's manifest, or of a config. */

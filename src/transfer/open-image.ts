@@ -2,7 +2,7 @@
 import { VarveError } from "../errors/varve-error.ts";
 import { checkLayers, parseImageConfig, type ImageConfig } from "../oci/config.ts";
 import { MAX_DOCUMENT_BYTES, type Index, type Manifest } from "../oci/manifest.ts";
-import { isConfigType } from "../oci/media-types.ts";
+import { isConfigType, isLayerType } from "../oci/media-types.ts";
 import { hostPlatform, type Platform } from "../oci/platform.ts";
 import { MAX_INDEX_DEPTH, pickPlatform } from "./pick-platform.ts";
 import { StoreSource } from "./transports/store.ts";
@@ -38,14 +38,17 @@ export async function readConfigBytes(
   return collect(source.blob(manifest.config, signal), MAX_DOCUMENT_BYTES, `config ${manifest.config.digest}`);
 }
 
-/** @throws VarveError `MEDIA_TYPE_UNSUPPORTED` for artifacts, `CONFIG_INVALID`, `MANIFEST_INVALID` */
+/** @throws VarveError `MEDIA_TYPE_UNSUPPORTED` for artifacts and virtual machines, `CONFIG_INVALID`, `MANIFEST_INVALID` */
 export async function readImageConfig(
   source: ImageSource,
   manifest: Manifest,
   name: string,
   signal: AbortSignal,
 ): Promise<ImageConfig> {
-  const { config } = manifest;
+  const { config, layers } = manifest;
+  if (!layers.every(({ mediaType }) => isLayerType(mediaType))) {
+    (await import("./disks/refuse-machine.ts")).refuseMachine(manifest, name);
+  }
   if (!isConfigType(config.mediaType)) {
     throw new VarveError(
       "MEDIA_TYPE_UNSUPPORTED",

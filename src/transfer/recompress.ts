@@ -16,6 +16,7 @@ import type { Transform } from "./copy.ts";
 import { UnnamedFile } from "./commit/unnamed-file.ts";
 import { inParallel } from "./in-parallel.ts";
 import { MAX_INDEX_DEPTH } from "./pick-platform.ts";
+import { refuseMachine } from "./disks/refuse-machine.ts";
 import { readImageConfig } from "./open-image.ts";
 import { newIndex, newManifest } from "./recompress-documents.ts";
 import { isKept, newDescriptor, openLayerFile } from "./recompress-layers.ts";
@@ -169,6 +170,7 @@ export class RecompressedSource implements ImageSource {
   }
 
   async #convertManifest(manifest: Manifest): Promise<Manifest | Index> {
+    refuseMachine(manifest, manifest.digest);
     // Artifacts have layers that are no tars.
     if (!isConfigType(manifest.config.mediaType)) return manifest;
     const { rootfs } = await readImageConfig(this.#source, manifest, manifest.digest, this.#context.signal);

@@ -6,7 +6,7 @@ import { readDiskImage } from "../../../src/codec/tart/read-disk-image.ts";
 import { digestOf, type Digest } from "../../../src/oci/digest.ts";
 import type { ImageEntry } from "../../../src/store/images.ts";
 import type { Store } from "../../../src/store/store.ts";
-import type { MadeMachine } from "./other-machines.ts";
+import type { MadeMachine } from "./stub-machines.ts";
 import type { TartImage } from "./tart-image.ts";
 
 export interface PutTartImage {
