@@ -31,6 +31,17 @@ async function expectDisk({ disks }: PullRun, bytes: Buffer): Promise<void> {
   expect((await stat(path!)).blocks * 512).toBe(allocatedBytes);
 }
 
+/** What a plan has to tell beforehand. */
+const moved = ({ bytes, layers }: PullRun): unknown => ({
+  bytes,
+  layers: layers.map((layer) => ({
+    digest: layer.digest,
+    how: layer.how,
+    bytes: layer.bytes,
+    requests: layer.requests,
+  })),
+});
+
 describe("a machine's image that is pulled", () => {
   it("becomes a raw disk with holes, of which zeros are never fetched and equal chunks once", async () => {
     const image = machine(random("a"), zeros(), random("b"), random("a"), zeros(), random("c", 1000));
@@ -45,5 +56,70 @@ describe("a machine's image that is pulled", () => {
       zero: 2 * CHUNK,
     });
     expect(result.disks![0]!.allocatedBytes).toBeLessThan(4 * CHUNK);
+    expect(result.layers.map(({ how }) => how)).toEqual(["full", ...Array<string>(6).fill("disk"), "full"]);
+  });
+
+  it("costs one request when it is here, and writes nothing", async () => {
+    const image = machine(random("a"), zeros());
+    const { push, pull, registry } = await machineBench();
+    await push("1", image);
+    const first = await pull("1");
+    const again = await pull("1");
+    expect(again).toMatchObject({ status: "up-to-date", requests: 1, bytes: { total: 0 }, resumedBytes: 0 });
+    expect(registry.requests.map(({ method }) => method)).toEqual(["HEAD"]);
+    expect(again.disks).toEqual(first.disks);
+    expect(again.layers.every(({ how }) => how === "present")).toBe(true);
+  });
+
+  it("is here too when all its blobs are", async () => {
+    const image = machine(random("a"), zeros());
+    const { push, pull } = await machineBench();
+    await push("1", image);
+    expect(await pull("1", { unpack: false })).toMatchObject({ status: "pulled" });
+    const again = await pull("1");
+    expect(again).toMatchObject({ status: "up-to-date", requests: 1, disks: [{ path: null, size: 2 * CHUNK }] });
+  });
+
+  it("takes from disks that are here what they hold, wherever it lies", async () => {
+    const before = machine(random("a"), random("b"), random("c"), zeros(7));
+    const after = machine(zeros(), random("c"), random("changed"), random("a"));
+    const { push, pull } = await machineBench();
+    await push("1", before);
+    await push("2", after);
+    await pull("1");
+    const planned = await pull("2", { plan: true });
+    const result = await pull("2");
+    await expectDisk(result, after.disk);
+    const { digest, size } = after.manifest.layers[3]!;
+    expect(result.layers.find((layer) => layer.digest === digest)).toMatchObject({ bytes: { network: size } });
+    expect(result.bytes).toMatchObject({ local: 2 * CHUNK, zero: CHUNK });
+    expect(moved(planned)).toEqual(moved(result));
+    // Of the rest only the documents differ.
+    expect(result.bytes.network).toBe(after.manifest.bytes.length + size);
+  });
+
+  it("has chunks of any sizes, and no block of a disk that is zeros", async () => {
+    const sparse = Buffer.concat([random("a", 70_001), zeros(200_003), random("b", 5000)]);
+    const image = tartImage(Buffer.concat([sparse, sparse]), { chunkSizes: [50_001, 99_999, 131_075] });
+    const { push, pull } = await machineBench();
+    await push("1", image);
+    const planned = await pull("1", { plan: true });
+    const result = await pull("1");
+    await expectDisk(result, image.disk);
+    expect(result.disks![0]!.allocatedBytes).toBeLessThan(2 * 75_001 + 40_000);
+    expect(moved(planned)).toEqual(moved(result));
+  });
+
+  it("is made of the blobs that the store has", async () => {
+    const image = machine(random("a"), zeros(), random("b"));
+    const { push, pull } = await machineBench();
+    await push("1", image);
+    await pull("1", { unpack: false });
+    await push("2", image);
+    const planned = await pull("2", { plan: true });
+    const result = await pull("2");
+    await expectDisk(result, image.disk);
+    expect(result.bytes).toMatchObject({ network: 0, local: 2 * CHUNK, zero: CHUNK });
+    expect(moved(planned)).toEqual(moved(result));
   });
 });

@@ -1,98 +1,110 @@
-/** Machines of other makers than Tart, and Tart's stacks of disks, as far as their manifests go: the chunks' blobs hold nothing to be decoded. */
-import {
-  LUME_ANNOTATIONS,
-  LUME_TYPES,
-  TART_ANNOTATIONS,
-  TART_TYPES,
-  VETU_ANNOTATIONS,
-  VETU_TYPES,
-} from "../../../src/codec/tart/names.ts";
-import type { Descriptor } from "../../../src/oci/descriptor.ts";
-import { digestHex, digestOf, type Digest } from "../../../src/oci/digest.ts";
+/** Virtual machines as vetu, lume and other versions of Tart than today's flat one push them (formats "tart" §1, §2 and §6). */
+import { gzipSync } from "node:zlib";
+import { LUME_ANNOTATIONS, LUME_TYPES, TART_ANNOTATIONS, TART_TYPES } from "../../../src/codec/tart/names.ts";
+import { VETU_ANNOTATIONS, VETU_TYPES } from "../../../src/codec/tart/names.ts";
+import { tartConfig } from "../../../src/codec/tart/write-tart.ts";
+import { digestOf, type Digest } from "../../../src/oci/digest.ts";
 import { parseManifest, type Manifest } from "../../../src/oci/manifest.ts";
 import { MEDIA_TYPES } from "../../../src/oci/media-types.ts";
+import { compressedFrames } from "../recipe/frames-recipe.ts";
+import type { MachineImage } from "./machine-bench.ts";
+import { appleLz4, someVmConfig } from "./tart-image.ts";
 
-export interface MadeMachine {
-  readonly manifest: Manifest;
-  readonly blobs: ReadonlyMap<Digest, Buffer>;
-  /** By their names. */
-  readonly disks: ReadonlyMap<string, Buffer>;
+interface Layer {
+  readonly type: string;
+  readonly bytes: Buffer;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
-type Annotations = Readonly<Record<string, string>>;
-
-class MachineBuilder {
-  readonly blobs = new Map<Digest, Buffer>();
-  readonly disks = new Map<string, Buffer>();
-
-  blob(mediaType: string, bytes: Buffer, annotations: Annotations = {}): Descriptor {
+function imageOf(layers: readonly Layer[], config: Layer): MachineImage {
+  const blobs = new Map<Digest, Buffer>();
+  const put = ({ type, bytes, annotations }: Layer) => {
     const digest = digestOf(bytes);
-    this.blobs.set(digest, bytes);
-    return { mediaType, digest, size: bytes.length, annotations };
-  }
-
-  /** A disk in one chunk. */
-  chunk(mediaType: string, disk: Buffer, annotations: (digest: Digest) => Annotations): Descriptor {
-    return this.blob(mediaType, Buffer.concat([Buffer.from("packed "), disk]), annotations(digestOf(disk)));
-  }
-
-  machine(config: Descriptor, layers: readonly Descriptor[]): MadeMachine {
-    const document = { schemaVersion: 2, mediaType: MEDIA_TYPES.ociManifest, config, layers };
-    const manifest = parseManifest(Buffer.from(JSON.stringify(document))) as Manifest;
-    return { manifest, blobs: this.blobs, disks: this.disks };
-  }
+    blobs.set(digest, bytes);
+    return { mediaType: type, digest, size: bytes.length, ...(annotations !== undefined && { annotations }) };
+  };
+  const mediaType = MEDIA_TYPES.ociManifest;
+  const document = { schemaVersion: 2, mediaType, config: put(config), layers: layers.map(put) };
+  return { manifest: parseManifest(Buffer.from(JSON.stringify(document))) as Manifest, blobs };
 }
 
-const stub = Buffer.from('{"architecture":"arm64","os":"linux"}');
+const STUB: Layer = {
+  type: MEDIA_TYPES.ociConfig,
+  bytes: tartConfig({ os: "darwin", architecture: "arm64", diskFormat: "raw" }),
+};
 
-export function vetuMachine(disks: Readonly<Record<string, Buffer>>): MadeMachine {
-  const builder = new MachineBuilder();
-  const chunks = Object.entries(disks).map(([name, disk]) => {
-    builder.disks.set(name, disk);
-    return builder.chunk(VETU_TYPES.disk, disk, (digest) => ({
-      [VETU_ANNOTATIONS.name]: name,
-      [VETU_ANNOTATIONS.size]: String(disk.length),
-      [VETU_ANNOTATIONS.digest]: digest,
-    }));
-  });
-  const config = { version: 1, arch: "arm64", cmdline: "console=ttyS0", cpuCount: 2, memorySize: 1 << 30 };
-  const own = Buffer.from(JSON.stringify({ ...config, disks: Object.keys(disks).map((name) => ({ name })) }));
-  return builder.machine(builder.blob(MEDIA_TYPES.ociConfig, stub), [
-    builder.blob(VETU_TYPES.config, own),
-    builder.blob(VETU_TYPES.kernel, Buffer.from("the kernel")),
-    builder.blob(VETU_TYPES.initramfs, Buffer.from("the initramfs")),
+function cut(bytes: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, at) => bytes.subarray(at * size, (at + 1) * size));
+}
+
+/** @param disks the base, then what lies over it, each in chunks */
+export function stackedTart(...disks: readonly (readonly Buffer[])[]): MachineImage {
+  const chunks = disks.flatMap((parts, number) =>
+    parts.map((bytes, at): Layer => {
+      const head = at === 0 && {
+        [TART_ANNOTATIONS.fileDigest]: digestOf(Buffer.concat(parts)),
+        ...(number > 0 && { [TART_ANNOTATIONS.fileChunks]: String(parts.length) }),
+      };
+      const annotations = {
+        ...head,
+        [TART_ANNOTATIONS.size]: String(bytes.length),
+        [TART_ANNOTATIONS.digest]: digestOf(bytes),
+      };
+      return { type: number === 0 ? TART_TYPES.disk : TART_TYPES.overlay, bytes: appleLz4(bytes), annotations };
+    }),
+  );
+  return imageOf([...tartEnds(chunks)], STUB);
+}
+
+/** One stream, cut every so many bytes of it. */
+export function tartV1(disk: Buffer, cutBytes: number): MachineImage {
+  const chunks = cut(appleLz4(disk), cutBytes).map((bytes): Layer => ({ type: TART_TYPES.diskV1, bytes }));
+  return imageOf(tartEnds(chunks), STUB);
+}
+
+function tartEnds(chunks: readonly Layer[]): Layer[] {
+  return [
+    { type: TART_TYPES.config, bytes: someVmConfig() },
     ...chunks,
-  ]);
+    { type: TART_TYPES.nvram, bytes: Buffer.from("nvram") },
+  ];
 }
 
-export function lumeMachine(disk: Buffer): MadeMachine {
-  const builder = new MachineBuilder();
-  builder.disks.set("disk.img", disk);
-  const config = builder.blob(LUME_TYPES.config, Buffer.from('{"os":"linux","cpuCount":3,"memorySize":2147483648}'));
-  return builder.machine(config, [
-    builder.blob(LUME_TYPES.nvram, Buffer.from("the nvram")),
-    builder.chunk(LUME_TYPES.disk, disk, (digest) => ({
-      [LUME_ANNOTATIONS.size]: String(disk.length),
-      [LUME_ANNOTATIONS.digest]: digest,
-    })),
-  ]);
+export interface OtherOptions {
+  readonly chunkBytes: number;
+  /** Whether the manifest says what the chunks hold. Default true. */
+  readonly digests?: boolean;
 }
 
-/** The first is the base. */
-export function stackedMachine(vmConfig: Buffer, disks: readonly Buffer[]): MadeMachine {
-  const builder = new MachineBuilder();
-  const chunks = disks.map((disk, at) => {
-    builder.disks.set(digestHex(digestOf(disk)), disk);
-    return builder.chunk(at === 0 ? TART_TYPES.disk : TART_TYPES.overlay, disk, (digest) => ({
-      [TART_ANNOTATIONS.size]: String(disk.length),
-      [TART_ANNOTATIONS.digest]: digest,
-      [TART_ANNOTATIONS.fileDigest]: digest,
-      ...(at > 0 && { [TART_ANNOTATIONS.fileChunks]: "1" }),
-    }));
+export function vetuImage(
+  disks: Readonly<Record<string, Buffer>>,
+  { chunkBytes, digests = true }: OtherOptions,
+): MachineImage {
+  const chunks = Object.entries(disks).flatMap(([name, disk]) =>
+    cut(disk, chunkBytes).map((bytes): Layer => {
+      const annotations = {
+        [VETU_ANNOTATIONS.name]: name,
+        [VETU_ANNOTATIONS.size]: String(bytes.length),
+        ...(digests && { [VETU_ANNOTATIONS.digest]: digestOf(bytes) }),
+      };
+      return { type: VETU_TYPES.disk, bytes: compressedFrames(bytes, "lz4-frames"), annotations };
+    }),
+  );
+  const config = { type: VETU_TYPES.config, bytes: Buffer.from('{"version":1}') };
+  const kernel = { type: VETU_TYPES.kernel, bytes: Buffer.from("kernel") };
+  return imageOf([config, kernel, ...chunks], STUB);
+}
+
+/** In parts that say where they lie, the last one first; and the NVRAM before them. */
+export function lumeImage(disk: Buffer, { chunkBytes, digests = true }: OtherOptions): MachineImage {
+  const parts = cut(disk, chunkBytes).map((bytes, at): Layer => {
+    const annotations = {
+      [LUME_ANNOTATIONS.offset]: String(at * chunkBytes),
+      [LUME_ANNOTATIONS.size]: String(bytes.length),
+      ...(digests && { [LUME_ANNOTATIONS.digest]: digestOf(bytes) }),
+    };
+    return { type: LUME_TYPES.disk, bytes: gzipSync(bytes), annotations };
   });
-  return builder.machine(builder.blob(MEDIA_TYPES.ociConfig, stub), [
-    builder.blob(TART_TYPES.config, vmConfig),
-    ...chunks,
-    builder.blob(TART_TYPES.nvram, Buffer.from("nvram")),
-  ]);
+  const nvram = { type: LUME_TYPES.nvram, bytes: Buffer.from("nvram") };
+  return imageOf([nvram, ...parts.toReversed()], { type: LUME_TYPES.config, bytes: Buffer.from("{}") });
 }
