@@ -32,13 +32,8 @@ export function writeChunkIndex({ blob, content, pieces }: ChunkIndex): Buffer {
   return Buffer.concat(parts);
 }
 
-/** What the index must be of, and what its pieces are to be looked for under. */
-export interface ExpectedIndex {
-  readonly blob: Facts;
-  readonly content: Facts;
-  /** Default: none. */
-  readonly name?: string;
-}
+/** What the index must be of. */
+export type ExpectedIndex = Pick<ChunkIndex, "blob" | "content">;
 
 /**
  * Reads a document that comes piece by piece; memory is that of the pieces.
@@ -58,7 +53,7 @@ const LOOKAHEAD = 128;
 
 class ChunkIndexReader {
   readonly #expected: ExpectedIndex;
-  readonly #pieces: ChunkPieces;
+  readonly #pieces = new ChunkPieces();
   #bytes: Buffer = Buffer.alloc(0);
   #at = 0;
   #taken = 0;
@@ -67,7 +62,6 @@ class ChunkIndexReader {
 
   constructor(expected: ExpectedIndex) {
     this.#expected = expected;
-    this.#pieces = new ChunkPieces(expected.name);
   }
 
   write(bytes: Uint8Array): void {

@@ -1,22 +1,15 @@
 /** The pieces of one chunk of a disk, in columns: 48 bytes for each. Sums are kept below what numbers can tell apart. */
 import type { Digest } from "../../oci/digest.ts";
-import type { PlacedPieces } from "../piece-table.ts";
 import { BytesColumn, Column } from "../zstd-chunked/columns.ts";
 import { DIGEST_BYTES } from "./format.ts";
 
-export class ChunkPieces implements PlacedPieces {
-  readonly #name: string;
+export class ChunkPieces {
   readonly #starts = new Column("f64");
   readonly #offsets = new Column("f64");
   readonly #digests = new BytesColumn(DIGEST_BYTES);
   readonly #zeros = new Column("u8");
   #size = 0;
   #blobBytes = 0;
-
-  /** @param name what its pieces are looked for under. Default: none */
-  constructor(name = "") {
-    this.#name = name;
-  }
 
   get length(): number {
     return this.#starts.length;
@@ -55,10 +48,6 @@ export class ChunkPieces implements PlacedPieces {
   /** Undefined where all bytes are zero. */
   digestBytes(piece: number): Uint8Array | undefined {
     return this.isZeros(piece) ? undefined : this.#digests.get(piece);
-  }
-
-  name(): string {
-    return this.#name;
   }
 
   /** In the chunk's content. */

@@ -64,6 +64,12 @@ export class CutFiles {
     }
   }
 
+  /** Whether a row has the path of a file of which chunks are missing. */
+  isWanted(words: Uint32Array, row: number): boolean {
+    const file = this.#files.get(words[row + 4]!);
+    return file !== undefined && file.base === words[row + 5] && this.#isMissing(file.first, file.end);
+  }
+
   /** Cuts files among these rows of a layer and looks for what is wanted of them. @throws NodeJS.ErrnoException, the signal's reason */
   async cutIn(words: Uint32Array, index: LayerIndex, options: CutOptions): Promise<void> {
     const { budget } = options;

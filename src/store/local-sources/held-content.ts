@@ -5,7 +5,8 @@
 import { hash, createHash } from "node:crypto";
 import { constants, readlinkSync, realpathSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { dataExtents, type Extent } from "../../sys/sparse.ts";
 import type { HeldLayer } from "./held-layer.ts";
 import type { IndexFile } from "./index-file.ts";
 import { refAt, sizeAt, startAt } from "./rows.ts";
@@ -17,6 +18,8 @@ const GAP_BYTES = 32 * 1024;
 /** Files of a tree that are opened at once, and what is read of each at once. */
 const AT_ONCE = 8;
 const TREE_READ_BYTES = 128 * 1024;
+/** Of a disk; what lies behind the last of them is read whatever it is. */
+const MOST_EXTENTS = 1 << 18;
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** @param row where it begins in the rows that were given */
@@ -27,6 +30,7 @@ export class HeldContent implements AsyncDisposable {
   readonly #file: IndexFile;
   readonly #signal: AbortSignal | undefined;
   readonly #devices = new Map<number, Promise<FileHandle>>();
+  readonly #extents = new Map<number, Extent[]>();
   #within: string | undefined;
   #buffer: Buffer | undefined;
 
@@ -88,6 +92,23 @@ export class HeldContent implements AsyncDisposable {
     } finally {
       if (isTree) await handle.close();
     }
+  }
+
+  /**
+   * The runs of data within a range of a device, in order; what lies between them is zeros.
+   * @throws NodeJS.ErrnoException
+   */
+  async dataWithin(ref: number, start: number, size: number): Promise<Extent[]> {
+    const extents = this.#extents.get(ref) ?? (await this.#findExtents(ref));
+    this.#extents.set(ref, extents);
+    const within: Extent[] = [];
+    for (let at = firstBehind(extents, start); at < extents.length; at++) {
+      const { offset, length } = extents[at]!;
+      if (offset >= start + size) break;
+      const from = Math.max(start, offset);
+      within.push({ offset: from, length: Math.min(start + size, offset + length) - from });
+    }
+    return within;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -164,24 +185,54 @@ export class HeldContent implements AsyncDisposable {
     return done === size ? digester.digest() : undefined;
   }
 
+  async #findExtents(ref: number): Promise<Extent[]> {
+    const handle = await this.#device(ref);
+    const { size } = await handle.stat();
+    const extents: Extent[] = [];
+    for (const extent of dataExtents(handle.fd, size)) {
+      if (extents.length < MOST_EXTENTS) extents.push(extent);
+      else return [...extents, { offset: extent.offset, length: size - extent.offset }];
+    }
+    return extents;
+  }
+
   async #device(ref: number): Promise<FileHandle> {
     const opening = this.#devices.get(ref) ?? this.#open(this.pathOf(ref));
     this.#devices.set(ref, opening);
     return opening;
   }
 
+  /** @param place where an open file really is */
+  #isOurs(place: string, path: string): boolean {
+    if (this.#layer.isDisk === true) return place === join(realpathSync(dirname(path)), basename(path));
+    this.#within ??= `${realpathSync(this.#layer.folder)}/`;
+    return place.startsWith(this.#within);
+  }
+
   async #open(path: string): Promise<FileHandle> {
     const handle = await open(path, FLAGS);
     try {
-      this.#within ??= `${realpathSync(this.#layer.folder)}/`;
-      const isOurs = readlinkSync(`/proc/self/fd/${handle.fd}`).startsWith(this.#within);
-      if (!isOurs || !(await handle.stat()).isFile()) throw new Error("is not a file of the layer");
+      const place = readlinkSync(`/proc/self/fd/${handle.fd}`);
+      if (!this.#isOurs(place, path) || !(await handle.stat()).isFile()) throw new Error("is not a file of the layer");
       return handle;
     } catch (error) {
       await handle.close();
       throw error;
     }
   }
+}
+
+/** Number of the first extent that ends behind a position. */
+function firstBehind(extents: readonly Extent[], position: number): number {
+  let low = 0;
+  let high = extents.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const { offset, length } = extents[middle]!;
+    if (offset + length <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Absolute path of what a row's `ref` means. @throws INDEX_INVALID */

@@ -28,6 +28,10 @@ export interface HeldLayer {
   readonly isCovered: boolean;
   /** Who leases these keeps it. */
   readonly kept: readonly Digest[];
+  /** Its one device is a disk: the file itself, of which `files` are ranges, lies beside the folder. Default false: all lies in the folder. */
+  readonly isDisk?: boolean;
+  /** Makes the folder where it need not be there. Default: it is there as long as the layer is. */
+  prepare?(): Promise<void>;
   /** Whether it is still there: asked when what keeps it was leased. */
   isThere(): Promise<boolean>;
   /**

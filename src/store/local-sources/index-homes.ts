@@ -36,6 +36,7 @@ export class IndexHomes implements AsyncDisposable {
     try {
       const home = await this.of(layer);
       try {
+        if (home === layer.folder) await layer.prepare?.();
         return await openIn(home);
       } catch (error) {
         if (home !== layer.folder || !READ_ONLY.has((error as NodeJS.ErrnoException).code)) throw error;

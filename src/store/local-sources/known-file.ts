@@ -6,7 +6,7 @@
  *     rows     of twelve words (rows.ts), sorted
  *
  * A row of size 0 says how the file that begins there was cut into chunks, so that it is not cut again: word 4 has the bytes of each chunk,
- * 0 where content says where (formats zstd-chunked 1.4).
+ * 0 where content says where (formats zstd-chunked 1.4), 1 where it does as for disks (codec/disk-index).
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
@@ -14,6 +14,8 @@ import { crc32 } from "node:zlib";
 import { bytesOf, wordsOf } from "./index-format.ts";
 import { compareKey, KEY_WORDS, KNOWN_WORDS, lowerBound, refAt, releaseWords, Rows, sizeAt, startAt } from "./rows.ts";
 
+/** Bytes of chunks that are cut as those of disks are. */
+export const DISK_CUT = 1;
 export const KNOWN_FILE = "sources.known";
 /** More rows are not kept, the largest pieces are: with 48 bytes each they are in memory while a layer is looked at. */
 export const MAX_KNOWN = 600_000;

@@ -2,6 +2,7 @@
 import type { PlacedPieces } from "../../codec/piece-table.ts";
 import { digestHex } from "../../oci/digest.ts";
 import type { LayerIndex } from "./layer-index.ts";
+import { DISK_CUT } from "./known-file.ts";
 import { hashName, type NameHash } from "./name-hash.ts";
 import { FILE_WORDS, refAt, releaseWords, sizeAt, startAt } from "./rows.ts";
 
@@ -30,7 +31,9 @@ export function recordPieces(index: LayerIndex, pieces: PlacedPieces): void {
         if (run.end - run.first === 1 && length !== size) continue;
         index.known.add(length, ref, start + from, Buffer.from(digestHex(digest), "hex"));
       }
-      if (run.end - run.first > 1) index.known.addCut(ref, start, chunkBytesOf(pieces, run));
+      if (run.end - run.first > 1) {
+        index.known.addCut(ref, start, index.layer.isDisk === true ? DISK_CUT : chunkBytesOf(pieces, run));
+      }
     }
     releaseWords(words);
   }

@@ -6,20 +6,22 @@
  *     base     files of its size and last name; an image's files move when versions change
  *     size     files of its size
  *     cut      files of the path of a piece that is a chunk: they are cut as its writer would have cut them, and hashed piece by piece
+ *     rest     all other contents of disks, cut as the index of a chunk is
  *
  * What is hashed is bounded: by bytes for the whole search, and by a few looks for each piece that is wanted. All of it is remembered.
  * One layer's segment (index-format.ts) and what is known of the layer are in memory at a time.
  */
 import { setImmediate } from "node:timers/promises";
 import { isVarveError } from "../../errors/varve-error.ts";
+import { cutDisk } from "./cut-disks.ts";
 import { CutFiles } from "./cut-files.ts";
 import { HeldContent } from "./held-content.ts";
 import type { LayerIndex } from "./layer-index.ts";
 import { FILE_WORDS, KEY_WORDS, KNOWN_WORDS, refAt, releaseWords, sizeAt, startAt } from "./rows.ts";
 import type { WantedSet } from "./wanted-set.ts";
 
-type Pass = "known" | "path" | "base" | "size" | "cut";
-const PASSES: readonly Pass[] = ["known", "path", "base", "size", "cut"];
+type Pass = "known" | "path" | "base" | "size" | "cut" | "rest";
+const PASSES: readonly Pass[] = ["known", "path", "base", "size", "cut", "rest"];
 /** Rows that are gathered before they are hashed. */
 const GATHERED = 1 << 16;
 /** What looking at a file costs at least, in bytes read: small ones are about their names and their places on the disk. */
@@ -103,12 +105,17 @@ class LayerSearch {
 
   async run(pass: Pass, cuts: CutFiles): Promise<void> {
     if (pass === "known") return this.#takeKnown();
+    if (pass === "rest" && this.#index.layer.isDisk !== true) return;
     await using content = new HeldContent(this.#index.layer, this.#index.file, this.#signal);
     for (const segment of this.#index.file.segments) {
       const words = this.#index.file.rows(segment);
       try {
-        if (pass === "cut") {
-          await cuts.cutIn(words, this.#index, { source: this.#source, content, budget: this.#budget });
+        if (pass === "cut" || pass === "rest") {
+          const options = { source: this.#source, content, budget: this.#budget };
+          if (this.#index.layer.isDisk === true) {
+            const isWanted = (row: number): boolean => pass === "rest" || cuts.isWanted(words, row);
+            await cutDisk(words, this.#index, { ...options, wanted: this.#wanted, isWanted });
+          } else await cuts.cutIn(words, this.#index, options);
         } else await this.#hashIn(words, pass, content);
       } finally {
         releaseWords(words);

@@ -1,0 +1,61 @@
+/**
+ * A content of a disk piece by piece, where the index of its chunk is known (codec/disk-index): from here, as zeros, or from blocks of the chunk's blob.
+ * Every piece is verified as one, and the whole by its digest, so an index that lies costs time and nothing else.
+ */
+import type { ChunkPieces } from "../codec/disk-index/chunk-pieces.ts";
+import type { DiskChunk } from "../codec/tart/disk-image.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { FramesSegment, Segment } from "../recipe/segment.ts";
+import { estimate, type Rates } from "./choose.ts";
+import { gapBytesFor } from "./near-frames.ts";
+import type { HeldPieces, Refusal } from "./piece-segments.ts";
+import { costOf, type Cost, type Plan } from "./plan.ts";
+
+/** What is got in one go, without looking at what is here, is preferred up to that share of its time. */
+const WORTH = 0.9;
+
+/**
+ * @param held asked with numbers of `pieces`
+ * @returns a refusal when the chunk's whole blob would be as fast at these rates
+ */
+export function planDiskPieces(
+  chunk: DiskChunk & { readonly digest: Digest },
+  pieces: ChunkPieces,
+  held: HeldPieces,
+  rates: Rates = {},
+): Plan | Refusal {
+  const { digest, size, blob } = chunk;
+  const bare = [...segmentsOf(chunk, pieces, held, true)];
+  const gapBytes = gapBytesFor(bare, rates);
+  const cost = costOf(bare, gapBytes);
+  const whole: Cost = { network: blob.size, local: 0, data: 0, zero: 0, requests: 1 };
+  const why = `${cost.local} of ${size} bytes are in disks that are here, ${cost.zero} are zeros`;
+  if (cost.network >= blob.size || estimate(cost, rates) > WORTH * estimate(whole, rates)) {
+    return { refused: `${why}, and its blob would be as fast` };
+  }
+  const segments = { [Symbol.iterator]: () => segmentsOf(chunk, pieces, held, false) };
+  return { how: "disk", recipe: { target: { digest, size }, segments, gapBytes }, cost, why };
+}
+
+/** @param bare without digests, which are long strings: for counting */
+function* segmentsOf(
+  { blob }: DiskChunk,
+  pieces: ChunkPieces,
+  held: HeldPieces,
+  bare: boolean,
+): Generator<Segment, void, undefined> {
+  for (let piece = 0; piece < pieces.length; piece++) {
+    const size = pieces.size(piece);
+    if (pieces.isZeros(piece)) {
+      yield { kind: "zero", length: size };
+      continue;
+    }
+    const place = held.get(piece);
+    const known = bare ? {} : { digest: pieces.digest(piece)! };
+    if (place === undefined) {
+      const start = pieces.offset(piece);
+      const length = pieces.end(piece) - start;
+      yield { kind: "frames", blob, start, length, codec: "apple-lz4", size, ...known } satisfies FramesSegment;
+    } else yield { kind: "local", path: place.path, start: place.start, length: size, ...known };
+  }
+}
