@@ -1,7 +1,7 @@
 /**
  * Collecting garbage: mark what is needed, sweep the rest. It runs beside pulls and other collections; it never waits for a
  * transfer and none waits for it (see needed.ts and sweep.ts). It is crash-safe because each removal is on its own and in this
- * order: what protects nothing any more (leases), blobs, what is known of them (records), what is left over.
+ * order: what protects nothing any more (leases), disks, blobs, what is known of them (records), what is left over.
  */
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,6 +10,7 @@ import { temporaryIndex } from "./image-index.ts";
 import type { Leases } from "./leases.ts";
 import { Needed } from "./needed.ts";
 import type { RemovalContext } from "./unreferenced.ts";
+import { sweepDiskRecords, sweepDisks, sweepPartialDisks } from "./disks/sweep-disks.ts";
 import { sweepBlobs, sweepLocks, sweepPartials, sweepRecords, type SweepContext, type Swept } from "./sweep.ts";
 
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
@@ -28,9 +29,13 @@ export interface CollectOptions {
 export interface Collection {
   /** Whole blobs that nothing needed. */
   readonly blobs: Readonly<Swept>;
+  /** Whole disks of machines that nothing needed, and the disk space that they took. */
+  readonly disks: Readonly<Swept>;
   /** Partial blobs, and the disk space that they took. */
   readonly partials: Readonly<Swept>;
-  /** Rows of what is known of layers. */
+  /** Partial disks, and files of imports that died, and the disk space that they took. */
+  readonly partialDisks: Readonly<Swept>;
+  /** Rows of what is known of layers and disks. */
   readonly records: number;
   readonly leases: number;
   /** Lock files of processes that died. */
@@ -39,8 +44,8 @@ export interface Collection {
   readonly temporary: number;
   readonly freedBytes: number;
   /**
-   * Images whose documents are missing or damaged. Nobody can say which blobs are theirs, so while there are any, no blob and no
-   * partial blob is removed.
+   * Images whose documents are missing or damaged. Nobody can say which blobs and disks are theirs, so while there are any, none is
+   * removed, whole or partial.
    */
   readonly broken: readonly { readonly image: string; readonly reason: string }[];
 }
@@ -61,21 +66,26 @@ export async function collectGarbage(context: CollectContext, options: CollectOp
   const now = context.now();
   const sweeping: SweepContext = { ...context, needed, dryRun, wouldGo: new Set(), partialsOlderThanMs, now, signal };
   const nothing = { count: 0, bytes: 0 };
-  const partials = needed.broken.size > 0 ? nothing : await sweepPartials(sweeping);
-  const blobs = needed.broken.size > 0 ? nothing : await sweepBlobs(sweeping);
+  const isKnown = needed.broken.size === 0;
+  const partials = isKnown ? await sweepPartials(sweeping) : nothing;
+  const partialDisks = isKnown ? await sweepPartialDisks(sweeping) : nothing;
+  const disks = isKnown ? await sweepDisks(sweeping) : nothing;
+  const blobs = isKnown ? await sweepBlobs(sweeping) : nothing;
   context.step("swept");
-  const records = await sweepRecords(sweeping);
+  const records = (await sweepRecords(sweeping)) + (await sweepDiskRecords(sweeping));
   const locks = sweepLocks(sweeping);
   const temporary = await sweepTemporary(context, dryRun);
   context.step("tidied");
   return {
     blobs,
+    disks,
     partials,
+    partialDisks,
     records,
     leases,
     locks,
     temporary,
-    freedBytes: blobs.bytes + partials.bytes,
+    freedBytes: blobs.bytes + disks.bytes + partials.bytes + partialDisks.bytes,
     broken: [...needed.broken].map(([image, reason]) => ({ image, reason })),
   };
 }

@@ -65,6 +65,11 @@ export class StoreLayout {
     return join(this.disks, digestAlgorithm(key), digestHex(key));
   }
 
+  /** A folder beside a whole disk, for what was derived from its bytes; it goes with the disk. */
+  diskIndex(key: Digest): string {
+    return `${this.disk(key)}.index`;
+  }
+
   /** The folder of a partial disk. */
   partialDisk(key: Digest): string {
     return join(this.partialDisks, fileKey(key));

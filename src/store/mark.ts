@@ -3,6 +3,7 @@
  * documents on the way to one blob; each document is read once, however many images name it.
  */
 import { isVarveError } from "../errors/varve-error.ts";
+import { formatOf } from "../codec/tart/format-of.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../oci/manifest.ts";
@@ -40,6 +41,21 @@ export function partsOf(document: Manifest | Index): readonly Descriptor[] {
   return document.kind === "index" ? document.manifests : [document.config, ...document.layers];
 }
 
+/** The keys of a machine's disks; none when its manifest contradicts itself, for then nobody can have made any. */
+export async function disksOf(document: Manifest | Index): Promise<Digest[]> {
+  if (document.kind === "index" || formatOf(document) === undefined) return [];
+  const [{ diskKey }, { readDiskImage }] = await Promise.all([
+    import("../codec/tart/disk-key.ts"),
+    import("../codec/tart/read-disk-image.ts"),
+  ]);
+  try {
+    return (readDiskImage(document)?.disks ?? []).map(diskKey);
+  } catch (error) {
+    if (isVarveError(error)) return [];
+    throw error;
+  }
+}
+
 export class Marker {
   readonly #content: ContentStore;
   readonly #marked = new Set<Digest>();
@@ -55,7 +71,7 @@ export class Marker {
   }
 
   /**
-   * Marks a root and all that it needs, whether the store has it or not.
+   * Marks a root and all that it needs, whether the store has it or not: documents, their parts, and the disks of machines by their keys.
    * @returns `damaged` when a document on the way is, so that what it needs is unknown; `absent` when the root itself is not there
    */
   async mark(root: Wanted): Promise<"whole" | "absent" | "damaged"> {
@@ -70,6 +86,7 @@ export class Marker {
       else if (found === "absent" && next === root) result = "absent";
       if (typeof found === "string") continue;
       this.#followed.add(next.digest);
+      for (const key of await disksOf(found)) this.#marked.add(key);
       for (const { digest, mediaType } of partsOf(found)) waiting.push({ digest, mediaType });
     }
     return result;

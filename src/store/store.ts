@@ -102,7 +102,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   });
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
-  const parts = { layout, locks, content, images, layers, metadata };
+  const parts = { layout, locks, content, disks, images, layers, metadata };
   const close = async (): Promise<void> => {
     await metadata.close();
     if (reclaims) await (await import("./reserve.ts")).keepReserve(layout);

@@ -4,6 +4,8 @@
  */
 import type { Digest } from "../oci/digest.ts";
 import type { ContentStore } from "./content.ts";
+import type { Metadata } from "./database.ts";
+import type { DiskStore } from "./disks/disk-store.ts";
 import type { StepHook } from "./ingest-place.ts";
 import type { LayerRecord, LayerRecords } from "./layer-records.ts";
 import type { StoreLayout } from "./layout.ts";
@@ -16,6 +18,8 @@ export interface SweepContext {
   readonly layout: StoreLayout;
   readonly locks: StoreLocks;
   readonly content: ContentStore;
+  readonly disks: DiskStore;
+  readonly metadata: Metadata;
   readonly layers: LayerRecords;
   readonly leases: Leases;
   readonly needed: Needed;
@@ -56,18 +60,21 @@ export async function sweepBlobs(context: SweepContext): Promise<Swept> {
   return swept;
 }
 
+/** Whether nobody has touched partial data for long. */
+export function isStale({ partialsOlderThanMs, now }: SweepContext, { touchedAt }: { touchedAt: number }): boolean {
+  // With no age at all everything goes, whatever the clocks of this and other machines say.
+  return partialsOlderThanMs === 0 || now - touchedAt >= partialsOlderThanMs;
+}
+
 /** Partial blobs that nothing needs and nobody has touched for long, and what dead processes left of ended ones. */
 export async function sweepPartials(context: SweepContext): Promise<Swept> {
-  const { content, layout, locks, leases, needed, dryRun, signal, now, partialsOlderThanMs } = context;
+  const { content, layout, locks, leases, needed, dryRun, signal, partialsOlderThanMs } = context;
   const swept = { count: 0, bytes: 0 };
-  const isStale = ({ touchedAt }: { touchedAt: number }): boolean =>
-    // With no age at all everything goes, whatever the clocks of this and other machines say.
-    partialsOlderThanMs === 0 || now - touchedAt >= partialsOlderThanMs;
   for await (const partial of findPartials(layout)) {
     signal?.throwIfAborted();
     const { digest, kind } = partial;
     if (kind === "unknown") continue;
-    if (kind === "partial" && (!isStale(partial) || needed.wasNeeded(digest))) continue;
+    if (kind === "partial" && (!isStale(context, partial) || needed.wasNeeded(digest))) continue;
     const gone = dryRun
       ? !locks.isHeld(digest) && (kind === "leftover" || !(await leases.isLeased(digest, partialsOlderThanMs)))
       : kind === "leftover"

@@ -44,7 +44,7 @@ describe("removing an image's content", () => {
     expect(freedBytes).toBe(one.layer.size + one.config.size + one.entry.manifest.size);
     expect(await present(store)).toEqual([]);
     expect(await store.layers.get(one.layer.digest)).toBeUndefined();
-    expect(await store.removeUnreferenced(one.digests)).toEqual({ deleted: [], freedBytes: 0 });
+    expect(await store.removeUnreferenced(one.digests)).toEqual({ deleted: [], disks: [], freedBytes: 0 });
   });
 
   it("keeps an image that has another name", async () => {

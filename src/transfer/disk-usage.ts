@@ -1,6 +1,7 @@
 /** The use case "df": what the store holds, and what of it only one image needs. */
 import type { Digest } from "../oci/digest.ts";
-import { reachable } from "../store/unreferenced.ts";
+import type { DiskInfo } from "../store/disks/types.ts";
+import { reachable, reachableDisks } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
 import { unpackedUsage, type UnpackedUsage } from "./unpacked.ts";
 
@@ -18,6 +19,10 @@ export interface DiskUsage {
   readonly unreferenced: { readonly count: number; readonly bytes: number };
   /** Partial blobs, and the disk space they take. */
   readonly ingests: { readonly count: number; readonly bytes: number };
+  /** Disks of virtual machines: the space they take, and what machines see, holes included. */
+  readonly disks: { readonly count: number; readonly bytes: number; readonly logicalBytes: number };
+  /** Disks that are not whole, and the disk space they take. */
+  readonly partialDisks: { readonly count: number; readonly bytes: number };
   /** What is unpacked, of all drivers; and layers that are held apart from them. */
   readonly snapshots: UnpackedUsage["snapshots"];
   readonly layers: UnpackedUsage["layers"];
@@ -27,11 +32,18 @@ export interface DiskUsage {
 export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> {
   const blobs = new Map<Digest, number>();
   for await (const { digest, size } of store.content.list()) blobs.set(digest, size);
+  const disks = new Map<Digest, DiskInfo>();
+  for await (const disk of store.disks.list()) {
+    const allocatedBytes = disk.allocatedBytes + (await store.disks.derivedBytes(disk.key));
+    disks.set(disk.key, { ...disk, allocatedBytes });
+  }
   const needs: { name: string; id: Digest; digests: Digest[] }[] = [];
   for (const { name, descriptor, manifest } of await store.images.list()) {
-    const digests = [...(await reachable(store.content, [descriptor, manifest])).keys()].filter((digest) =>
-      blobs.has(digest),
-    );
+    const roots = [descriptor, manifest];
+    const digests = [
+      ...(await reachable(store.content, roots)).keys(),
+      ...(await reachableDisks(store.content, roots)),
+    ].filter((digest) => blobs.has(digest) || disks.has(digest));
     needs.push({ name, id: manifest.digest, digests });
   }
   // Two names of one image do not share it with another image.
@@ -40,7 +52,7 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
     for (const digest of digests) users.set(digest, (users.get(digest) ?? new Set()).add(id));
   }
   const sum = (digests: Iterable<Digest>): number =>
-    [...digests].reduce((bytes, digest) => bytes + (blobs.get(digest) ?? 0), 0);
+    [...digests].reduce((bytes, digest) => bytes + (blobs.get(digest) ?? disks.get(digest)?.allocatedBytes ?? 0), 0);
   const sharers = (digest: Digest): number => users.get(digest)?.size ?? 0;
   const unreferenced = [...blobs.keys()].filter((digest) => sharers(digest) === 0);
   const ingests = { count: 0, bytes: 0 };
@@ -48,13 +60,19 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
     ingests.count++;
     ingests.bytes += diskBytes;
   }
+  const partialDisks = { count: 0, bytes: 0 };
+  for await (const { allocatedBytes } of store.disks.partials()) {
+    partialDisks.count++;
+    partialDisks.bytes += allocatedBytes;
+  }
   const stored = sum(blobs.keys());
+  const diskBytes = sum(disks.keys());
   const { snapshots, layers } = await unpackedUsage(store);
   return {
     root: store.root,
     images: {
       count: needs.length,
-      sharedBytes: sum([...blobs.keys()].filter((digest) => sharers(digest) > 1)),
+      sharedBytes: sum([...blobs.keys(), ...disks.keys()].filter((digest) => sharers(digest) > 1)),
       each: needs.map(({ name, digests }) => ({
         name,
         bytes: sum(digests),
@@ -64,8 +82,14 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
     blobs: { count: blobs.size, bytes: stored },
     unreferenced: { count: unreferenced.length, bytes: sum(unreferenced) },
     ingests,
+    disks: {
+      count: disks.size,
+      bytes: diskBytes,
+      logicalBytes: [...disks.values()].reduce((bytes, { size }) => bytes + size, 0),
+    },
+    partialDisks,
     snapshots,
     layers,
-    totalBytes: stored + ingests.bytes + snapshots.bytes + layers.bytes,
+    totalBytes: stored + diskBytes + partialDisks.bytes + ingests.bytes + snapshots.bytes + layers.bytes,
   };
 }

@@ -6,7 +6,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import type { ImageRecord } from "../store/images.ts";
 import type { Store } from "../store/store.ts";
-import { reachable } from "../store/unreferenced.ts";
+import { reachable, reachableDisks } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
 import { collectGarbage, type GcOptions, type GcResult } from "./gc.ts";
 import { openManifest, readImageConfig } from "./open-image.ts";
@@ -108,7 +108,8 @@ async function choose(
 async function prunable(context: TransferContext, record: ImageRecord): Promise<PrunableImage> {
   const { name, descriptor, manifest, updatedAt } = record;
   const { host, name: path } = parseReference(name, { defaultTag: false });
-  const needs = await reachable(context.store.content, [manifest, descriptor]);
+  const { content } = context.store;
+  const needs = await reachable(content, [manifest, descriptor]);
   const layers = await layersOf(context, record);
   const diffIds = layers.filter((text): text is Digest => isDigest(text));
   return {
@@ -118,6 +119,7 @@ async function prunable(context: TransferContext, record: ImageRecord): Promise<
     layers,
     digests: [
       ...needs.keys(),
+      ...(await reachableDisks(content, [manifest, descriptor])),
       ...diffIds.map((diffId) => `layer ${diffId}`),
       ...chainIds(diffIds).map((chainId) => `snapshot ${chainId}`),
     ],
@@ -136,14 +138,18 @@ async function layersOf({ store, signal }: TransferContext, record: ImageRecord)
   }
 }
 
-/** Bytes of the images' blobs, and of what is unpacked of them, that nothing but images needs. */
+/** Bytes of the images' blobs and disks, and of what is unpacked of them, that nothing but images needs. */
 async function freedSizes(store: Store, images: readonly PrunableImage[]): Promise<Map<string, number>> {
   const theirs = new Set(images.flatMap(({ digests }) => digests));
-  const others = await reachable(store.content, await store.foreignRoots());
+  const foreign = await store.foreignRoots();
+  const others = new Set<Digest>([
+    ...(await reachable(store.content, foreign)).keys(),
+    ...(await reachableDisks(store.content, foreign)),
+  ]);
   const freed = new Map<string, number>();
-  for await (const { digest, size } of store.content.list({ odd: "skip" })) {
+  for await (const [digest, bytes] of heldBytes(store)) {
     if (!theirs.has(digest) || others.has(digest) || (await store.leases.isLeased(digest))) continue;
-    freed.set(digest, size);
+    freed.set(digest, bytes);
   }
   for (const [key, bytes] of (await unpackedUsage(store)).bytesOf) {
     const digest = key.slice(key.indexOf(" ") + 1);
@@ -154,12 +160,19 @@ async function freedSizes(store: Store, images: readonly PrunableImage[]): Promi
 }
 
 async function storeBytes(store: Store): Promise<number> {
-  const { content } = store;
+  const { content, disks } = store;
   const { snapshots, layers } = await unpackedUsage(store);
   let bytes = snapshots.bytes + layers.bytes;
-  for await (const { size } of content.list({ odd: "skip" })) bytes += size;
+  for await (const [, held] of heldBytes(store)) bytes += held;
   for await (const { diskBytes } of content.ingests()) bytes += diskBytes;
+  for await (const { allocatedBytes } of disks.partials()) bytes += allocatedBytes;
   return bytes;
+}
+
+/** Blobs by their digests, disks of machines by their keys. */
+async function* heldBytes({ content, disks }: Store): AsyncGenerator<[digest: Digest, bytes: number]> {
+  for await (const { digest, size } of content.list({ odd: "skip" })) yield [digest, size];
+  for await (const { key, allocatedBytes } of disks.list()) yield [key, allocatedBytes];
 }
 
 function nameFilter(pattern: string): (name: string) => boolean {

@@ -27,17 +27,20 @@ const IMAGE_COLUMNS: readonly Column<ImageNeed>[] = [
 
 /** With `verbose` also what each image needs; with `quiet` only the sum, in bytes. */
 export function renderDiskUsage(usage: DiskUsage, { quiet, verbose }: View): string {
-  const { root, images, blobs, unreferenced, ingests, snapshots, layers, totalBytes } = usage;
+  const { root, images, blobs, unreferenced, ingests, disks, partialDisks, snapshots, layers, totalBytes } = usage;
   if (quiet) return `${totalBytes}\n`;
   const kinds: readonly Kind[] = [
     { name: "blobs", ...blobs },
     { name: "  of no image", ...unreferenced },
     { name: "partial blobs", ...ingests },
+    ...(disks.count > 0 ? [{ name: "disks", ...disks }] : []),
+    ...(partialDisks.count > 0 ? [{ name: "partial disks", ...partialDisks }] : []),
     { name: "unpacked layers", ...layers },
     { name: "snapshots", ...snapshots },
   ];
   const shared = images.sharedBytes === 0 ? "" : `, ${formatBytes(images.sharedBytes)} shared among them`;
-  const total = `images: ${images.count}${shared}\ntotal: ${formatBytes(totalBytes)} in ${sanitize(root)}\n`;
+  const sizes = disks.count === 0 ? "" : `disks hold ${formatBytes(disks.logicalBytes)}, holes included\n`;
+  const total = `images: ${images.count}${shared}\n${sizes}total: ${formatBytes(totalBytes)} in ${sanitize(root)}\n`;
   const each = verbose && images.each.length > 0 ? `\n${formatTable(IMAGE_COLUMNS, images.each)}` : "";
   return formatTable(KIND_COLUMNS, kinds) + total + each;
 }

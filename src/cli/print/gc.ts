@@ -11,7 +11,7 @@ export function renderGc(result: GcResult, { quiet }: View): string {
 
 /** One line for what went, one more where there were things that take no space worth mentioning. */
 export function gcLines(result: GcResult): string {
-  const { blobs, partials, snapshots, layers, folders, records, leases, locks, temporary, freedBytes, dryRun } = result;
+  const { blobs, disks, partials, partialDisks, snapshots, layers, folders, freedBytes, dryRun } = result;
   const verb = dryRun ? "would remove" : "removed";
   const large = (what: string, { count, bytes }: GcResult["blobs"]): string =>
     `${plural(count, what)} (${formatBytes(bytes)})`;
@@ -19,14 +19,16 @@ export function gcLines(result: GcResult): string {
   const parts = [
     large("blob", blobs),
     large("partial blob", partials),
+    ...(disks.count > 0 ? [large("disk", disks)] : []),
+    ...(partialDisks.count > 0 ? [large("partial disk", partialDisks)] : []),
     ...(unpacked.count > 0 ? [large("snapshot", unpacked)] : []),
     ...(layers.count > 0 ? [large("unpacked layer", layers)] : []),
   ];
   const small = [
-    [records, "layer record"],
-    [leases, "expired lease"],
-    [locks, "stale lock file"],
-    [temporary, "temporary file"],
+    [result.records, "layer record"],
+    [result.leases, "expired lease"],
+    [result.locks, "stale lock file"],
+    [result.temporary, "temporary file"],
   ] as const;
   const rest = small.filter(([count]) => count > 0).map(([count, what]) => plural(count, what));
   const also = rest.length === 0 ? "" : `${verb} ${rest.join(", ")}\n`;

@@ -2,7 +2,7 @@
  * The store's disks: whole, verified raw files under their keys (see types.ts for the ways in). A key's lock is held while its disk is made or
  * removed, and its lease keeps it, as is done for blobs. All that it takes to work on disks is loaded when somebody does.
  */
-import { readdir, rm, stat, unlink } from "node:fs/promises";
+import { rm, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { toVarveError } from "../../errors/from-system.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
@@ -13,6 +13,7 @@ import type { StepHook } from "../ingest-place.ts";
 import { ALGORITHMS, digestOfKey, type StoreLayout } from "../layout.ts";
 import type { LockWaitOptions, StoreLocks } from "../locks.ts";
 import type { DiskRecords } from "./disk-records.ts";
+import { namesIn } from "./names-in.ts";
 import type { DiskContent, DiskInfo, HeldContent, PartialDisk, PartialDiskInfo, StagedDisk } from "./types.ts";
 
 export interface DiskStoreOptions {
@@ -96,6 +97,12 @@ export class DiskStore {
     }
   }
 
+  /** Bytes of disk space that take what was derived from a disk and lies beside it. */
+  async derivedBytes(key: Digest): Promise<number> {
+    const { measure } = await import("./measure.ts");
+    return (await measure(this.#layout.diskIndex(key))).bytes;
+  }
+
   /** What there is of a disk that is not whole. */
   async partial(key: Digest): Promise<PartialDiskInfo | undefined> {
     const path = join(this.#layout.partialDisk(key), "data");
@@ -170,6 +177,7 @@ export class DiskStore {
     return this.#removing(key, options, async () => {
       await unlink(this.#layout.disk(key));
       this.#options.step("unlinked");
+      await rm(this.#layout.diskIndex(key), { recursive: true, force: true });
       await (await this.#records()).delete(key);
     });
   }
@@ -215,14 +223,5 @@ export class DiskStore {
   #mustBeWritable(): void {
     if (!this.#options.readOnly) return;
     throw new VarveError("STORE_READ_ONLY", `the store at ${this.#layout.root} is open for reading only`);
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
-    throw toVarveError(error, "listing the store's disks");
   }
 }
