@@ -14,6 +14,8 @@ export interface TartImage {
 export interface TartImageOptions {
   /** Bytes of the disk in each chunk, over and over. Default: all in one. */
   readonly chunkSizes?: readonly number[];
+  /** What a chunk's blob holds in the place of what the manifest says of it. Default: just that. */
+  readonly holds?: (content: Buffer) => Buffer;
 }
 
 export function appleLz4(bytes: Uint8Array): Buffer {
@@ -24,7 +26,10 @@ export function appleLz4(bytes: Uint8Array): Buffer {
   return Buffer.concat(pieces);
 }
 
-export function tartImage(disk: Buffer, { chunkSizes = [disk.length] }: TartImageOptions = {}): TartImage {
+export function tartImage(
+  disk: Buffer,
+  { chunkSizes = [disk.length], holds = (content) => content }: TartImageOptions = {},
+): TartImage {
   const blobs = new Map<Digest, Buffer>();
   const put = (bytes: Buffer): { digest: Digest; size: number } => {
     const digest = digestOf(bytes);
@@ -34,7 +39,7 @@ export function tartImage(disk: Buffer, { chunkSizes = [disk.length] }: TartImag
   const chunks: ChunkBlob[] = [];
   for (let at = 0; at < disk.length;) {
     const content = disk.subarray(at, at + chunkSizes[chunks.length % chunkSizes.length]!);
-    chunks.push({ ...put(appleLz4(content)), content: { digest: digestOf(content), size: content.length } });
+    chunks.push({ ...put(appleLz4(holds(content))), content: { digest: digestOf(content), size: content.length } });
     at += content.length;
   }
   const bytes = tartManifest({
