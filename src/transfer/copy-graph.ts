@@ -2,6 +2,8 @@
  * What a copy has to put: the documents from the root down, with what refers to them where that is asked for. What is at the destination
  * already is looked for first, from above: of a part that is there nothing below it is read or asked for.
  */
+import { DISK_INDEX_TYPE } from "../codec/disk-index/index-manifest.ts";
+import { formatOf } from "../codec/tart/format-of.ts";
 import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Digest } from "../oci/digest.ts";
@@ -27,8 +29,11 @@ export interface CopyGraph {
 }
 
 export interface GraphOptions {
-  /** Whether what refers to the documents comes along, and what refers to that. */
-  readonly referrers: boolean;
+  /**
+   * Whether what refers to the documents comes along, and what refers to that; or only the index of a disk's chunks, which belongs to what this program
+   * makes of a disk, and is missed by nobody where it cannot be had.
+   */
+  readonly referrers: boolean | "disk-index";
   /** Questions at once. */
   readonly concurrency: number;
   /** For messages. */
@@ -113,14 +118,16 @@ class GraphSearch {
     const { descriptor, isReferrer } = wanted;
     const { referrers } = this.#options;
     const isThere = await this.#isThere(wanted);
-    if (isThere && !referrers) return { isReferrer, next: [] };
+    // Before an image was there, its index was.
+    if (isThere && referrers !== true) return { isReferrer, next: [] };
     const document = wanted.document ?? (await this.#read(descriptor, isThere));
     return {
       ...(!isThere && document !== undefined && { found: document }),
       isReferrer,
       next: [
         ...(document?.kind === "index" ? partsOf(document, wanted, isThere) : []),
-        ...(referrers ? await this.#referrersOf(wanted) : []),
+        ...(referrers === true ? await this.#referrersOf(wanted) : []),
+        ...(referrers === "disk-index" && !isReferrer && isDisk(document) ? await this.#diskIndexOf(wanted) : []),
       ],
     };
   }
@@ -159,6 +166,23 @@ class GraphSearch {
     });
   }
 
+  async #diskIndexOf({ descriptor, depth }: Wanted): Promise<Wanted[]> {
+    const found = await this.#source.referrers?.(descriptor.digest).catch((error: unknown) => {
+      if (isVarveError(error) && error.code !== "INTERRUPTED") return [];
+      throw error;
+    });
+    return (found ?? [])
+      .filter(({ mediaType, artifactType }) => isDocument(mediaType) && artifactType === DISK_INDEX_TYPE)
+      .map((index) => ({
+        descriptor: index,
+        isThere: false,
+        isReferrer: true,
+        isListed: true,
+        depth,
+        referrerDepth: 1,
+      }));
+  }
+
   /** Each document once. One that is also named is a part of the image rather than what refers to it. */
   #unseen(wanted: readonly Wanted[]): Wanted[] {
     const unseen = new Map<Digest, Wanted>();
@@ -176,6 +200,10 @@ class GraphSearch {
     if (this.#seen.size > MAX_DOCUMENTS) throw tooMuch(name, `${MAX_DOCUMENTS} documents`);
     return [...unseen.values()];
   }
+}
+
+function isDisk(document: Manifest | Index | undefined): boolean {
+  return document?.kind === "manifest" && formatOf(document) !== undefined;
 }
 
 function partsOf(index: Index, { depth, referrerDepth }: Wanted, isThere: boolean): Wanted[] {

@@ -2,7 +2,7 @@
  * The use case "copy": an image from one place to another, by one algorithm for all of them. Layers go first, several at once; then configs;
  * then documents, children before parents; then the name. What is there already is not sent, and not even looked at where what names it is.
  */
-import { VarveError } from "../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../errors/varve-error.ts";
 import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
 import type { Platform } from "../oci/platform.ts";
@@ -25,7 +25,10 @@ export interface CopyOptions {
   readonly all?: boolean;
   /** Default: the one that was pulled, else this machine's. Not together with `all`. */
   readonly platform?: Platform;
-  /** Copy also what refers to the copied manifests (signatures, inventories), and what refers to that. Default false. */
+  /**
+   * Copy also what refers to the copied manifests (signatures, inventories), and what refers to that. Default false: of machines' images only the index of
+   * their disks' chunks.
+   */
   readonly referrers?: boolean;
   /** Blobs at once. Default 4. */
   readonly concurrency?: number;
@@ -91,7 +94,8 @@ export async function copyImage(
   const root = transform === undefined ? chosen : await source.root();
   const sink = stack.use(await openSink(context, to, { ...options, onEvent, from }));
   context.onProgress({ type: "resolve", reference: from, digest: root.digest, to });
-  const done = await copyRoot(context, source, sink, root, { ...options, name: from, progress });
+  const without = to.startsWith("docker-archive:") ? false : "disk-index";
+  const done = await copyRoot(context, source, sink, root, { ...options, name: from, without, progress });
   return report({ from, to, root, tally, startedAt, ...done });
 }
 
@@ -119,6 +123,8 @@ const NOTHING: Done = {
 
 interface CopyRootOptions extends CopyOptions {
   readonly name: string;
+  /** What comes along that refers to the image where not all of that does. */
+  readonly without: false | "disk-index";
   readonly progress: BlobProgress;
 }
 
@@ -127,11 +133,11 @@ async function copyRoot(
   source: ImageSource,
   sink: ImageSink,
   root: Manifest | Index,
-  { referrers = false, concurrency = DEFAULT_CONCURRENCY, name, progress }: CopyRootOptions,
+  { referrers = false, concurrency = DEFAULT_CONCURRENCY, name, without, progress }: CopyRootOptions,
 ): Promise<Done> {
   const stands = (await sink.standsFor?.(root)) ?? false;
   if (stands && !referrers) return NOTHING;
-  const graph = await findCopyGraph(source, sink, root, { referrers, concurrency, name });
+  const graph = await findCopyGraph(source, sink, root, { referrers: referrers || without, concurrency, name });
   const documents = [...graph.parts, ...graph.referrers];
   const copy = new BlobCopy(context, source, sink, progress);
   const blobs = distinctBlobs(documents);
@@ -143,7 +149,11 @@ async function copyRoot(
     concurrency,
   );
   await copy.copy(blobs.filter(isConfig), concurrency);
-  await putDocuments(sink, root, graph, concurrency);
+  await putParts(sink, root, graph.parts, concurrency);
+  for (const document of graph.referrers) {
+    const putting = sink.putDocument(document, { root: false, referrer: true });
+    await (referrers ? putting : putting.catch((error: unknown) => goWithout(context, document, error)));
+  }
   if (!stands) await sink.putDocument(root, { root: true });
   if (!stands) await sink.commit();
   const isNew = !stands || documents.length > 0;
@@ -151,17 +161,27 @@ async function copyRoot(
   return { status: isNew ? "copied" : "up-to-date", blobs: copy.counts, manifests, copiedBytes: copy.bytes };
 }
 
-/** All but the root. Those that refer to others follow each other: registries without a list of their own are told by reading and writing one. */
-async function putDocuments(
+/**
+ * All parts but the root. Those that refer to others follow each other afterwards: registries without a list of their own are told by reading and
+ * writing one.
+ */
+async function putParts(
   sink: ImageSink,
   root: Manifest | Index,
-  { parts, referrers }: CopyGraph,
+  parts: CopyGraph["parts"],
   concurrency: number,
 ): Promise<void> {
   for (const list of childrenFirst(parts.filter((document) => document !== root))) {
     await inParallel(list, concurrency, (document) => sink.putDocument(document, { root: false }));
   }
-  for (const document of referrers) await sink.putDocument(document, { root: false, referrer: true });
+}
+
+/** Some registries take nothing that refers to an image; that is no reason not to have the image there. */
+function goWithout({ signal, onProgress }: TransferContext, { digest }: Manifest | Index, error: unknown): void {
+  signal.throwIfAborted();
+  if (!isVarveError(error)) throw error;
+  const message = `the image goes without the index of its chunks, which is not taken there: ${error.message}`;
+  onProgress({ type: "warning", message, code: error.code, digest });
 }
 
 /** Counts what registries are asked, and tells what there is to tell of it. */

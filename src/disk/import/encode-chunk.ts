@@ -50,7 +50,9 @@ export async function encodeChunk(
   for await (const bytes of bytesOf(disk, chunk)) {
     signal?.throwIfAborted();
     content.update(bytes);
-    for (const piece of encoder.write(bytes)) blob.add(piece);
+    const isHole = bytes.buffer === ZEROS.buffer;
+    const pieces = isHole && encoder instanceof IndexedEncoder ? encoder.skip(bytes.length) : encoder.write(bytes);
+    for (const piece of pieces) blob.add(piece);
     await blob.flush();
     onProgress?.(content.size);
   }
@@ -63,7 +65,7 @@ export async function encodeChunk(
   return { ...encoded, index: writeChunkIndex({ blob: encoded, content: encoded.content, pieces }) };
 }
 
-/** The chunk's bytes, lent until the next are asked for. */
+/** The chunk's bytes, lent until the next are asked for; those of holes are parts of {@link ZEROS}. */
 async function* bytesOf(disk: number, { offset, size, runs }: PlannedChunk): AsyncGenerator<Buffer> {
   const buffer = Buffer.allocUnsafeSlow(Math.min(STEP, size));
   let at = offset;

@@ -8,8 +8,9 @@ import { CopySource } from "../../disk/copy-source.ts";
 import { checkChunkSize } from "../../disk/import/chunk-plan.ts";
 import type { DiskFormat } from "../../disk/import/disk-format.ts";
 import { encodersHere } from "../../disk/import/encoders.ts";
-import { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
+import type { Manifest } from "../../oci/manifest.ts";
 import { formatReference, parseReference } from "../../oci/reference.ts";
 import type { DiskContent, DiskInfo } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
@@ -67,6 +68,8 @@ export interface ImportResult {
     readonly blobBytes: number;
     readonly how: "kept" | "discarded";
   };
+  /** The manifest of the chunk index, which refers to the image; null where none was made. */
+  readonly chunkIndex: Digest | null;
   readonly durationMs: number;
   readonly peakRssBytes: number;
   readonly warnings: readonly string[];
@@ -115,8 +118,9 @@ export async function importDisk(
     manifest: { ...made.descriptor, platform: { os, architecture } },
     configDigest: made.manifest.config.digest,
   });
+  const index = chunkIndex ? await indexChunks(context, image, made.manifest, chunks, hold) : NO_INDEX;
   hold.keep();
-  return report({ path, image, machine, staged, chunks, chunkSize, discardBlobs, made, info, startedAt });
+  return report({ index, path, image, machine, staged, chunks, chunkSize, discardBlobs, made, info, startedAt });
 }
 
 function imageName(text: string): string {
@@ -150,7 +154,38 @@ async function recordChunks({ store }: TransferContext, { chunks }: MadeDocument
   }
 }
 
+interface MadeIndex {
+  readonly digest: Digest | null;
+  readonly warnings: readonly string[];
+}
+
+const NO_INDEX: MadeIndex = { digest: null, warnings: [] };
+
+/** Chunks of nothing but zeros are fetched by nobody, so nobody looks for pieces of them. */
+async function indexChunks(
+  { store, signal }: TransferContext,
+  name: string,
+  manifest: Manifest,
+  chunks: readonly ImportedChunk[],
+  lease: ImportHold,
+): Promise<MadeIndex> {
+  const { publishChunkIndex } = await import("./index/publish.ts");
+  const holes = new Set(chunks.filter(({ isHole }) => isHole).map(({ digest }) => digest));
+  const indexes = new Map(
+    chunks.flatMap(({ digest, index }) => (index === undefined || holes.has(digest) ? [] : [[digest, index]])),
+  );
+  try {
+    const referrer = await publishChunkIndex(store, { name, manifest, indexes, lease, signal });
+    return { digest: referrer?.digest ?? null, warnings: [] };
+  } catch (error) {
+    // More chunks than an index can name: the image is as good without.
+    if (!isVarveError(error, "MANIFEST_TOO_LARGE")) throw error;
+    return { digest: null, warnings: [`the image has no chunk index: ${error.message}`] };
+  }
+}
+
 interface Facts {
+  readonly index: MadeIndex;
   readonly path: string;
   readonly image: string;
   readonly machine: Machine;
@@ -163,7 +198,7 @@ interface Facts {
   readonly startedAt: number;
 }
 
-function report({ path, image, machine, staged, chunks, made, info, ...facts }: Facts): ImportResult {
+function report({ path, image, machine, staged, chunks, made, info, index, ...facts }: Facts): ImportResult {
   const blobs = new Map(chunks.map(({ digest, size }) => [digest, size]));
   return {
     source: path,
@@ -182,8 +217,9 @@ function report({ path, image, machine, staged, chunks, made, info, ...facts }: 
       blobBytes: [...blobs.values()].reduce((sum, size) => sum + size, 0),
       how: facts.discardBlobs ? "discarded" : "kept",
     },
+    chunkIndex: index.digest,
     durationMs: Math.round(performance.now() - facts.startedAt),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
-    warnings: [...machine.warnings, ...staged.warnings],
+    warnings: [...machine.warnings, ...staged.warnings, ...index.warnings],
   };
 }

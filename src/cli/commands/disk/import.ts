@@ -37,6 +37,10 @@ export const importAction: DiskAction<ImportResult> = {
       summary: "keep the disk and not the blobs, which are made of it again when it is pushed",
     },
     {
+      flags: "--no-chunk-index",
+      summary: "make no index of the pieces of chunks, by which pulls of an update fetch a part of each changed chunk",
+    },
+    {
       flags: "--os <os>",
       summary: "of a disk alone: what the machine runs; default linux",
       choices: OSES,
@@ -76,6 +80,7 @@ function importOptions(flags: Flags, settings: Settings): ImportOptions {
   const [format, chunkSize] = [text("format"), text("diskChunkSize")];
   return {
     discardBlobs: flags["discardBlobs"] === true,
+    chunkIndex: flags["chunkIndex"] !== false,
     ...(format !== undefined && { format: parseChoice("--format", format, FORMATS) }),
     ...(chunkSize !== undefined && { chunkSize: parseSize("--disk-chunk-size", chunkSize) }),
     ...(os !== undefined && { os: parseChoice("--os", os, OSES) }),
