@@ -1,107 +1,53 @@
 /**
- * Copying a disk image with holes: an ext4 image of 3 GB with 1.7 GB of files in it, next to `cp`, `qemu-img convert` and what copies byte by
- * byte. What counts is the time until the copy is on the disk, and what it takes there.
+ * Disks of virtual machines: copies of an ext4 image of 3 GB with 1.7 GB of files in it and of a disk in crumbs; and a system's disk of 10 GB
+ * with its update through a registry.
  *
- *   npm run bench -- disk [--on tmpfs,ext4] [--runs 5] [--size 3000] [--data 1700]
+ *   npm run bench -- disk [--part copy,pull] [--runs 5] [--on tmpfs,ext4] [--size 3000] [--data 1700] [--crumbs 65536]
+ *     [--pull-size 10000] [--pull-data 2000] [--grow 2000] [--replaced 400] [--seed 1] [--chunk-size BYTES]
  *
- * Sizes are in MB. Contenders alternate on one file system that was made for it, each target is removed before the next; medians are quoted.
- * `cp` and the others are followed by a sync of the target, because varve does not end before that. Needs root, to mount.
+ * Sizes are in MB. Contenders alternate; medians are quoted. `cp` and the others are followed by a sync of the target, because varve does not end
+ * before that. Copying needs root, to mount; pulling e2fsprogs and docker-registry, and some ten times `--pull-data` in the temporary directory.
  */
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { createRng } from "../../test/kit/images/rng.ts";
-import { runOk } from "../../test/kit/peers/run.ts";
-import { noise } from "../../test/kit/recipe/random-recipe.ts";
-import { tempDir } from "../../test/kit/temp-dir.ts";
-import { freshDisk, type DiskKind } from "../lib/fresh-disk.ts";
-import { measure, median, type Cost } from "../lib/measure.ts";
-import { hasProgram, printTable } from "../lib/table.ts";
-
-const VARVE = join(import.meta.dirname, "../../bin/varve.js");
-const MIB = 1 << 20;
-
-type Contender = (from: string, to: string) => Promise<Cost>;
-
-/** With the target on the disk when it ends. */
-function synced(command: string): Contender {
-  return (from, to) => measure("sh", ["-c", `${command} && sync "$2"`, "sh", from, to]);
-}
-
-function varve(...flags: string[]): Contender {
-  return (from, to) => measure(process.execPath, [VARVE, "disk", "copy", "--progress", "none", ...flags, from, to]);
-}
-
-async function contenders(): Promise<Record<string, Contender>> {
-  const copyFile = `"${process.execPath}" -e 'require("fs").copyFileSync(process.argv[1], process.argv[2])' "$1" "$2"`;
-  return {
-    "varve disk copy": varve(),
-    "varve disk copy --sparse always": varve("--sparse", "always"),
-    "varve disk copy --verify": varve("--verify"),
-    "cp --sparse=auto": synced('cp --sparse=auto "$1" "$2"'),
-    "cp --sparse=always": synced('cp --sparse=always "$1" "$2"'),
-    ...((await hasProgram("qemu-img")) && { "qemu-img convert": synced('qemu-img convert -f raw -O raw "$1" "$2"') }),
-    "fs.copyFile": synced(copyFile),
-    "byte by byte (cat)": synced('cat "$1" > "$2"'),
-  };
-}
+import { benchCopies } from "../lib/disk/copy-part.ts";
+import { benchPulls } from "../lib/disk/pull-part.ts";
+import type { DiskKind } from "../lib/fresh-disk.ts";
 
 export async function main(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      on: { type: "string", default: "tmpfs,ext4" },
+      part: { type: "string", default: "copy,pull" },
       runs: { type: "string", default: "5" },
+      on: { type: "string", default: "tmpfs,ext4" },
       size: { type: "string", default: "3000" },
       data: { type: "string", default: "1700" },
+      crumbs: { type: "string", default: "65536" },
+      "pull-size": { type: "string", default: "10000" },
+      "pull-data": { type: "string", default: "2000" },
+      grow: { type: "string", default: "2000" },
+      replaced: { type: "string", default: "400" },
+      seed: { type: "string", default: "1" },
+      "chunk-size": { type: "string" },
     },
   });
-  const [size, data] = [Number(values.size), Number(values.data)];
-  const all = await contenders();
-  for (const kind of values.on.split(",") as DiskKind[]) {
-    await using disk = await freshDisk(kind, Math.ceil((2 * size) / 1000) + 2);
-    const [from, to] = [join(disk.path, "source.img"), join(disk.path, "target.img")];
-    await makeImage(from, size, data);
-    const costs = new Map<string, Cost[]>(Object.keys(all).map((name) => [name, []]));
-    const taken = new Map<string, number>();
-    for (let round = 0; round < Number(values.runs); round++) {
-      for (const [name, copy] of Object.entries(all)) {
-        costs.get(name)?.push(await copy(from, to));
-        taken.set(name, allocated(to));
-        rmSync(to);
-        await runOk("sync", ["-f", disk.path]);
-      }
-    }
-    printTable(
-      `${size} MB with ${(allocated(from) / 1e6).toFixed(0)} MB of data on ${kind}, median of ${values.runs}`,
-      Object.fromEntries([...costs].map(([name, list]) => [name, median(list)])),
-    );
-    for (const [name, bytes] of taken) {
-      console.log(
-        `${name}: takes ${(bytes / 1e6).toFixed(1)} MB, ${(bytes - allocated(from)) / 1024} KiB more than the source`,
-      );
-    }
+  const parts = values.part.split(",");
+  const runs = Number(values.runs);
+  if (parts.includes("copy")) {
+    const on = values.on.split(",") as DiskKind[];
+    const [size, data, crumbs] = [values.size, values.data, values.crumbs].map(Number) as [number, number, number];
+    await benchCopies({ on, runs, size, data, crumbs });
   }
-}
-
-function allocated(path: string): number {
-  return statSync(path).blocks * 512;
-}
-
-/** Files of 64 KiB to 2.8 MiB that nothing can be told of, packed as people make such images. */
-async function makeImage(path: string, size: number, data: number): Promise<void> {
-  await using dir = await tempDir("varve-bench-");
-  const tree = join(dir.path, "tree");
-  mkdirSync(tree);
-  const rng = createRng(6);
-  const content = noise(3 * MIB, "files");
-  for (let left = data * 1e6, index = 0; left > 0; index++) {
-    const length = Math.min(left, rng.between(64 * 1024, 2_900_000));
-    writeFileSync(join(tree, `file${index}`), content.subarray(0, length));
-    left -= length;
+  if (parts.includes("pull")) {
+    const chunkSize = values["chunk-size"];
+    await benchPulls({
+      runs,
+      size: Number(values["pull-size"]),
+      data: Number(values["pull-data"]),
+      grow: Number(values.grow),
+      replaced: Number(values.replaced),
+      seed: Number(values.seed),
+      chunkSize: chunkSize === undefined ? undefined : Number(chunkSize),
+    });
   }
-  await runOk("mke2fs", ["-q", "-t", "ext4", "-d", tree, path, `${Math.floor((size * 1e6) / 1024)}k`], {
-    timeoutMs: 600_000,
-  });
-  await runOk("sync", [path]);
 }
