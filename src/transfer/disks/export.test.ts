@@ -126,6 +126,15 @@ describe("what cannot be exported", () => {
     expect(await readdir(context.path)).toEqual(["store"]);
   });
 
+  it("is no disk of which all blobs are held: it is made of them, and is in the store then", async () => {
+    const context = await transferContext();
+    const { key } = await putTartImage(context.store, NAME, MADE, { disk: false, chunks: true });
+    const directory = join(context.path, "vm");
+    await exportMachine(context, NAME, directory);
+    expect(await all(directory)).toMatchObject({ "disk.img": digestOf(DISK) });
+    expect(await context.store.disks.stat(key)).toMatchObject({ size: DISK.length });
+  });
+
   it("is a disk of another length than the image says", async () => {
     const context = await transferContext();
     const { path } = await putTartImage(context.store, NAME, MADE);

@@ -15,7 +15,7 @@ import type { DiskInfo } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
 import { machineFiles, type MachineFile } from "./machine-files.ts";
 import { diskFile } from "./disk-file.ts";
-import { openDiskImage, type OpenDisk, type OpenDiskImage } from "./open-disk-image.ts";
+import { openDiskImage, type ImageDisk, type OpenDiskImage } from "./open-disk-image.ts";
 
 export interface ExportOptions {
   /** Whether files that are in the directory may be replaced. Default false: it has to be empty, or not to exist. */
@@ -109,7 +109,7 @@ export async function exportDisk(
   return report(opened, target, { disks: [copied], files, durationMs: performance.now() - started });
 }
 
-function chosenDisk({ record, image, disks }: OpenDiskImage, name: string | undefined): OpenDisk {
+function chosenDisk({ record, image, disks }: OpenDiskImage, name: string | undefined): ImageDisk {
   const names = disks.map(({ disk }) => disk.name);
   const hint = `its disks are ${names.join(", ")}: choose one with --disk, or export all of them to a directory`;
   if (name === undefined && disks.length > 1) {

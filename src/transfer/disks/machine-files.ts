@@ -7,12 +7,12 @@ import { MOST_VM_CONFIG_BYTES } from "../../codec/tart/vm-config.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Manifest } from "../../oci/manifest.ts";
-import type { OpenDisk } from "./open-disk-image.ts";
+import type { ImageDisk } from "./open-disk-image.ts";
 
 export const VM_CONFIG_NAME = "config.json";
 
 export type MachineFile = { readonly name: string } & (
-  | { readonly kind: "disk"; readonly disk: OpenDisk }
+  | { readonly kind: "disk"; readonly disk: ImageDisk }
   | { readonly kind: "blob"; readonly blob: Descriptor }
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
 );
@@ -20,7 +20,7 @@ export type MachineFile = { readonly name: string } & (
 interface Machine {
   readonly image: DiskImage;
   readonly manifest: Manifest;
-  readonly disks: readonly OpenDisk[];
+  readonly disks: readonly ImageDisk[];
 }
 
 /** No name is a path, and none is there twice. @throws VarveError `MANIFEST_INVALID`, `CONFIG_INVALID` when that is too large for one */
@@ -42,8 +42,8 @@ export function machineFiles({ image, manifest, disks }: Machine): MachineFile[]
 }
 
 /** A stack may have one disk several times, which then is one file. */
-function distinct(disks: readonly OpenDisk[], { digest }: Manifest): OpenDisk[] {
-  const named = new Map<string, OpenDisk>();
+function distinct(disks: readonly ImageDisk[], { digest }: Manifest): ImageDisk[] {
+  const named = new Map<string, ImageDisk>();
   for (const disk of disks) {
     const { name } = disk.disk;
     const known = named.get(name);

@@ -14,7 +14,7 @@ import { openManifest } from "../open-image.ts";
 import { isHeldName, openSource } from "../open-place.ts";
 import type { ImageSource } from "../transports/types.ts";
 
-export interface OpenDisk {
+export interface ImageDisk {
   readonly disk: ChunkedDisk | StreamedDisk;
   readonly key: Digest;
   /** The store's file; undefined when at most its blobs are here. */
@@ -27,7 +27,7 @@ export interface OpenDiskImage extends AsyncDisposable {
   readonly manifest: Manifest;
   readonly image: DiskImage;
   /** In the order of `image.disks`. */
-  readonly disks: readonly OpenDisk[];
+  readonly disks: readonly ImageDisk[];
   /** Of its blobs: the store, and the registry for what was given up. */
   readonly source: ImageSource;
 }
@@ -53,13 +53,13 @@ export async function openDiskImage(context: TransferContext, name: string): Pro
       hint: "varve unpack makes a directory of a container image",
     });
   }
-  const disks = await openDisks(store, image);
+  const disks = await imageDisks(store, image);
   const held = stack.move();
   return { record, manifest, image, disks, source, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** What of an image's disks the store has. */
-export function openDisks(store: Store, image: DiskImage): Promise<OpenDisk[]> {
+export function imageDisks(store: Store, image: DiskImage): Promise<ImageDisk[]> {
   return Promise.all(
     image.disks.map(async (disk) => {
       const key = diskKey(disk);
