@@ -41,12 +41,14 @@ describe("varve push", () => {
         pushImage,
       },
     );
+    await runWith(["push", "--no-chunk-index", "vm:1"], { pushImage });
     expect(asked).toEqual([
       ["app:1", { all: false, referrers: false, compression: "keep" }],
       [
         "app:1",
         { compression: "zstd", all: true, referrers: true, chunkSize: 5 * 1024 ** 2, concurrency: 8, to: "host/app:2" },
       ],
+      ["vm:1", { all: false, referrers: false, compression: "keep", chunkIndex: false }],
     ]);
   });
 

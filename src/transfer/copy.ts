@@ -30,6 +30,8 @@ export interface CopyOptions {
    * their disks' chunks.
    */
   readonly referrers?: boolean;
+  /** Whether the index of the chunks of a machine's disks comes along where not all does that refers to the image. Default true. */
+  readonly chunkIndex?: boolean;
   /** Blobs at once. Default 4. */
   readonly concurrency?: number;
   /** Bytes of each request of an upload. Default: a blob in one request, or as much as the registry takes. */
@@ -94,7 +96,7 @@ export async function copyImage(
   const root = transform === undefined ? chosen : await source.root();
   const sink = stack.use(await openSink(context, to, { ...options, onEvent, from }));
   context.onProgress({ type: "resolve", reference: from, digest: root.digest, to });
-  const without = to.startsWith("docker-archive:") ? false : "disk-index";
+  const without = to.startsWith("docker-archive:") || options.chunkIndex === false ? false : "disk-index";
   const done = await copyRoot(context, source, sink, root, { ...options, name: from, without, progress });
   return report({ from, to, root, tally, startedAt, ...done });
 }

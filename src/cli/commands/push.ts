@@ -29,6 +29,10 @@ export const pushCommand: Command<PushResult> = {
     { flags: "--all", summary: "all platforms of an index, not just the one that was pulled" },
     { flags: "--referrers", summary: "also what refers to it: signatures, inventories, and what refers to these" },
     {
+      flags: "--no-chunk-index",
+      summary: "a machine's image without the index of its chunks, which spares pulls bytes",
+    },
+    {
       flags: "--chunk-size <bytes>",
       summary: "bytes per request of an upload, with suffix k, M or G; default: a blob in one request",
     },
@@ -53,6 +57,7 @@ export const pushCommand: Command<PushResult> = {
     const { compression = "keep" } = flags;
     const result = await services.pushImage(image, {
       ...copyFlags(flags, settings),
+      ...(flags["chunkIndex"] === false && { chunkIndex: false }),
       compression: parseChoice("--compression", String(compression), COMPRESSIONS),
       ...(to !== undefined && { to }),
     });
