@@ -23,6 +23,7 @@ export class FrontHasher {
   #position = 0;
   #pumping: Promise<void> | undefined;
   #stopped = false;
+  #known = false;
   #readBack = 0;
 
   /** @param onError is told when reading back fails; hashing then stands still */
@@ -39,7 +40,7 @@ export class FrontHasher {
 
   /** Bytes whose write has begun. They must stay as they are until `settle`. */
   offer(position: number, bytes: Uint8Array): void {
-    if (position < this.#position) return;
+    if (this.#known || position < this.#position) return;
     if (position === this.#position && this.#pumping === undefined) this.#update(bytes);
     else this.#inMemory.set(position, bytes);
   }
@@ -56,6 +57,11 @@ export class FrontHasher {
   zeros(start: number, length: number): void {
     if (this.#zeros.length < MAX_ZERO_RUNS) this.#zeros.push({ start, end: start + length });
     this.wake();
+  }
+
+  /** Whether all bytes, once they are in place, are known to be the target's, because they were verified in one piece. */
+  isKnown(known: boolean): void {
+    this.#known = known;
   }
 
   /** Goes on along the front, in the background. */
@@ -75,6 +81,8 @@ export class FrontHasher {
       this.wake();
       await this.#pumping;
     }
+    const { digest, size, front } = this.#ingest;
+    if (this.#known && front === size) return { digest, size };
     return { digest: this.#digester.digest(), size: this.#position };
   }
 
@@ -85,7 +93,7 @@ export class FrontHasher {
   }
 
   get #ready(): boolean {
-    return this.#position < this.#ingest.front || this.#inMemory.has(this.#position);
+    return !this.#known && (this.#position < this.#ingest.front || this.#inMemory.has(this.#position));
   }
 
   async #pump(): Promise<void> {

@@ -24,6 +24,8 @@ export interface PieceSink {
     options: Readonly<WriteOptions>,
   ): Promise<void>;
   writeZeros(position: number, length: number): Promise<void>;
+  /** Told of pieces that are right, before all of their bytes are written. */
+  verified?(position: number, length: number, digest: Digest): void;
 }
 
 /** Shorter runs of zeros cannot be holes on common file systems and are cheaper as bytes. */
@@ -39,6 +41,7 @@ interface Filled {
 }
 
 interface OpenPiece {
+  readonly position: number;
   readonly digester: Digester;
   readonly expected: Digest;
   /** Of a long piece: its first buffer goes last. `undefined` for a piece that fits the current buffer. */
@@ -95,7 +98,8 @@ export class PieceWriter {
     const current = await this.#buffer();
     const keep = { length: current.length, counts: { ...current.counts } };
     const digester = new Digester(digestAlgorithm(expected));
-    this.#piece = { digester, expected, keep, ...(length > buffer.length ? { first: {} } : {}) };
+    const piece = { position: this.#position, digester, expected, keep };
+    this.#piece = length > buffer.length ? { ...piece, first: {} } : piece;
   }
 
   /** @throws VarveError `DIGEST_MISMATCH`; the piece is then not part of the target, and the writer is of no more use */
@@ -108,6 +112,7 @@ export class PieceWriter {
       throw mismatch(piece.expected, computed);
     }
     this.#piece = undefined;
+    this.#sink.verified?.(piece.position, this.#position - piece.position, computed);
     if (piece.first?.filled !== undefined) {
       await this.flush();
       this.#start(piece.first.filled);

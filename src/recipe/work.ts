@@ -117,6 +117,12 @@ export class Work implements PieceSink {
     this.#placed(length, { zero: length, local: 0, data: 0 });
   }
 
+  /** What is all of the target need not be hashed once more. */
+  verified(position: number, length: number, digest: Digest): void {
+    const { ingest } = this;
+    if (position === 0 && length === ingest.size && digest === ingest.digest) this.#hasher.isKnown(true);
+  }
+
   /** What the ingest holds now. */
   done(): RangeSet {
     return new RangeSet(this.ingest.done);
@@ -139,6 +145,7 @@ export class Work implements PieceSink {
 
   /** A piece turned out to be wrong: what is in place of it is taken back, `resumed` bytes of which an earlier try left. */
   takeBack(position: number, length: number, resumed: number): void {
+    this.#hasher.isKnown(false);
     const inPlace = new RangeSet(this.done().within(position, position + length)).bytes;
     this.ingest.forget(position, length);
     this.resumedBytes -= resumed;
