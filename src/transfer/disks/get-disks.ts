@@ -4,8 +4,6 @@
  */
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import type { Digest } from "../../oci/digest.ts";
-import type { Reference } from "../../oci/reference.ts";
-import { planContent } from "../../plan/disk-content.ts";
 import { DiskContents, type DiskPlace } from "../../plan/disk-contents.ts";
 import { TransferBudget } from "../../recipe/limiter.ts";
 import type { DiskContent } from "../../store/disks/types.ts";
@@ -13,14 +11,16 @@ import type { Lease } from "../../store/leases.ts";
 import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
 import type { Tally } from "../tally.ts";
+import { ContentPlans, type ContentLeft } from "./content-plans.ts";
 import { DiskMeter } from "./disk-meter.ts";
 import type { DiskRows } from "./disk-rows.ts";
-import { heldContents, type HeldContents } from "./held-contents.ts";
+import { heldContents } from "./held-contents.ts";
+import type { IndexedImage } from "./index/find-index.ts";
 import { makeContent, type MadeContent } from "./make-content.ts";
 import { openDisks, type DiskTask, type OpenDisk } from "./open-disks.ts";
 
 export interface GetDisksOptions {
-  readonly reference: Reference;
+  readonly image: IndexedImage;
   readonly wait: boolean;
   /** Transfers at once. */
   readonly concurrency: number;
@@ -83,30 +83,33 @@ class DiskGroup {
     const held = await heldContents(this.#context.store, contents, lease);
     for (const disk of chunked) rows.setZeros(disk, zeros);
     this.#tellWhatIsHere(contents, zeros);
+    const isHere = (piece: number): boolean =>
+      contents.places(piece).some((place) => this.#isDone(contents, piece, place));
+    await using plans = await ContentPlans.open(this.#context, contents, held, isHere, this.#options);
     const failed = new AbortController();
     const stop = AbortSignal.any([signal, failed.signal]);
     const pieces = Array.from({ length: contents.length }, (_, piece) => piece);
     await inParallel(pieces, concurrency + CONTENTS_AHEAD, async (piece) => {
       try {
-        await this.#makeEverywhere(contents, piece, held, stop);
+        await this.#makeEverywhere(contents, piece, plans, stop);
       } catch (error) {
         failed.abort(error);
         throw error;
       }
     });
     for (const disk of this.#disks.keys()) await this.#commit(disk, zeros);
+    await plans.remember(this.#disks.map(({ key }) => key));
     return this.#resumedBytes;
   }
 
   /** Progress begins where the disks stand. */
   #tellWhatIsHere(contents: DiskContents, zeros: ReadonlySet<Digest>): void {
-    for (const [number, { disk, partial }] of this.#disks.entries()) {
+    for (const [number, { disk }] of this.#disks.entries()) {
       const meter = this.#meters[number]!;
       for (const { digest, size } of disk.chunks) if (zeros.has(digest!)) meter.here(size);
       for (let piece = 0; piece < contents.length; piece++) {
         for (const place of contents.places(piece)) {
-          if (place.disk === number && partial.isDone(contentAt(contents, piece, place)))
-            meter.here(contents.size(piece));
+          if (place.disk === number && this.#isDone(contents, piece, place)) meter.here(contents.size(piece));
         }
       }
       meter.start();
@@ -114,17 +117,20 @@ class DiskGroup {
   }
 
   /** Once, and then as copies. */
-  async #makeEverywhere(contents: DiskContents, piece: number, held: HeldContents, signal: AbortSignal): Promise<void> {
+  async #makeEverywhere(
+    contents: DiskContents,
+    piece: number,
+    plans: ContentPlans,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { rows } = this.#options;
     signal.throwIfAborted();
     const places = contents.places(piece);
-    const isDone = (place: DiskPlace): boolean =>
-      this.#disks[place.disk]!.partial.isDone(contentAt(contents, piece, place));
-    const before = places.find(isDone);
+    const before = places.find((place) => this.#isDone(contents, piece, place));
     const first = before ?? places[0]!;
     const chunked = this.#disks.map(({ disk }) => disk);
     if (before === undefined) {
-      const { plan, resumedBytes, ...facts } = await this.#make(contents, piece, held, signal);
+      const { plan, resumedBytes, ...facts } = await this.#make(contents, piece, plans, signal);
       this.#resumedBytes += resumedBytes;
       rows.setContent(chunked, contents, piece, first, { how: "disk", ...facts, why: plan.why });
     } else {
@@ -133,28 +139,27 @@ class DiskGroup {
     }
     const from = { path: this.#disks[first.disk]!.partial.path, offset: first.offset };
     for (const place of places) {
-      if (isDone(place)) continue;
+      if (this.#isDone(contents, piece, place)) continue;
       await this.#disks[place.disk]!.partial.copy(from, contentAt(contents, piece, place), signal);
       this.#meters[place.disk]!.copied(contents.size(piece));
     }
   }
 
-  #make(contents: DiskContents, piece: number, held: HeldContents, signal: AbortSignal): Promise<MadeContent> {
-    const { reference, budget, tally } = this.#options;
-    const chunk = contents.chunk(piece);
+  #make(contents: DiskContents, piece: number, plans: ContentPlans, signal: AbortSignal): Promise<MadeContent> {
+    const { image, budget, tally } = this.#options;
     const { disk, offset } = contents.places(piece)[0]!;
-    const here = { place: held.get(piece), blobHeld: held.hasBlob(chunk.blob.digest) };
-    return makeContent(
-      this.#context,
-      {
-        reference,
-        chunk,
-        disk: this.#disks[disk]!.partial,
-        offset,
-        plan: (left) => planContent(chunk, { ...here, ...left }),
-      },
-      { budget, priority: piece, meter: this.#meters[disk]!, tally, signal },
-    );
+    const task = {
+      reference: image.reference,
+      chunk: contents.chunk(piece),
+      disk: this.#disks[disk]!.partial,
+      offset,
+      plan: (left: ContentLeft) => plans.get(piece, left),
+    };
+    return makeContent(this.#context, task, { budget, priority: piece, meter: this.#meters[disk]!, tally, signal });
+  }
+
+  #isDone(contents: DiskContents, piece: number, place: DiskPlace): boolean {
+    return this.#disks[place.disk]!.partial.isDone(contentAt(contents, piece, place));
   }
 
   async #commit(number: number, zeros: ReadonlySet<Digest>): Promise<void> {

@@ -49,7 +49,7 @@ export async function getMachine(
     const given = { check: false, wait, concurrency, tally, lease };
     const { layers: keptRows, resumedBytes } = await getLayers(context, image, tasks, given);
     let resumed = resumedBytes;
-    const getting = { reference, wait, concurrency, tally, lease, rows, signal };
+    const getting = { image: { reference, digest: manifest.digest }, wait, concurrency, tally, lease, rows, signal };
     resumed += await getDisks(context, missing.filter(isNamed), getting);
     for (const disk of missing) if (!isNamed(disk)) resumed += await getUnnamed(context, image, disk, getting);
     await giveUpBlobs(store, distinct);

@@ -39,7 +39,8 @@ export async function getUnnamed(
   options: GetDisksOptions,
 ): Promise<number> {
   const { store } = context;
-  const { reference, signal, lease, rows, wait } = options;
+  const { signal, lease, rows, wait } = options;
+  const { reference } = image;
   const blobs = unnamedBlobs({ key, disk });
   const before = await heldBlobs(store, blobs);
   const tasks = blobs.map((blob): LayerTask => ({ reference, blob, diffId: undefined }));

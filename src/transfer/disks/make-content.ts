@@ -3,11 +3,11 @@
  * stopped. What comes out wrong is dropped, and got whole once more.
  */
 import type { ErrorCode } from "../../errors/table.ts";
-import { isVarveError } from "../../errors/varve-error.ts";
+import { isVarveError, type VarveError } from "../../errors/varve-error.ts";
 import type { DiskChunk } from "../../codec/tart/disk-image.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
-import { planContent, type ContentHere } from "../../plan/disk-content.ts";
+import { planContent } from "../../plan/disk-content.ts";
 import type { Plan } from "../../plan/plan.ts";
 import { assemble, type AssemblyReport, type Replanned } from "../../recipe/assembler.ts";
 import type { ByteCounts } from "../../recipe/bytes.ts";
@@ -16,6 +16,7 @@ import type { DiskContent, DiskWindow, PartialDisk } from "../../store/disks/typ
 import type { TransferContext } from "../context.ts";
 import type { Fallback } from "../pull-result.ts";
 import { Tally } from "../tally.ts";
+import type { ContentLeft, ContentPlan } from "./content-plans.ts";
 import type { DiskMeter } from "./disk-meter.ts";
 import { storeFirst } from "./store-first.ts";
 
@@ -28,7 +29,7 @@ export interface ContentTask {
   /** Of its first byte in the disk. */
   readonly offset: number;
   /** How it is made, given what an earlier try has left of it. */
-  readonly plan: (left: Pick<ContentHere, "held" | "checkpoints">) => Plan;
+  readonly plan: (left: ContentLeft) => ContentPlan;
 }
 
 export interface MakeOptions {
@@ -65,7 +66,8 @@ export async function makeContent(
   const fallbacks: Fallback[] = [];
   for (let attempt = 1; ; attempt++) {
     try {
-      const { plan, report } = await tryContent(context, task, options, own);
+      const again = { ...task, plan: (left: ContentLeft) => wholePlan(task.chunk, left) };
+      const { plan, report } = await tryContent(context, attempt === 1 ? task : again, options, own);
       return {
         plan,
         // What tries that failed have received counts too.
@@ -94,7 +96,7 @@ async function tryContent(
   const { digest, size } = chunk;
   const content: DiskContent = { digest, size, offset };
   await using window = await disk.window(content, { blob: chunk.blob.digest, check: "later", signal });
-  const plan = planWith({ held: window.resumed, checkpoints: window.checkpoints });
+  const { plan, source } = planWith({ held: window.resumed, checkpoints: window.checkpoints });
   const progress = meter.content(window.resumed.reduce((sum, { start, end }) => sum + end - start, 0));
   try {
     const report = await assemble(plan.recipe, {
@@ -106,7 +108,9 @@ async function tryContent(
       signal,
       onProgress: progress.onProgress,
       replan: (error): Replanned | undefined =>
-        isVarveError(error, "SOURCE_CHANGED") ? { recipe: planContent(chunk).recipe, from: "another disk" } : undefined,
+        source === undefined || !mayBeTheSource(error)
+          ? undefined
+          : { recipe: planContent(chunk).recipe, from: source },
     });
     await window.commit(report);
     return { plan, report };
@@ -116,6 +120,16 @@ async function tryContent(
     if (isVarveError(error) && WRONG.has(error.code)) await discard(window);
     throw error;
   }
+}
+
+/** Of the content's blob alone. */
+function wholePlan(chunk: NamedChunk, left: ContentLeft): ContentPlan {
+  return { plan: planContent(chunk, left), source: undefined };
+}
+
+/** Whether the content may still come whole: pieces and other disks may be wrong, and blobs' ranges not be served. */
+function mayBeTheSource({ code }: VarveError): boolean {
+  return code === "SOURCE_CHANGED" || WRONG.has(code);
 }
 
 /** Bytes that came of a blob of the store are local ones, though they are not read as they are. */

@@ -33,7 +33,8 @@ export async function makeDisk(
   await using lease = await store.leases.create();
   await lease.add(key, ...blobsOf({ key, disk }).map(({ digest }) => digest));
   const rows = new DiskRows(reference);
-  const options = { reference, wait: true, concurrency: CONCURRENCY, tally: new Tally(), lease, rows, signal };
+  const image = { reference, digest: manifest.digest };
+  const options = { image, wait: true, concurrency: CONCURRENCY, tally: new Tally(), lease, rows, signal };
   const machine = { key, disk };
   if (isNamed(machine)) await getDisks(online, [machine], options);
   else await getUnnamed(online, asResolved(record, manifest), machine, options);

@@ -2,13 +2,13 @@
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { DiskContents } from "../../plan/disk-contents.ts";
-import { planDisks } from "../../plan/disk.ts";
 import type { TransferContext } from "../context.ts";
 import { knownRates } from "../known-rates.ts";
 import { planLayer } from "../plan-layer.ts";
 import type { LayerResult, PullDone } from "../pull-result.ts";
 import type { ResolvedImage } from "../resolve-image.ts";
 import { SourcesOnDemand } from "../sources-on-demand.ts";
+import { ContentPlans } from "./content-plans.ts";
 import { DiskRows } from "./disk-rows.ts";
 import { isNamed, tellFetched, unnamedBlobs } from "./get-unnamed.ts";
 import { heldContents } from "./held-contents.ts";
@@ -20,14 +20,14 @@ export async function planPull(
   context: TransferContext,
   image: ResolvedImage,
   disks: readonly MachineDisk[],
-  { concurrency }: PullDisksOptions,
+  { concurrency, tally }: PullDisksOptions,
 ): Promise<PullDone> {
   const { store } = context;
   const rows = new DiskRows(image.reference);
   const held = await heldDisks(store, disks);
   const missing = distinctDisks(disks).filter(({ key }) => !held.has(key));
   const kept = await planBlobs(context, image, keptBlobs(image.manifest, disks), concurrency);
-  await planNamed(context, missing.filter(isNamed), rows);
+  await planNamed(context, image, missing.filter(isNamed), { rows, tally, concurrency });
   for (const disk of missing) {
     for (const row of await planBlobs(context, image, unnamedBlobs(disk), concurrency)) {
       tellFetched(disk, row, rows, undefined);
@@ -60,10 +60,12 @@ async function planBlobs(
 }
 
 async function planNamed(
-  { store, signal }: TransferContext,
+  context: TransferContext,
+  { reference, manifest }: ResolvedImage,
   disks: readonly DiskTask[],
-  rows: DiskRows,
+  { rows, tally, concurrency }: Pick<PullDisksOptions, "tally" | "concurrency"> & { readonly rows: DiskRows },
 ): Promise<void> {
+  const { store, signal } = context;
   const chunked = disks.map(({ disk }) => disk);
   const zeros = await zeroContents(
     chunked.flatMap(({ chunks }) => chunks),
@@ -71,11 +73,14 @@ async function planNamed(
   );
   const contents = new DiskContents(chunked, zeros);
   const held = await heldContents(store, contents);
-  const { contents: plans } = planDisks(contents, held, held.hasBlob);
+  const image = { reference, digest: manifest.digest };
+  const given = { image, tally, concurrency, signal, readOnly: true };
+  await using plans = await ContentPlans.open(context, contents, held, () => false, given);
   for (const disk of chunked) rows.setZeros(disk, zeros);
-  for (const [piece, { plan, first }] of plans.entries()) {
-    const { network, local, data, zero, requests } = plan.cost;
-    const facts = { how: "disk", bytes: { network, local, data, zero }, requests, why: plan.why } as const;
-    rows.setContent(chunked, contents, piece, first, facts);
+  for (let piece = 0; piece < contents.length; piece++) {
+    const { cost, why } = plans.get(piece).plan;
+    const { network, local, data, zero, requests } = cost;
+    const facts = { how: "disk", bytes: { network, local, data, zero }, requests, why } as const;
+    rows.setContent(chunked, contents, piece, contents.places(piece)[0]!, facts);
   }
 }

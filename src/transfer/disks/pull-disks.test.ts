@@ -94,8 +94,10 @@ describe("a machine's image that is pulled", () => {
     expect(result.layers.find((layer) => layer.digest === digest)).toMatchObject({ bytes: { network: size } });
     expect(result.bytes).toMatchObject({ local: 2 * CHUNK, zero: CHUNK });
     expect(moved(planned)).toEqual(moved(result));
-    // Of the rest only the documents differ.
-    expect(result.bytes.network).toBe(after.manifest.bytes.length + size);
+    // Of the rest only the documents differ, and the registry was asked for indexes of chunks.
+    const rest = result.bytes.network - after.manifest.bytes.length - size;
+    expect(rest).toBeGreaterThan(0);
+    expect(rest).toBeLessThan(200);
   });
 
   it("has chunks of any sizes, and no block of a disk that is zeros", async () => {
