@@ -6,6 +6,7 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { APPLE_LZ4_CHUNKS } from "../codec/tart/names.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
 import { FILES } from "../layer/index-facts.ts";
 import type { ErrorCode } from "../errors/table.ts";
@@ -21,6 +22,7 @@ import type { Lease } from "../store/leases.ts";
 import type { Store } from "../store/store.ts";
 import { reachable } from "../store/unreferenced.ts";
 import { BlobHomes } from "./blob-homes.ts";
+import type { GivenChunks } from "./disks/give-chunk.ts";
 import type { TransferContext } from "./context.ts";
 import type { LayerOutcome } from "./fetch-layer.ts";
 import { presentResult, type LayerTask } from "./present-layer.ts";
@@ -117,13 +119,16 @@ export interface ReadGivenUpOptions {
   /** First byte. Default 0. */
   readonly start?: number;
   readonly signal?: AbortSignal | undefined;
+  /** What makes chunks of disks again. Default: they come from registries. */
+  readonly chunks?: () => Promise<GivenChunks>;
   /** Told of what the registry is asked and what it sends. Default: only what there is to tell users is told. */
   readonly onEvent?: ((event: TransportEvent) => void) | undefined;
 }
 
 /**
- * The bytes of a blob that was given up: the layer's tar where the blob is nothing else, else from the repository that the image's name says,
- * or, where that lacks it because the image only got this name here, from another one that the store knows to have it.
+ * The bytes of a blob that was given up: the layer's tar where the blob is nothing else; a chunk of a disk that is held, encoded again, where that
+ * gives the blob; else from the repository that the image's name says, or, where that lacks it because the image only got this name here, from
+ * another one that the store knows to have it.
  *
  * @throws VarveError as the registry of the image's name says
  */
@@ -140,6 +145,11 @@ export async function* readGivenUp(
     yield* createReadStream(tar.path, { start, highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>;
     return;
   }
+  // In this order: of other layers nothing has to be loaded.
+  await using made = APPLE_LZ4_CHUNKS.has(blob.mediaType)
+    ? await (await options.chunks?.())?.make(blob, signal)
+    : undefined;
+  if (made !== undefined) return yield* made.read(start);
   const client = await openRegistry();
   const own = parseReference(image, { defaultTag: false });
   const read = (home: Reference): AsyncGenerator<Uint8Array> =>

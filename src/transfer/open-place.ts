@@ -9,6 +9,7 @@ import { formatReference, parseReference, type Reference } from "../oci/referenc
 import type { TransportEvent } from "../registry/blob-source.ts";
 import { BlobHomes } from "./blob-homes.ts";
 import type { TransferContext } from "./context.ts";
+import type { GivenChunks } from "./disks/give-chunk.ts";
 import { findImage } from "./find-image.ts";
 import { readGivenUp } from "./given-up.ts";
 import { parseImageName } from "./transports/name.ts";
@@ -58,8 +59,13 @@ async function openHeld(
     const now = await store.images.get(record.name);
     if (now?.manifest.digest !== record.manifest.digest) continue;
     if (now.descriptor.digest !== record.descriptor.digest) continue;
-    const elsewhere: StoreSourceOptions["elsewhere"] = (blob, { start, signal }) =>
-      readGivenUp(context, record.name, blob, { start, signal, onEvent: (event) => onEvent(event, blob.digest) });
+    let chunks: Promise<GivenChunks> | undefined;
+    const openChunks = (): Promise<GivenChunks> =>
+      (chunks ??= import("./disks/give-chunk.ts").then(({ GivenChunks }) => new GivenChunks(context)));
+    const elsewhere: StoreSourceOptions["elsewhere"] = (blob, { start, signal }) => {
+      const tell = (event: TransportEvent): void => onEvent(event, blob.digest);
+      return readGivenUp(context, record.name, blob, { start, signal, chunks: openChunks, onEvent: tell });
+    };
     return new StoreSource(store, record, { held: held.move(), elsewhere });
   }
 }

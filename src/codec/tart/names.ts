@@ -55,3 +55,10 @@ export const LUME_ANNOTATIONS = {
   earlySize: "org.trycua.lume.uncompressed-size",
   earlyDigest: "org.trycua.lume.uncompressed-content-digest",
 } as const;
+
+/** Layers that are chunks of a disk, each a stream of Apple LZ4. */
+export const APPLE_LZ4_CHUNKS: ReadonlySet<string> = new Set([
+  TART_TYPES.disk,
+  TART_TYPES.overlay,
+  LUME_TYPES.earlyChunk,
+]);

@@ -44,7 +44,8 @@ export async function encodeChunk(
 ): Promise<EncodedChunk> {
   const { encoding = "indexed", output, signal, onProgress } = options;
   signal?.throwIfAborted();
-  const encoder = encoding === "indexed" ? new IndexedEncoder(chunk) : new AppleLz4Encoder();
+  // Chunks are cut where borders of pieces may be, so it does not matter where in the disk this one lies.
+  const encoder = encoding === "indexed" ? new IndexedEncoder({ offset: 0 }) : new AppleLz4Encoder();
   const content = new Digester();
   const blob = new BlobWriter(output);
   for await (const bytes of bytesOf(disk, chunk)) {

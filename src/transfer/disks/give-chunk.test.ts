@@ -1,0 +1,193 @@
+/** Images of disks go where they are sent, byte for byte, whatever of their blobs was given up. */
+import { chmod, open, readFile, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { decodePlainly } from "../../../test/codec/apple-lz4/reference.ts";
+import { pushMachine } from "../../../test/kit/disk/machine-bench.ts";
+import { someVmConfig } from "../../../test/kit/disk/tart-image.ts";
+import { noise } from "../../../test/kit/recipe/random-recipe.ts";
+import { startRegistry, type KitRegistry } from "../../../test/kit/registry/registry.ts";
+import { transferContext, type TestContext } from "../../../test/kit/store/transfer-context.ts";
+import { DISK_INDEX_TYPE } from "../../codec/disk-index/index-manifest.ts";
+import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
+import { tartConfig, tartManifest, type ChunkBlob } from "../../codec/tart/write-tart.ts";
+import { encodersHere } from "../../disk/import/encoders.ts";
+import { digestOf, type Digest } from "../../oci/digest.ts";
+import { parseManifest, type Manifest } from "../../oci/manifest.ts";
+import { copyImage } from "../copy.ts";
+import { convertImage } from "../convert.ts";
+import { pull } from "../pull.ts";
+import { pushImage } from "../push.ts";
+import { importDisk, type ImportOptions, type ImportResult } from "./import-disk.ts";
+
+const MIB = 1 << 20;
+const NAME = "example.com/vm:1";
+
+async function registry(): Promise<KitRegistry> {
+  const started = await startRegistry();
+  onTestFinished(() => started.close());
+  return started;
+}
+
+/** Data, two chunks of holes, data, and a part of a chunk. */
+async function imported(
+  options: ImportOptions = {},
+  name = NAME,
+): Promise<{ readonly context: TestContext; readonly disk: Buffer; readonly result: ImportResult }> {
+  const context = await transferContext();
+  const path = join(context.path, "disk");
+  await writeFile(path, noise(MIB + 100_000, "front"));
+  await truncate(path, 4 * MIB);
+  await writeFile(path, Buffer.from("compresses well. ".repeat(20_000)), { flag: "a" });
+  const result = await importDisk(context, path, name, { chunkSize: MIB, sourceDateEpoch: 1, ...options });
+  return { context, disk: await readFile(path), result };
+}
+
+/** What a registry holds under a name, by plain requests: the manifest's bytes, and the disk that its chunks decode to. */
+async function fetchDisk(url: string, tag = "1"): Promise<{ readonly digest: Digest; readonly disk: Buffer }> {
+  const accept = "application/vnd.oci.image.manifest.v1+json";
+  const got = async (path: string): Promise<Buffer> => {
+    const answer = await fetch(`${url}/v2/vm/${path}`, { headers: { accept } });
+    expect(answer.status).toBe(200);
+    return Buffer.from(await answer.arrayBuffer());
+  };
+  const bytes = await got(`manifests/${tag}`);
+  const [disk] = readDiskImage(parseManifest(bytes) as Manifest)?.disks ?? [];
+  if (disk?.kind !== "chunks") return expect.unreachable();
+  const parts: Buffer[] = [];
+  for (const { blob, digest } of disk.chunks) {
+    const content = decodePlainly(await got(`blobs/${blob.digest}`))!;
+    expect(digestOf(content)).toBe(digest);
+    parts.push(content);
+  }
+  return { digest: digestOf(bytes), disk: Buffer.concat(parts) };
+}
+
+async function indexesAt(url: string, subject: Digest): Promise<readonly unknown[]> {
+  const answer = await fetch(`${url}/v2/vm/referrers/${subject}`);
+  const { manifests } = (await answer.json()) as { manifests: readonly { readonly artifactType?: string }[] };
+  return manifests.filter(({ artifactType }) => artifactType === DISK_INDEX_TYPE);
+}
+
+/** An image whose chunks nobody here would encode like this. */
+function foreignImage(disk: Buffer): { readonly manifest: Manifest; readonly blobs: ReadonlyMap<Digest, Buffer> } {
+  const blobs = new Map<Digest, Buffer>();
+  const put = (bytes: Buffer): { readonly digest: Digest; readonly size: number } => {
+    const digest = digestOf(bytes);
+    blobs.set(digest, bytes);
+    return { digest, size: bytes.length };
+  };
+  const chunks: ChunkBlob[] = [];
+  for (let at = 0; at < disk.length; at += 100_000) {
+    const content = disk.subarray(at, at + 100_000);
+    const header = Buffer.from("bv4-\0\0\0\0");
+    header.writeUInt32LE(content.length, 4);
+    const blob = put(Buffer.concat([header, content, Buffer.from("bv4$")]));
+    chunks.push({ ...blob, content: { digest: digestOf(content), size: content.length } });
+  }
+  const bytes = tartManifest({
+    config: put(tartConfig({ os: "linux", architecture: "arm64", diskFormat: "raw" })),
+    vmConfig: put(someVmConfig()),
+    chunks,
+    nvram: put(Buffer.from("nvram")),
+    uploadTime: new Date(0),
+  });
+  return { manifest: parseManifest(bytes) as Manifest, blobs };
+}
+
+describe("an imported disk", () => {
+  it.each<[string, ImportOptions]>([
+    ["blobs are kept", {}],
+    ["blobs are kept, without an index", { chunkIndex: false }],
+    ["blobs were given up", { discardBlobs: true }],
+    ["blobs were given up, without an index", { discardBlobs: true, chunkIndex: false }],
+  ])("is in a registry what it was, where its %s", async (_, options) => {
+    const { context, disk, result } = await imported(options);
+    const { host, url } = await registry();
+    const pushed = await pushImage(context, NAME, { to: `${host}/vm:1` });
+    expect(pushed).toMatchObject({ digest: result.digest, status: "copied" });
+    const found = await fetchDisk(url);
+    expect(found.digest).toBe(result.digest);
+    expect(found.disk.equals(disk)).toBe(true);
+    expect(await indexesAt(url, result.digest)).toHaveLength(options.chunkIndex === false ? 0 : 1);
+    expect(await pushImage(context, NAME, { to: `${host}/vm:1` })).toMatchObject({ status: "up-to-date" });
+  });
+
+  it("comes back with a pull into another store, which can push it on without the registry that it is from", async () => {
+    const { context, disk } = await imported();
+    const [first, second] = [await registry(), await registry()];
+    await pushImage(context, NAME, { to: `${first.host}/vm:1` });
+    const other = await transferContext();
+    const pulled = await pull(other, `${first.host}/vm:1`);
+    first.clearRequests();
+    await pushImage(other, `${first.host}/vm:1`, { to: `${second.host}/vm:1` });
+    expect(first.requests.filter(({ path }) => path.includes("/blobs/"))).toEqual([]);
+    const found = await fetchDisk(second.url);
+    expect(found.digest).toBe(pulled.digest);
+    expect(found.disk.equals(disk)).toBe(true);
+  });
+
+  it("goes from registry to registry, and through layouts and archives, with its index", async () => {
+    const { context, disk, result } = await imported();
+    const [first, second] = [await registry(), await registry()];
+    await pushImage(context, NAME, { to: `${first.host}/vm:1` });
+    const other = await transferContext();
+    const layout = `oci:${join(other.path, "layout")}:1`;
+    const archive = `oci-archive:${join(other.path, "archive.tar")}:1`;
+    await copyImage(other, `docker://${first.host}/vm:1`, layout);
+    await copyImage(other, layout, archive);
+    await copyImage(other, archive, "example.com/back:1");
+    await copyImage(other, "example.com/back:1", `docker://${second.host}/vm:1`);
+    const found = await fetchDisk(second.url);
+    expect(found.digest).toBe(result.digest);
+    expect(found.disk.equals(disk)).toBe(true);
+    expect(await indexesAt(second.url, result.digest)).toHaveLength(1);
+    const third = await registry();
+    await copyImage(other, `docker://${first.host}/vm:1`, `docker://${third.host}/vm:1`);
+    expect((await fetchDisk(third.url)).digest).toBe(result.digest);
+    expect(await indexesAt(third.url, result.digest)).toHaveLength(1);
+  });
+
+  it("is refused where layers are to be compressed another way", async () => {
+    const { context } = await imported();
+    const { host } = await registry();
+    const pushing = pushImage(context, NAME, { to: `${host}/vm:1`, compression: "zstd" });
+    await expect(pushing).rejects.toMatchObject({ code: "MEDIA_TYPE_UNSUPPORTED" });
+    const converting = convertImage(context, NAME, "example.com/vm:2", { compression: "gzip" });
+    await expect(converting).rejects.toMatchObject({ code: "MEDIA_TYPE_UNSUPPORTED" });
+  });
+});
+
+describe("a pulled disk that others encoded", () => {
+  it("goes on from its registry, once the first of its chunks was tried in vain", async () => {
+    const image = foreignImage(Buffer.from(noise(450_000, "foreign")));
+    const [first, second] = [await registry(), await registry()];
+    await pushMachine(first.host, "vm", "1", image);
+    const context = await transferContext();
+    await pull(context, `${first.host}/vm:1`);
+    let encoded = 0;
+    const encode: typeof encodersHere.encode = (...args) => {
+      encoded++;
+      return encodersHere.encode(...args);
+    };
+    const counting = { ...context, encoders: () => Promise.resolve({ lanes: 1, encode }) };
+    first.clearRequests();
+    await pushImage(counting, `${first.host}/vm:1`, { to: `${second.host}/vm:1` });
+    expect(encoded).toBe(2);
+    expect(first.requests.filter(({ method, path }) => method === "GET" && path.includes("/blobs/"))).toHaveLength(5);
+    expect((await fetchDisk(second.url)).digest).toBe(image.manifest.digest);
+  });
+
+  it("is not made of a disk that went bad", async () => {
+    const { host } = await registry();
+    const name = `${host}/never/pushed:1`;
+    const { context, result } = await imported({ discardBlobs: true }, name);
+    await chmod(result.disk.path, 0o600);
+    {
+      await using file = await open(result.disk.path, "r+");
+      await file.write(Buffer.from("bad luck"), 0, 8, 1000);
+    }
+    const pushing = pushImage(context, name, { to: `${host}/vm:1` });
+    await expect(pushing).rejects.toMatchObject({ code: "BLOB_UNKNOWN" });
+  });
+});
