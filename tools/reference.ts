@@ -60,13 +60,19 @@ const PULL_JSON = `## What \`pull --json\` prints
       "status": "pulled" | "up-to-date" | "planned",
       "bytes": { "network", "local", "data", "zero", "total" },
       "requests", "retries", "resumedBytes", "durationMs", "peakRssBytes",
-      "layers": [ { "digest", "diffId", "mediaType", "size", "how": "present" | "full" | "resumed",
+      "layers": [ { "digest", "diffId", "mediaType", "size", "how": "present" | "full" | "resumed" | "zstd-chunked" | "estargz" | "disk",
                     "bytes": { "network", "local", "data", "zero" }, "fallbacks": [ { "from", "reason" } ] } ],
+      "disks": [ { "name", "key", "size", "allocatedBytes", "path" } ],
       "warnings": [ ... ]
     }
 
 \`bytes.network\` counts body bytes received from registries for this command, manifests and indexes included. Several references give an
-array. With \`--plan\` nothing moves, and each layer also says \`why\` it would come this way.`;
+array. With \`--plan\` nothing moves, and each layer also says \`why\` it would come this way.
+
+Images of virtual machines, and no others, have \`disks\`: the raw file of each at \`path\`, which only the store may write, its \`size\` with holes, and
+the \`allocatedBytes\` that it takes. \`path\` and \`allocatedBytes\` are null as long as it is not made, \`size\` where only whoever has decoded it
+knows. A chunk of a disk is a layer whose \`how\` is \`disk\`: of its bytes \`network\` came from the registry, \`local\` from other disks, from blobs that were
+here, or from another place of the same disks, and \`zero\` is a hole. Its \`diffId\` is the digest of what it holds. \`platform\` and \`chainId\` are null.`;
 
 const COPY_JSON = `## What \`copy --json\` and \`push --json\` print
 
@@ -83,14 +89,18 @@ them, also what had to be sent again, and \`bytes.copied\` the blobs that were w
 
 const PROGRESS = `## Progress events
 
-With \`--progress json\` each line on stderr is an event with a \`type\`: \`resolve\`, \`layer-queued\`, \`unpack-queued\`, \`layer-start\`,
+With \`--progress json\` each line on stderr is an event with a \`type\`: \`resolve\`, \`layer-queued\`, \`disk-queued\`, \`unpack-queued\`, \`layer-start\`,
 \`progress\`, \`unpack\`, \`disk\`, \`retry\`, \`failover\`, \`throttle\`, \`fallback\`, \`wait\`, \`layer-verified\`, \`layer-mounted\`, \`layer-present\`, \`layer-done\`, \`image-done\`,
 \`warning\`, \`log\`. All layers are queued before the first is begun, so that their \`total\`s give the whole. A \`progress\` event has \`digest\`,
 \`done\`, \`total\`, \`bytesPerSecond\`, \`etaSeconds\` (null while nothing moves) and the byte kinds \`network\`, \`local\`, \`data\`, \`zero\`; at most ten a
 second come for one digest, and the last state always. While another process gets a blob, \`wait\` says every half second how much of it
 that has: \`done\` of \`total\`. Of \`copy\` and \`push\`, \`resolve\` says where \`to\`, and \`done\` is how far the upload is: what the registry has, or the
 network on the way there; it goes back where a part has to be sent again. \`sent\` counts all that was sent for the blob, that included, and is left out
-of what goes to no registry. Layers that are first compressed another way have \`unpack\` events with \`compresses\`, after a \`resolve\` without a digest. \`layer-mounted\` says \`from\` which repository the registry took a blob.`;
+of what goes to no registry. Layers that are first compressed another way have \`unpack\` events with \`compresses\`, after a \`resolve\` without a digest. \`layer-mounted\` says \`from\` which repository the registry took a blob.
+
+A disk of a virtual machine is queued by \`disk-queued\`, with its \`name\`, its key as \`digest\`, and its length as \`total\`, 0 where nobody knows it. The
+\`layer-start\`, \`progress\`, \`wait\`, \`layer-present\` and \`layer-done\` events of that digest are the disk's: \`done\` counts its bytes, holes and copies included, and
+\`network\` those that came from the registry for it. Its chunks have no progress of their own; a \`retry\` or a \`fallback\` names a chunk.`;
 
 function errorReference(): string {
   const rows = Object.entries(ERROR_TABLE).map(([name, { exit, hint }]) => [code(name), String(exit), hint]);

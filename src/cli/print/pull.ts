@@ -1,5 +1,5 @@
 /** What `pull` did or would do, for people. */
-import type { LayerResult, PullResult } from "../../transfer/pull-result.ts";
+import type { DiskResult, LayerResult, PullResult } from "../../transfer/pull-result.ts";
 import type { View } from "../command.ts";
 import { sanitize } from "./sanitize.ts";
 import { type Column, formatTable } from "./table.ts";
@@ -21,6 +21,7 @@ export function renderPull(result: PullResult, view: View): string {
   if (view.quiet) return `${reference.replace(/@.*$/, "")}@${result.digest}\n`;
   const lines = [`${reference}: ${result.status}`, `  digest    ${result.digest}`, `  image id  ${result.imageId}`];
   if (result.platform !== null) lines.push(`  platform  ${sanitize(result.platform)}`);
+  for (const disk of result.disks ?? []) lines.push(`  disk      ${diskText(disk)}`);
   lines.push(`  moved     ${moved(result)}`);
   const text = lines.map((line) => `${line}\n`).join("");
   const fallbacks = renderFallbacks(result);
@@ -31,9 +32,19 @@ export function renderPlan(result: PullResult): string {
   const platform = result.platform === null ? "" : ` (${sanitize(result.platform)})`;
   const title = `${sanitize(result.reference)}: ${result.digest}${platform}\n`;
   const { network, local, data, zero } = result.bytes;
+  const disks = (result.disks ?? []).map((disk) => `  disk ${diskText(disk)}\n`).join("");
   const sources = `would move ${formatBytes(network)} over the network; ${formatBytes(local)} are on this machine`;
   const extras = data + zero === 0 ? "" : `, ${formatBytes(data)} come as data, ${formatBytes(zero)} are zeros`;
-  return `${title}${indent(formatTable(LAYER_COLUMNS, result.layers))}  ${sources}${extras}\n${renderFallbacks(result)}`;
+  return `${title}${indent(formatTable(LAYER_COLUMNS, result.layers))}${disks}  ${sources}${extras}\n${renderFallbacks(result)}`;
+}
+
+/** `disk.img, 50 GB, takes 21 GB, in /var/lib/varve/disks/sha256/...` */
+function diskText({ name, size, allocatedBytes, path }: DiskResult): string {
+  const parts = [sanitize(name)];
+  if (size !== null) parts.push(formatBytes(size));
+  if (allocatedBytes !== null) parts.push(`takes ${formatBytes(allocatedBytes)}`);
+  parts.push(path === null ? "not made yet" : sanitize(path));
+  return parts.join(", ");
 }
 
 function moved({ bytes, layers, durationMs, resumedBytes, retries }: PullResult): string {

@@ -30,15 +30,23 @@ export class DiskMeter {
     this.#emit = emit;
   }
 
-  /** Bytes that were in place before, or need nobody to make them. */
+  /** Bytes that an earlier try has left. */
   here(bytes: number): void {
+    this.#done += bytes;
+  }
+
+  /** Bytes that nobody has to make. */
+  holes(bytes: number): void {
+    this.#counts.zero += bytes;
     this.#done += bytes;
   }
 
   /** It begins now. */
   start(): void {
     this.#rate = new Rate(performance.now(), 0);
-    this.#emit({ type: "layer-start", digest: this.#key, total: this.#total, resumed: this.#done });
+    const resumed = this.#done - this.#counts.zero;
+    this.#emit({ type: "layer-start", digest: this.#key, total: this.#total, resumed });
+    this.#send();
   }
 
   /** Bytes that were copied within the disks. */

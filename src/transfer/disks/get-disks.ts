@@ -106,7 +106,7 @@ class DiskGroup {
   #tellWhatIsHere(contents: DiskContents, zeros: ReadonlySet<Digest>): void {
     for (const [number, { disk }] of this.#disks.entries()) {
       const meter = this.#meters[number]!;
-      for (const { digest, size } of disk.chunks) if (zeros.has(digest!)) meter.here(size);
+      for (const { digest, size } of disk.chunks) if (zeros.has(digest!)) meter.holes(size);
       for (let piece = 0; piece < contents.length; piece++) {
         for (const place of contents.places(piece)) {
           if (place.disk === number && this.#isDone(contents, piece, place)) meter.here(contents.size(piece));
