@@ -73,6 +73,11 @@ export const ERROR_TABLE = {
   TOC_LIMIT: row(1, 502, "the layer's table of contents passes a safety limit; the layer can still be pulled whole"),
   TAR_SPLIT_REFUSED: row(1, 500, "this tar cannot be rebuilt from its tree; its bytes are kept instead"),
   ARCHIVE_INVALID: row(1, 400, "the archive is not an image archive, or is damaged"),
+  // deltas
+  DELTA_INVALID: row(1, 502, "the delta is damaged or none at all; make it or get it again"),
+  DELTA_BASE_DIFFERS: row(1, 409, "the delta was made from another file; name the one that it was made from"),
+  SIGNATURE_INVALID: row(1, 400, "the file is damaged or no signature; make it again: varve rdiff signature"),
+  SIGNATURE_LIMIT: row(1, 400, "make it with larger blocks: varve rdiff signature --block-size"),
   // disks of virtual machines
   DISK_UNREADABLE: row(1, 400, "make it a raw disk first: qemu-img convert -O raw"),
   // store and file system
@@ -84,6 +89,7 @@ export const ERROR_TABLE = {
   NO_SPACE: row(1, 507, "free some space, or choose another place with --root"),
   PERMISSION: row(1, 500, "check who owns the path, or run as another user"),
   TARGET_NOT_EMPTY: row(2, 409, "choose a directory that is empty or does not exist"),
+  FILE_EXISTS: row(2, 409, "choose another path, or replace what is there with --force"),
   PATH_INVALID: row(2, 400, "check the path"),
   IO: row(1, 500, "check the disk and the path"),
   FFI_UNAVAILABLE: row(1, 500, "this system or file system lacks what is needed"),

@@ -53,6 +53,8 @@ const store =
 // 32 bits, unsigned where that matters
 export const add = binary(0x6a);
 export const sub = binary(0x6b);
+export const xor = binary(0x73);
+export const rotateLeft = binary(0x77);
 export const and = binary(0x71);
 export const or = binary(0x72);
 export const shiftLeft = binary(0x74);
@@ -64,6 +66,11 @@ export const atMost = binary(0x4d);
 export const atLeast = binary(0x4f);
 export const isZero = unary(0x45);
 // 64 bits
+export const wideAdd = binary(0x7c);
+export const wideRotateRight = binary(0x8a);
+export const wideEqual = binary(0x51);
+/** 32 bits with a sign as 64. */
+export const widen = unary(0xac);
 export const wideXor = binary(0x85);
 export const wideMultiply = binary(0x7e);
 export const wideShiftLeft = binary(0x86);
@@ -81,7 +88,14 @@ export const load128 = load(0xfd, 0x00);
 export const store8 = store(0x3a);
 export const store16 = store(0x3b);
 export const store32 = store(0x36);
+export const store64 = store(0x37);
 export const store128 = store(0xfd, 0x0b);
+// four times 32 bits
+export const spreadOut = unary(0xfd, 0x11);
+export const lanesEqual = binary(0xfd, 0x37);
+export const lanesShiftRight = binary(0xfd, 0xad, 0x01);
+/** Whether any bit of 128 is set. */
+export const anyBit = unary(0xfd, 0x53);
 
 export function wide(value: bigint): Code {
   return [bytes(0x42, ...signedLeb(value))];

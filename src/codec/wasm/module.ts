@@ -26,8 +26,10 @@ const I32 = 0x7f;
 const I64 = 0x7e;
 const HEADER = [0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00];
 const PAGE_BYTES = 65_536;
-/** 64 MiB: more than any program here needs. */
+/** 64 MiB: as far as a memory grows that was not made larger. */
 const MOST_PAGES = 1024;
+/** 4 GiB, which is what addresses reach. */
+const ALL_PAGES = 65_536;
 
 export interface FunctionShape<Parameter extends string, Variable extends string, Wide extends string> {
   /** Of 32 bits each. */
@@ -63,7 +65,7 @@ export function compileFunction<P extends string, V extends string, W extends st
     0x0b,
   ];
   const type = [0x60, ...vector(parameters.map(() => [I32])), ...vector([[I32]])];
-  const memory = [...text("m"), ...text("m"), 0x02, 0x01, 0x01, ...unsignedLeb(MOST_PAGES)];
+  const memory = [...text("m"), ...text("m"), 0x02, 0x01, 0x01, ...unsignedLeb(ALL_PAGES)];
   const bytes = Uint8Array.from([
     ...HEADER,
     ...section(1, vector([type])),
@@ -80,9 +82,10 @@ export function instantiate(module: CompiledModule, memory: Memory): NumberFunct
   return new WebAssembly.Instance(module, { m: { m: memory } }).exports["f"] as NumberFunction;
 }
 
-/** A memory of at least so many bytes, all zero. */
+/** A memory of at least so many bytes, all zero. What is never touched takes no room. */
 export function memoryOf(bytes: number): Memory {
-  return new WebAssembly.Memory({ initial: Math.ceil(bytes / PAGE_BYTES), maximum: MOST_PAGES });
+  const pages = Math.ceil(bytes / PAGE_BYTES);
+  return new WebAssembly.Memory({ initial: pages, maximum: Math.max(pages, MOST_PAGES) });
 }
 
 /** Makes the memory at least so large; views of it are then to be made anew. */

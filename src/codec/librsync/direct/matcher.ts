@@ -1,0 +1,163 @@
+/**
+ * Finds what of the new file the base has (librsync §6). Seeds that the index knows are compared with the base and made longer to both sides;
+ * where a match ends, the same displacement is tried again a few bytes on, because most changes in files keep their length. Matches that would
+ * cost more than their bytes are dropped.
+ */
+import { PAGE_BYTES } from "../base-pages.ts";
+import type { DeltaWriter } from "../delta-writer.ts";
+import type { SeedIndex } from "./seed-index.ts";
+import { WINDOW_BYTES } from "./seed-index.ts";
+import { SEED_BYTES } from "./seed-hash.ts";
+
+/** A copy takes 3 to 17 bytes, and cuts a literal in two, which compresses worse then. */
+const LEAST_MATCH = 24;
+/** How far on the displacement of the last match is tried again. */
+const MOST_SKIP = 32;
+/** Literals that a match found later may still reach back into, when the window moves on. */
+const KEPT_LITERALS = 256 << 10;
+
+export class Matcher {
+  readonly #index: SeedIndex;
+  readonly #baseSize: number;
+  readonly #writer: DeltaWriter;
+  readonly #window: Uint8Array;
+  /** In the window: bytes before it are written, bytes before the second are looked at, the third is behind the last. */
+  #written = 0;
+  #at = 0;
+  #end = 0;
+  /** Where in the base what follows a match would be, while it may go on. At first the files may well begin alike. */
+  #follows = true;
+  #next = 0;
+
+  constructor(index: SeedIndex, baseSize: number, writer: DeltaWriter) {
+    this.#index = index;
+    this.#baseSize = baseSize;
+    this.#writer = writer;
+    this.#window = index.window;
+  }
+
+  /** Takes what there is room for, and says how much that was; without room, `match` is to be called. */
+  take(bytes: Uint8Array): number {
+    const some = bytes.subarray(0, WINDOW_BYTES - this.#end);
+    this.#window.set(some, this.#end);
+    this.#end += some.length;
+    return some.length;
+  }
+
+  /** Looks at what is in the window, and makes room. @param isLast when nothing follows @throws what the base throws */
+  async match(isLast: boolean): Promise<void> {
+    for (;;) {
+      if (this.#follows) await this.#follow();
+      if (this.#follows) break;
+      const last = this.#end - SEED_BYTES;
+      if (this.#at > last) break;
+      this.#at = this.#index.scan(this.#at, last);
+      if (this.#at > last) break;
+      await this.#tryCandidates();
+    }
+    this.#moveOn(isLast ? 0 : KEPT_LITERALS);
+  }
+
+  /** Makes the last match longer, as often as it comes back after a few other bytes. Follows on where the window ends before that does. */
+  async #follow(): Promise<void> {
+    for (;;) {
+      const length = await this.#countForwards(this.#at, this.#next);
+      if (length > 0) this.#copy(this.#at, this.#next, length);
+      if (this.#at === this.#end) return;
+      const skip = this.#skipTo();
+      if (skip === 0) break;
+      this.#at += skip;
+      this.#next += skip;
+    }
+    this.#follows = false;
+  }
+
+  /** How many bytes on the files are alike again; 0 for not soon. Not looked for across pages, for what lies on the other may have to be read. */
+  #skipTo(): number {
+    const page = Math.floor(this.#next / PAGE_BYTES);
+    const within = this.#next - page * PAGE_BYTES;
+    const left = Math.min(PAGE_BYTES - within, this.#baseSize - this.#next, this.#end - this.#at);
+    const found = this.#index.pages.find(page);
+    const most = Math.min(MOST_SKIP, left - SEED_BYTES);
+    if (found === undefined || most < 1) return 0;
+    return this.#index.realign(this.#index.windowAt + this.#at, this.#index.pagesAt + found + within, most);
+  }
+
+  async #tryCandidates(): Promise<void> {
+    const seed = this.#at;
+    for (const place of this.#index.candidates(seed)) {
+      if (!this.#mayBe(seed, place)) continue;
+      const after = await this.#countForwards(seed, place);
+      if (after < SEED_BYTES) continue;
+      const before = await this.#countBackwards(seed, place);
+      if (before + after < LEAST_MATCH) continue;
+      this.#copy(seed - before, place - before, before + after);
+      this.#follows = true;
+      return;
+    }
+    this.#at = seed + 1;
+  }
+
+  /** Whether it is worth a look: at once where the page is there, which says no to most that only has the same tag. */
+  #mayBe(seed: number, place: number): boolean {
+    const page = Math.floor(place / PAGE_BYTES);
+    const within = place - page * PAGE_BYTES;
+    const found = within + SEED_BYTES <= PAGE_BYTES ? this.#index.pages.find(page) : undefined;
+    if (found === undefined) return true;
+    const { windowAt, pagesAt } = this.#index;
+    return this.#index.forwards(windowAt + seed, pagesAt + found + within, SEED_BYTES) === SEED_BYTES;
+  }
+
+  async #countForwards(seed: number, place: number): Promise<number> {
+    const { windowAt, pagesAt, pages, forwards } = this.#index;
+    const most = Math.min(this.#end - seed, this.#baseSize - place);
+    let count = 0;
+    while (count < most) {
+      const page = Math.floor((place + count) / PAGE_BYTES);
+      const within = place + count - page * PAGE_BYTES;
+      const limit = Math.min(most - count, PAGE_BYTES - within);
+      const found = pages.find(page) ?? (await pages.load(page));
+      const equal = forwards(windowAt + seed + count, pagesAt + found + within, limit);
+      count += equal;
+      if (equal < limit) break;
+    }
+    return count;
+  }
+
+  async #countBackwards(seed: number, place: number): Promise<number> {
+    const { windowAt, pagesAt, pages, backwards } = this.#index;
+    const most = Math.min(seed - this.#written, place);
+    let count = 0;
+    while (count < most) {
+      const page = Math.ceil((place - count) / PAGE_BYTES) - 1;
+      const within = place - count - page * PAGE_BYTES;
+      const limit = Math.min(most - count, within);
+      const found = pages.find(page) ?? (await pages.load(page));
+      const equal = backwards(windowAt + seed - count, pagesAt + found + within, limit);
+      count += equal;
+      if (equal < limit) break;
+    }
+    return count;
+  }
+
+  #copy(from: number, place: number, length: number): void {
+    this.#writeLiterals(from);
+    this.#writer.copy(place, length);
+    this.#at = this.#written = from + length;
+    this.#next = place + length;
+  }
+
+  #writeLiterals(to: number): void {
+    if (to > this.#written) this.#writer.literal(this.#window.subarray(this.#written, to));
+    this.#written = Math.max(this.#written, to);
+  }
+
+  /** Writes all literals but the last so many, and moves what is left to the window's front. */
+  #moveOn(kept: number): void {
+    this.#writeLiterals(Math.max(this.#written, kept === 0 ? this.#end : this.#at - kept));
+    this.#window.copyWithin(0, this.#written, this.#end);
+    this.#at -= this.#written;
+    this.#end -= this.#written;
+    this.#written = 0;
+  }
+}

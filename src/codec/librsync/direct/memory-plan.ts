@@ -1,0 +1,37 @@
+/**
+ * How the memory of a direct comparison is divided, whatever the size of the base: seeds lie 16 bytes apart while the table has room for all of
+ * them, then farther and farther; a base that fits is held whole, of a larger one the pages that were used lately.
+ */
+import { PAGE_BYTES } from "../base-pages.ts";
+import { SEED_BYTES } from "./seed-hash.ts";
+
+export interface MemoryPlan {
+  /** Bytes from one seed of the base to the next. */
+  readonly spacing: number;
+  /** Of the table: buckets of four slots, 2^this. */
+  readonly bucketBits: number;
+  /** Bytes for pages of the base. */
+  readonly pageBytes: number;
+}
+
+/** Bytes of a slot, in which the number of a seed is. */
+const SLOT_BYTES = 4;
+export const BUCKET_BYTES = 4 * SLOT_BYTES;
+/** 384 MiB, so that the whole process stays below 500 MB. */
+export const DEFAULT_MEMORY = 384 << 20;
+const LEAST_BUCKET_BITS = 8;
+const TABLE_SHARE = 0.4;
+/** Seeds for each slot: with more than the first a table that fits is smaller than the next larger one; more than the second do not fit. */
+const COMFORTABLE = 0.8;
+const FULL = 0.9;
+
+export function planMemory(baseBytes: number, memoryBytes: number): MemoryPlan {
+  const seeds = baseBytes / SEED_BYTES;
+  const wanted = Math.ceil(Math.log2(Math.max(1, seeds / COMFORTABLE / 4)));
+  const most = Math.floor(Math.log2((memoryBytes * TABLE_SHARE) / BUCKET_BYTES));
+  const bucketBits = Math.max(LEAST_BUCKET_BITS, Math.min(wanted, most));
+  const crowding = seeds / (FULL * 4 * 2 ** bucketBits);
+  const left = memoryBytes - BUCKET_BYTES * 2 ** bucketBits;
+  const pages = Math.max(1, Math.min(Math.ceil(baseBytes / PAGE_BYTES), Math.floor(left / PAGE_BYTES)));
+  return { spacing: SEED_BYTES * Math.max(1, Math.ceil(crowding)), bucketBits, pageBytes: pages * PAGE_BYTES };
+}

@@ -1,0 +1,78 @@
+/** How seeds, the 16 bytes by which places in the base are found, come to their buckets: parts of programs in WebAssembly. */
+import {
+  add,
+  and,
+  anyBit,
+  isZero,
+  lanesEqual,
+  lanesShiftRight,
+  load128,
+  load64,
+  narrow,
+  or,
+  set,
+  shiftLeft,
+  spreadOut,
+  wide,
+  wideEqual,
+  wideMultiply,
+  widen,
+  wideRotateRight,
+  wideShiftRight,
+  wideXor,
+  type Code,
+  type Local,
+} from "../../wasm/instructions.ts";
+
+export const SEED_BYTES = 16;
+
+/** What the memory begins with: what the programs tell, one entry of 8 bytes for each value of a byte, the table. */
+export const FOUND_BUCKET = 0;
+export const FOUND_TAG = 4;
+export const FOUND_RUN = 8;
+export const RUN_BYTE = 16;
+export const RUN_START = 20;
+export const RUN_LENGTH = 24;
+/** The longest run of each byte: the number of its first seed, and how many there are. */
+export const RUNS = 64;
+export const RUN_ENTRY_BYTES = 8;
+export const TABLE = 4096;
+
+/** Odd, and without a pattern. */
+const FACTORS = [0x9e3779b97f4a7c15n, 0xbf58476d1ce4e5b9n, 0x94d049bb133111ebn].map((factor) => {
+  return wide(BigInt.asIntN(64, factor));
+}) as [Code, Code, Code];
+
+export const SEED_WIDES = ["low", "high", "hash"] as const;
+export type SeedLocals = Readonly<Record<(typeof SEED_WIDES)[number] | "bucket" | "tag", Local>>;
+
+/** What a slot has in its lower bits, and what in its upper ones: known when the base's size is. */
+export type TableShape = Readonly<Record<"bucketShift" | "tagMask" | "numberBits", Local>>;
+export const TABLE_SHAPE = ["bucketShift", "tagMask", "numberBits"] as const;
+
+export function loadSeed(address: Local, { low, high }: SeedLocals): Code {
+  return [...set(low, load64(address)), ...set(high, load64(address, 8))];
+}
+
+/** Whether all bytes of the loaded seed are the same. */
+export function isRun({ low, high }: SeedLocals): Code {
+  return and(wideEqual(low, high), wideEqual(low, wideRotateRight(low, wide(8n))));
+}
+
+/** Sets `bucket` and `tag` of the loaded seed. No tag is zero, because empty slots are. */
+export function hashSeed(locals: SeedLocals, { bucketShift, tagMask }: TableShape): Code {
+  const { low, high, hash, bucket, tag } = locals;
+  const [first, second, third] = FACTORS;
+  return [
+    ...set(hash, wideMultiply(wideXor(wideMultiply(low, first), high), second)),
+    ...set(hash, wideMultiply(wideXor(hash, wideShiftRight(hash, wide(32n))), third)),
+    ...set(bucket, add(shiftLeft(narrow(wideShiftRight(hash, widen(bucketShift))), 4), TABLE)),
+    ...set(tag, and(narrow(wideShiftRight(hash, wide(16n))), tagMask)),
+    ...set(tag, or(tag, isZero(tag))),
+  ];
+}
+
+/** Whether a slot of the bucket has the tag: one comparison for all four. */
+export function isTagged({ bucket, tag }: SeedLocals, { numberBits }: TableShape): Code {
+  return anyBit(lanesEqual(lanesShiftRight(load128(bucket), numberBits), spreadOut(tag)));
+}
