@@ -1,16 +1,18 @@
 /** Disks go when no image of a machine, no lease and no process needs them, and not before. */
 import { chmod, mkdir, readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { putTartImage } from "../../../test/kit/disk/put-tart-image.ts";
 import { tartImage } from "../../../test/kit/disk/tart-image.ts";
+import { openPartialDisk } from "../../../test/kit/store/open-window.ts";
 import { sample } from "../../../test/kit/store/sample.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
 import { digestOf, type Digest } from "../../oci/digest.ts";
 import { fileKey } from "../layout.ts";
 import { openStore, type Store } from "../store.ts";
-import type { DiskContent, PartialDisk } from "./types.ts";
+import type { DiskContent } from "./types.ts";
 
+const PARTIAL_BYTES = 200_000;
 const WEEK_MS = 7 * 24 * 3600 * 1000;
 
 async function putDisk(store: Store, key: Digest, bytes: Buffer): Promise<void> {
@@ -25,15 +27,9 @@ async function putMachine(store: Store, name: string, seed: number): Promise<{ k
   return { key, digests: [image.manifest.digest, ...image.blobs.keys()] };
 }
 
-async function openPartial(store: Store, key: Digest): Promise<PartialDisk> {
-  const disk = await store.disks.open({ key, size: 200_000 });
-  if ("commit" in disk) return disk;
-  throw new Error("it is there");
-}
-
 async function begin(store: Store, key: Digest): Promise<void> {
   const content: DiskContent & { bytes: Buffer } = { ...sample(100_000, 9), offset: 0 };
-  await using disk = await openPartial(store, key);
+  await using disk = await openPartialDisk(store, key, PARTIAL_BYTES);
   await using window = await disk.window(content);
   await window.write(0, content.bytes);
   await window.commit(content);
@@ -91,7 +87,8 @@ describe("collecting disks", () => {
     for (const name of [fileKey(done), `${fileKey(digestOf("thrown away"))}.trash`, "something else"]) {
       await mkdir(join(folder, name));
     }
-    await writeFile(join(folder, "staged-by-the-dead"), "half a disk");
+    await mkdir(join(folder, "staged-by-the-dead"));
+    await writeFile(join(folder, "staged-by-the-dead", "disk"), "half a disk");
     await using staged = await store.disks.stage();
     await writeFile(staged.path, "on its way");
     const lease = await store.leases.create();
@@ -99,9 +96,9 @@ describe("collecting disks", () => {
 
     expect(await store.collectGarbage()).toMatchObject({ partialDisks: { count: 3 } });
     const left = (await readdir(folder)).sort();
-    expect(left).toEqual([fileKey(partial), "something else", staged.path.slice(folder.length + 1)].sort());
+    expect(left).toEqual([fileKey(partial), "something else", basename(dirname(staged.path))].sort());
     {
-      await using _open = await openPartial(store, partial);
+      await using _open = await openPartialDisk(store, partial, PARTIAL_BYTES);
       now += WEEK_MS + 60_000;
       expect(await store.collectGarbage()).toMatchObject({ partialDisks: { count: 0 } });
     }

@@ -1,11 +1,11 @@
 /**
  * The file of a partial disk, which all its windows write to. Zeros are not written: where nothing was yet they are a hole by being left out,
- * elsewhere whole blocks of them are given back to the file system; only blocks at a window's edges, which its neighbours may share, are
- * written in any case once something is in them (sparse-files, 4). A sync serves all who wait for one, and one that fails ends the work on the
+ * elsewhere whole blocks of them are given back to the file system. Parts of blocks, whose rest may be a neighbour's, are only written, and only
+ * where they hold something (sparse-files, 4). A sync serves all who wait for one, and one that fails ends the work on the
  * disk: the kernel tells of lost pages once, whoever's they are.
  */
 import type { FileHandle } from "node:fs/promises";
-import { dataStretches, HOLE_BLOCK } from "../../codec/zero-runs.ts";
+import { dataStretches, HOLE_BLOCK, isZero } from "../../codec/zero-runs.ts";
 import { toVarveError } from "../../errors/from-system.ts";
 import { freeRange } from "../../sys/space-calls.ts";
 import { writeFully } from "../journal.ts";
@@ -51,13 +51,12 @@ export class DiskFile implements AsyncDisposable {
   async zero(position: number, length: number): Promise<void> {
     for (const { start, end } of this.#touched.within(position, position + length)) {
       const [first, last] = [Math.ceil(start / HOLE_BLOCK) * HOLE_BLOCK, Math.floor(end / HOLE_BLOCK) * HOLE_BLOCK];
-      if (first >= last) {
-        await this.#writeZeros(start, end);
-        continue;
+      if (first >= last) await this.#clear(start, end);
+      else {
+        await this.#clear(start, first);
+        if (!(await freeRange(this.#handle.fd, first, last - first))) await this.#writeZeros(first, last);
+        await this.#clear(last, end);
       }
-      await this.#writeZeros(start, first);
-      if (!(await freeRange(this.#handle.fd, first, last - first))) await this.#writeZeros(first, last);
-      await this.#writeZeros(last, end);
     }
   }
 
@@ -102,6 +101,14 @@ export class DiskFile implements AsyncDisposable {
       this.#broken = toVarveError(error, `writing ${this.#what} to the disk`);
       throw this.#broken;
     }
+  }
+
+  /** Of less than two blocks. What is zeros already may be a hole, and stays one. */
+  async #clear(start: number, end: number): Promise<void> {
+    if (start >= end) return;
+    const there = Buffer.alloc(end - start);
+    const { bytesRead } = await this.#handle.read(there, 0, there.length, start);
+    if (bytesRead < there.length || !isZero(there, 0, there.length)) await this.#writeZeros(start, end);
   }
 
   async #writeZeros(start: number, end: number): Promise<void> {

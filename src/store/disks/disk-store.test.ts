@@ -1,6 +1,7 @@
 /** The life of a disk in the store: made through windows, found by what it holds, resumed, copied into, removed. */
 import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
+import { openPartialDisk } from "../../../test/kit/store/open-window.ts";
 import { sample } from "../../../test/kit/store/sample.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
 import { digestOf } from "../../oci/digest.ts";
@@ -10,16 +11,6 @@ import type { DiskContent, DiskInfo, PartialDisk } from "./types.ts";
 const KEY = digestOf("a disk");
 const CHUNK = 500_000;
 const SIZE = CHUNK * 4 + 123;
-
-function isPartial(disk: PartialDisk | DiskInfo): disk is PartialDisk {
-  return "commit" in disk;
-}
-
-async function openPartial(store: Store, key = KEY, size = SIZE): Promise<PartialDisk> {
-  const disk = await store.disks.open({ key, size });
-  if (isPartial(disk)) return disk;
-  throw new Error(`${key} is there already`);
-}
 
 function contentAt(number: number, size = CHUNK): DiskContent & { readonly bytes: Buffer } {
   return { ...sample(size, number + 1), offset: number * CHUNK };
@@ -39,7 +30,7 @@ function told({ digest, offset, size }: DiskContent): DiskContent {
 async function makeDisk(store: Store): Promise<{ info: DiskInfo; contents: DiskContent[]; bytes: Buffer }> {
   const [first, second] = [contentAt(0), contentAt(2)];
   const copy = { ...first, offset: CHUNK * 3 };
-  await using disk = await openPartial(store);
+  await using disk = await openPartialDisk(store, KEY, SIZE);
   await fill(disk, second);
   await fill(disk, first);
   await disk.copy({ path: disk.path, offset: 0 }, copy);
@@ -82,13 +73,13 @@ describe("a disk in the store", () => {
     await using store = await openStore(dir.path);
     const [first, second] = [contentAt(0), contentAt(1)];
     {
-      await using disk = await openPartial(store);
+      await using disk = await openPartialDisk(store, KEY, SIZE);
       await fill(disk, first);
       const window = await disk.window(second);
       await window.write(0, second.bytes.subarray(0, 200_000));
     }
     expect(await Array.fromAsync(store.disks.partials())).toEqual([expect.objectContaining({ key: KEY })]);
-    await using disk = await openPartial(store);
+    await using disk = await openPartialDisk(store, KEY, SIZE);
     expect([disk.isDone(first), disk.isDone(second)]).toEqual([true, false]);
     await expect(disk.window(first)).rejects.toMatchObject({ code: "INTERNAL" });
     await using window = await disk.window(second);

@@ -1,4 +1,7 @@
-/** A file beside the partial disks for one that comes whole from outside, `disks/partial/staged-<id>`. It goes with the process that fills it. */
+/**
+ * A file beside the partial disks for one that comes whole from outside, `disks/partial/staged-<id>/disk`: in a folder of its own, because who
+ * fills it may have files beside it on the way. All of it goes with the process that fills it.
+ */
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
 import { mkdir, open, rm } from "node:fs/promises";
@@ -27,10 +30,12 @@ export interface StageOptions {
 export class StagedFile implements StagedDisk {
   readonly path: string;
   readonly #options: StageOptions;
+  readonly #folder: string;
   readonly #alive: Disposable;
 
-  private constructor(options: StageOptions, path: string, alive: Disposable) {
-    this.path = path;
+  private constructor(options: StageOptions, folder: string, alive: Disposable) {
+    this.path = join(folder, "disk");
+    this.#folder = folder;
     this.#options = options;
     this.#alive = alive;
   }
@@ -40,8 +45,9 @@ export class StagedFile implements StagedDisk {
     const id = randomUUID();
     const alive = await locks.stage(lockId(id));
     try {
-      await mkdir(layout.partialDisks, { recursive: true });
-      return new StagedFile(options, join(layout.partialDisks, PREFIX + id), alive);
+      const folder = join(layout.partialDisks, PREFIX + id);
+      await mkdir(folder, { recursive: true });
+      return new StagedFile(options, folder, alive);
     } catch (error) {
       alive[Symbol.dispose]();
       throw toVarveError(error, "making room for a disk");
@@ -64,7 +70,8 @@ export class StagedFile implements StagedDisk {
         const disk = { key, size: found.size };
         await publishDisk({ layout, records, step, sync, path: this.path, contents, disk });
         if (sync) await syncNames(layout.root);
-      } else await rm(this.path, { force: true });
+      }
+      await rm(this.#folder, { recursive: true, force: true });
       await rm(layout.partialDisk(key), { recursive: true, force: true });
       step("removed");
       return (await statDisk(layout.disk(key), key))!;
@@ -77,14 +84,14 @@ export class StagedFile implements StagedDisk {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
-      await rm(this.path, { force: true });
+      await rm(this.#folder, { recursive: true, force: true });
     } finally {
       this.#alive[Symbol.dispose]();
     }
   }
 }
 
-/** The id of a staged disk by its file's name; undefined for any other name. */
+/** The id of a staged disk by its folder's name; undefined for any other name. */
 export function stagedId(name: string): string | undefined {
   return name.startsWith(PREFIX) ? name.slice(PREFIX.length) : undefined;
 }

@@ -10,6 +10,7 @@ import { openStore } from "../../../src/store/store.ts";
 import type { Ingest } from "../../../src/store/types.ts";
 import { createRng } from "../images/rng.ts";
 import { sample } from "./sample.ts";
+import { twoContents } from "./two-contents.ts";
 import type { StoreJob } from "./store-process.ts";
 
 const job = JSON.parse(process.argv[2]!) as StoreJob;
@@ -33,10 +34,11 @@ async function writeMissing(ingest: Ingest, end: number): Promise<void> {
   }
 }
 
+let nth = job.nth ?? 1;
 const store = await openStore(job.root, {
   readOnly: job.act === "list",
   onStep: (step) => {
-    if (step === job.dieAt) die();
+    if (step === job.dieAt && --nth === 0) die();
   },
 });
 
@@ -62,6 +64,10 @@ switch (job.act) {
       say(`collected:${blobs.count}`);
     }
     break;
+  case "disk":
+  case "discard-disk":
+    await makeDisk();
+    break;
   case "ingest":
   case "hold":
   case "discard": {
@@ -74,9 +80,7 @@ switch (job.act) {
     await writeMissing(ingest, job.writeUpTo ?? size);
     if (job.act === "hold") {
       await ingest.checkpoint();
-      say("holding");
-      setInterval(() => {}, 1 << 30);
-      await new Promise(() => {});
+      await hold();
     }
     if (job.act === "discard") await ingest.discard();
     else await ingest.commit({ digest, size });
@@ -86,6 +90,38 @@ switch (job.act) {
   }
 }
 await store.close();
+
+async function hold(): Promise<never> {
+  say("holding");
+  setInterval(() => {}, 1 << 30);
+  return new Promise(() => {});
+}
+
+/** A disk of two contents; see `twoContents`. */
+async function makeDisk(): Promise<void> {
+  const { key, contents } = twoContents({ bytes, digest, size });
+  const disk = await store.disks.open({ key, size }, { onWait: () => say("waiting") });
+  if (!("commit" in disk)) return say("present");
+  for (const [number, content] of contents.entries()) {
+    if (disk.isDone(content)) {
+      say(`done:${number}`);
+      continue;
+    }
+    await using window = await disk.window(content);
+    say(`resumed:${window.front}`);
+    const end = number === 1 ? (job.writeUpTo ?? content.size) : content.size;
+    await window.write(window.front, content.bytes.subarray(window.front, end));
+    if (end < content.size) {
+      await window.checkpoint();
+      await hold();
+    }
+    await window.commit(content);
+  }
+  if (job.act === "disk") await disk.commit(contents);
+  else await disk.discard();
+  await disk[Symbol.asyncDispose]();
+  say("done");
+}
 
 /** Puts images whose parts others put, share and take out at the same time, as pulls and removals do it. */
 async function churn(): Promise<void> {

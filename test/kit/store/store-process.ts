@@ -8,13 +8,16 @@ const PROGRAM = fileURLToPath(new URL("store-child.ts", import.meta.url));
 
 export interface StoreJob {
   readonly root: string;
-  readonly act: "open" | "list" | "ingest" | "hold" | "discard" | "put" | "churn" | "collect";
+  readonly act: "open" | "list" | "ingest" | "hold" | "discard" | "put" | "churn" | "collect" | "disk" | "discard-disk";
   readonly size?: number;
   readonly seed?: number;
   /** Of `churn` and `collect`. */
   readonly rounds?: number;
-  /** A step of a commit, a discard or a collection, at which the process kills itself. */
+  /** A step of a commit, a discard or a collection, at which the process kills itself; of several the `nth`. */
   readonly dieAt?: string;
+  /** Default 1. */
+  readonly nth?: number;
+  /** Where an ingest, or of a disk the second of its two contents, stops, and the process stays as it is. */
   readonly writeUpTo?: number;
   readonly name?: string;
 }
