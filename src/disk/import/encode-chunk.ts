@@ -2,6 +2,7 @@
  * A chunk of a disk as a stream of Apple LZ4 (formats "tart" §2 and §3), with the digests of both. The same bytes always become the same blob, whether
  * they are read or holes: so a blob that was given up can be made again from its disk.
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { AppleLz4Encoder } from "../../codec/apple-lz4/encoder.ts";
 import { writeChunkIndex } from "../../codec/disk-index/chunk-index.ts";
 import { IndexedEncoder } from "../../codec/disk-index/indexed-encoder.ts";
@@ -31,6 +32,7 @@ export interface EncodedChunk extends ChunkBlob {
 
 /** Read and written at once. */
 const STEP = 1 << 20;
+const TURN = 4 << 20;
 const ZEROS = Buffer.alloc(STEP);
 
 /**
@@ -55,6 +57,8 @@ export async function encodeChunk(
     const pieces = isHole && encoder instanceof IndexedEncoder ? encoder.skip(bytes.length) : encoder.write(bytes);
     for (const piece of pieces) blob.add(piece);
     await blob.flush();
+    // Nothing is read of holes, so nobody else would get a turn.
+    if (isHole && content.size % TURN < STEP) await turn();
     onProgress?.(content.size);
   }
   for (const piece of encoder.end()) blob.add(piece);

@@ -1,9 +1,11 @@
 /** A machine's disk becomes an image that Tart takes, and a disk of the store. */
+import { execFileSync } from "node:child_process";
 import { mkdir, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { decodePlainly } from "../../../test/codec/apple-lz4/reference.ts";
 import { someVmConfig } from "../../../test/kit/disk/tart-image.ts";
+import { findPeer } from "../../../test/kit/peers.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
 import { transferContext, type TestContext } from "../../../test/kit/store/transfer-context.ts";
 import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
@@ -13,6 +15,7 @@ import { digestOf } from "../../oci/digest.ts";
 import { parseManifest, type Manifest } from "../../oci/manifest.ts";
 import { importDisk, type ImportOptions } from "./import-disk.ts";
 
+const qemuImg = findPeer("qemu-img");
 const MIB = 1 << 20;
 const NAME = "example.com/vm:1";
 const EPOCH = { sourceDateEpoch: 1_787_000_000 };
@@ -142,6 +145,24 @@ describe("importDisk", () => {
     expect(stub).toContain('"org.cirruslabs.tart.disk.format":"asif"');
     expect((await readFile(imported.disk.path)).equals(disk)).toBe(true);
   });
+
+  it.skipIf(qemuImg === undefined)(
+    "makes the same image of a disk in qcow2, and takes what it is told for raw",
+    async () => {
+      const [one, two, three] = [await transferContext(), await transferContext(), await transferContext()];
+      const [raw, qcow2] = [join(one.path, "raw"), join(one.path, "disk.img")];
+      await writeDisk(raw);
+      await truncate(raw, 6 * MIB);
+      execFileSync(qemuImg!, ["convert", "-f", "raw", "-O", "qcow2", raw, qcow2]);
+      const [first, second] = [await importDisk(one, raw, NAME, options), await importDisk(two, qcow2, NAME, options)];
+      expect([first.format, second.format]).toEqual(["raw", "qcow2"]);
+      expect(second.digest).toBe(first.digest);
+      expect((await readFile(second.disk.path)).equals(await readFile(raw))).toBe(true);
+      const forced = await importDisk(three, qcow2, NAME, { ...options, format: "raw" });
+      expect(forced.format).toBe("raw");
+      expect((await readFile(forced.disk.path)).equals(await readFile(qcow2))).toBe(true);
+    },
+  );
 
   it("leaves nothing when it is stopped or fails", async () => {
     const context = await transferContext();
