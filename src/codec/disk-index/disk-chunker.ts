@@ -1,7 +1,7 @@
 /**
  * Cuts a disk's bytes into pieces that the same content has wherever it stands. File systems move content in blocks of 4 KiB, so a piece ends only
- * where such a block does: when a checksum over the block says so, when the block ends in zeros, as the last one of a file does, or when the piece
- * is full. Zeros are pieces of their own, however long they are. A checksum over whole blocks takes a seventh of the time of a rolling sum, and its
+ * where such a block does: when a checksum over the block says so, when the block ends in zeros and the one before did not, as the last one of a file
+ * does, or when the piece is full. (Were it enough that a block ends in zeros, pieces of tables that all do would depend on where the first began.) Zeros are pieces of their own, however long they are. A checksum over whole blocks takes a seventh of the time of a rolling sum, and its
  * pieces follow the blocks that change (bench "disk-index").
  *
  * What is here is as good as a part of the format: pieces that are cut otherwise are found nowhere.
@@ -33,6 +33,8 @@ export class DiskChunker {
   /** Bytes of the block, and of zeros before it that no piece was made of yet. */
   #blockBytes: number;
   #zeros = 0;
+  /** Whether the block before ends in zeros. */
+  #afterTail = false;
 
   /** @param offset of the first byte in its disk */
   constructor(offset: number) {
@@ -59,6 +61,7 @@ export class DiskChunker {
       const blocks = this.#blockBytes + Math.floor((left - this.#blockBytes) / UNIT_BYTES) * UNIT_BYTES;
       yield* this.#takeData();
       this.#zeros += blocks;
+      this.#afterTail = true;
       this.#blockBytes = UNIT_BYTES;
       left -= blocks;
     }
@@ -80,6 +83,7 @@ export class DiskChunker {
       this.#end = this.#blockAt;
       yield* this.#takeData();
       this.#zeros += block.length;
+      this.#afterTail = true;
       return;
     }
     yield* this.#takeZeros();
@@ -89,9 +93,12 @@ export class DiskChunker {
 
   #endsPiece(block: Buffer): boolean {
     const size = this.#end;
+    const hasTail = endsInZeros(block);
+    const isFileEnd = hasTail && !this.#afterTail;
+    this.#afterTail = hasTail;
     // There must be room for another.
     if (size + UNIT_BYTES > FULL_BYTES) return true;
-    return size >= LEAST_BYTES && (endsInZeros(block) || (crc32(block) & MASK) === 0);
+    return size >= LEAST_BYTES && (isFileEnd || (crc32(block) & MASK) === 0);
   }
 
   *#takeZeros(): Generator<DiskPiece, void, undefined> {
