@@ -18,6 +18,7 @@ import { dataStretches } from "../../src/codec/zero-runs.ts";
 import { digestOf, Digester, type Digest } from "../../src/oci/digest.ts";
 import { planContent } from "../../src/plan/disk-content.ts";
 import { assemble } from "../../src/recipe/assembler.ts";
+import { TransferBudget } from "../../src/recipe/limiter.ts";
 import { openStore } from "../../src/store/store.ts";
 import { measure, median, type Cost } from "../lib/measure.ts";
 import { packSystem } from "../lib/system-tar.ts";
@@ -51,7 +52,12 @@ export async function main(args: readonly string[]): Promise<void> {
     ...facts,
     ...sizes.map(String),
   ];
-  const contenders = { assembled: job("assemble"), floor: job("floor"), "nothing, but the program": job("nothing") };
+  const contenders = {
+    assembled: job("assemble"),
+    floor: job("floor"),
+    "four at once": job("four"),
+    "nothing, but the program": job("nothing"),
+  };
   const costs = new Map<string, Cost[]>(Object.keys(contenders).map((name) => [name, []]));
   for (let round = 0; round < Number(values.runs); round++) {
     for (const [name, args] of Object.entries(contenders)) costs.get(name)?.push(await measure(process.execPath, args));
@@ -89,17 +95,9 @@ async function digestOfFile(path: string): Promise<Digest> {
 type Facts = readonly [encoded: string, dir: string, digest: Digest, blob: Digest, size: string, blobSize: string];
 
 const JOBS: Readonly<Record<string, (...facts: Facts) => Promise<void>>> = {
-  async assemble(encoded, dir, digest, blobDigest, size, blobSize) {
-    const blob = { mediaType: "application/octet-stream", digest: blobDigest, size: Number(blobSize) };
-    const chunk = { blob, coding: "apple-lz4", offset: 0, size: Number(size), digest } as const;
-    await using store = await openStore(dir, { sync: false });
-    const disk = await store.disks.open({ key: digestOf("disk"), size: chunk.size });
-    if (!("window" in disk)) throw new Error("it is there already");
-    await using partial = disk;
-    await using window = await partial.window(chunk);
-    const blobs = { readBlob: () => createReadStream(encoded, { highWaterMark: PIECE }) };
-    await window.commit(await assemble(planContent(chunk).recipe, { ingest: window, blobs }));
-  },
+  assemble: (...facts) => assembleAtOnce(1, facts),
+
+  four: (...facts) => assembleAtOnce(4, facts),
 
   async floor(encoded, dir, digest, blobDigest) {
     await using file = await open(join(dir, "disk"), "w");
@@ -127,6 +125,23 @@ const JOBS: Readonly<Record<string, (...facts: Facts) => Promise<void>>> = {
     await using _store = await openStore(dir, { sync: false });
   },
 };
+
+/** The chunk, so many times in one disk, as a pull makes those of an image. */
+async function assembleAtOnce(count: number, [encoded, dir, digest, blobDigest, size, blobSize]: Facts): Promise<void> {
+  const blob = { mediaType: "application/octet-stream", digest: blobDigest, size: Number(blobSize) };
+  const chunk = { blob, coding: "apple-lz4", offset: 0, size: Number(size), digest } as const;
+  const blobs = { readBlob: () => createReadStream(encoded, { highWaterMark: PIECE }) };
+  await using store = await openStore(dir, { sync: false });
+  const disk = await store.disks.open({ key: digestOf("disk"), size: count * chunk.size });
+  if (!("window" in disk)) throw new Error("it is there already");
+  await using partial = disk;
+  const budget = new TransferBudget();
+  const make = async (index: number): Promise<void> => {
+    await using window = await partial.window({ ...chunk, offset: index * chunk.size });
+    await window.commit(await assemble(planContent(chunk).recipe, { ingest: window, blobs, budget }));
+  };
+  await Promise.all(Array.from({ length: count }, (_, index) => make(index)));
+}
 
 const [program, job, ...facts] = process.argv.slice(1);
 if (program === import.meta.filename && job !== undefined) {
