@@ -5,6 +5,7 @@
 import type { PieceTable } from "../codec/piece-table.ts";
 import type { ChunkedDisk, DiskChunk } from "../codec/tart/disk-image.ts";
 import type { Digest } from "../oci/digest.ts";
+import type { DiskContent } from "../store/disks/types.ts";
 
 /** Where a content belongs. */
 export interface DiskPlace {
@@ -70,4 +71,9 @@ export class DiskContents implements PieceTable {
     if (known !== undefined) this.#pieces[known]!.places.push(place);
     else numbers.set(chunk.digest, this.#pieces.push({ chunk, places: [place] }) - 1);
   }
+}
+
+/** The content with this number, as it lies in one of its places. */
+export function contentAt(contents: DiskContents, piece: number, { offset }: DiskPlace): DiskContent {
+  return { digest: contents.digest(piece), size: contents.size(piece), offset };
 }

@@ -14,7 +14,15 @@ import { ALGORITHMS, digestOfKey, type StoreLayout } from "../layout.ts";
 import type { LockWaitOptions, StoreLocks } from "../locks.ts";
 import type { DiskRecords } from "./disk-records.ts";
 import { namesIn } from "./names-in.ts";
-import type { DiskContent, DiskInfo, HeldContent, PartialDisk, PartialDiskInfo, StagedDisk } from "./types.ts";
+import type {
+  DiskContent,
+  DiskInfo,
+  DiskLeft,
+  HeldContent,
+  PartialDisk,
+  PartialDiskInfo,
+  StagedDisk,
+} from "./types.ts";
 
 export interface DiskStoreOptions {
   readonly layout: StoreLayout;
@@ -101,6 +109,12 @@ export class DiskStore {
   async derivedBytes(key: Digest): Promise<number> {
     const { measure } = await import("./measure.ts");
     return (await measure(this.#layout.diskIndex(key))).bytes;
+  }
+
+  /** What an earlier try left of a disk, whoever is at work on it. @throws VarveError `IO`, `PERMISSION` */
+  async left(disk: { readonly key: Digest; readonly size: number }): Promise<DiskLeft> {
+    const { readLeft } = await import("./disk-left.ts");
+    return readLeft(this.#layout.partialDisk(disk.key), disk);
   }
 
   /** What there is of a disk that is not whole. */

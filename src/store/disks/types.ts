@@ -9,7 +9,7 @@
 import type { BlockBorder } from "../../codec/apple-lz4/decoder.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { LockWaitOptions } from "../locks.ts";
-import type { ContentInfo, Ingest } from "../types.ts";
+import type { ByteRange, ContentInfo, Ingest } from "../types.ts";
 
 export interface DiskInfo {
   /** What it is known by, see `diskKey`. */
@@ -99,6 +99,19 @@ export interface PartialDiskInfo {
   /** Bytes of disk space that it takes. */
   readonly allocatedBytes: number;
   readonly updatedAt: Date;
+}
+
+/** What an earlier try left of one content: claims, which nobody has checked. */
+export interface PlaceLeft {
+  readonly held: readonly ByteRange[];
+  readonly checkpoints: Pick<DecoderCheckpoints, "before">;
+}
+
+/** What an earlier try left of a disk, for plans. */
+export interface DiskLeft {
+  isDone(content: DiskContent): boolean;
+  /** @param blob that the content would be decoded from */
+  of(content: DiskContent, blob: Digest): Promise<PlaceLeft>;
 }
 
 /** A file for a disk that comes whole, from outside the store. It goes when this is disposed, unless it was published. */

@@ -4,9 +4,8 @@
  */
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { DiskContents, type DiskPlace } from "../../plan/disk-contents.ts";
+import { contentAt, DiskContents, type DiskPlace } from "../../plan/disk-contents.ts";
 import { TransferBudget } from "../../recipe/limiter.ts";
-import type { DiskContent } from "../../store/disks/types.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
@@ -170,8 +169,4 @@ class DiskGroup {
     await partial.commit(contents);
     this.#meters[number]!.finish();
   }
-}
-
-function contentAt(contents: DiskContents, piece: number, { offset }: DiskPlace): DiskContent {
-  return { digest: contents.digest(piece), size: contents.size(piece), offset };
 }

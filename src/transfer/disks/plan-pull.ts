@@ -1,7 +1,7 @@
 /** How the image of a machine would come, without moving it: what `pull --plan` tells, found out as the pull itself does. */
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
-import { DiskContents } from "../../plan/disk-contents.ts";
+import { contentAt, DiskContents, type DiskPlace } from "../../plan/disk-contents.ts";
 import type { TransferContext } from "../context.ts";
 import { knownRates } from "../known-rates.ts";
 import { planLayer } from "../plan-layer.ts";
@@ -73,14 +73,26 @@ async function planNamed(
   );
   const contents = new DiskContents(chunked, zeros);
   const held = await heldContents(store, contents);
+  const left = await Promise.all(disks.map(({ key, disk }) => store.disks.left({ key, size: disk.size })));
+  const whereDone = (piece: number): DiskPlace | undefined =>
+    contents.places(piece).find((place) => left[place.disk]!.isDone(contentAt(contents, piece, place)));
   const image = { reference, digest: manifest.digest };
   const given = { image, tally, concurrency, signal, readOnly: true };
-  await using plans = await ContentPlans.open(context, contents, held, () => false, given);
+  const isHere = (piece: number): boolean => whereDone(piece) !== undefined;
+  await using plans = await ContentPlans.open(context, contents, held, isHere, given);
   for (const disk of chunked) rows.setZeros(disk, zeros);
   for (let piece = 0; piece < contents.length; piece++) {
-    const { cost, why } = plans.get(piece).plan;
-    const { network, local, data, zero, requests } = cost;
-    const facts = { how: "disk", bytes: { network, local, data, zero }, requests, why } as const;
-    rows.setContent(chunked, contents, piece, contents.places(piece)[0]!, facts);
+    const done = whereDone(piece);
+    const first = done ?? contents.places(piece)[0]!;
+    if (done === undefined) {
+      const content = contentAt(contents, piece, first);
+      const { cost, why } = plans.get(
+        piece,
+        await left[first.disk]!.of(content, contents.chunk(piece).blob.digest),
+      ).plan;
+      const { network, local, data, zero, requests } = cost;
+      const facts = { how: "disk", bytes: { network, local, data, zero }, requests, why } as const;
+      rows.setContent(chunked, contents, piece, first, facts);
+    } else rows.setContent(chunked, contents, piece, first, { how: "disk", why: "here from an earlier try" });
   }
 }

@@ -63,12 +63,15 @@ describe("a pull of a disk over a bad network", () => {
   it("keeps the chunks that came when another cannot be had, and gets only that", async () => {
     const image = machine(random("a", MIB), random("b", MIB), random("c", MIB));
     const [, second] = chunkBlobs(image);
-    const { proxy, run } = await faulty(image);
+    const bench = await faulty(image);
+    const { proxy, run } = bench;
     proxy.setRules([{ path: pathOf(second!), fault: { kind: "status", status: 404 } }]);
     await expect(run()).rejects.toMatchObject({ code: "BLOB_UNKNOWN" });
     proxy.setRules([]);
+    const planned = await bench.pull("1", { plan: true, host: proxy.host });
     const again = await run();
     await expectDisk(again, image);
+    expect(planned.bytes).toEqual(again.bytes);
     expect(again.resumedBytes).toBeGreaterThan(0);
     expect(again.bytes.network).toBeLessThanOrEqual(2 * MIB + 100_000);
   });
@@ -133,7 +136,8 @@ describe("a pull that is interrupted", () => {
     // Incompressible, so that the blob's bytes are about the disk's.
     const image = machine(random("a", 24 * MIB));
     const [only] = chunkBlobs(image);
-    const { proxy, run } = await faulty(image, 4 * MIB);
+    const bench = await faulty(image, 4 * MIB);
+    const { proxy, run } = bench;
     const stop = new AbortController();
     proxy.setRules([{ path: pathOf(only!), nth: 1, fault: { kind: "stall", afterBytes: 20 * MIB } }]);
     const cut = run(stop.signal);
@@ -142,8 +146,10 @@ describe("a pull that is interrupted", () => {
     await expect(cut).rejects.toMatchObject({ code: "INTERRUPTED" });
     proxy.setRules([]);
     const before = proxy.bytesFor(pathOf(only!));
+    const planned = await bench.pull("1", { plan: true, host: proxy.host });
     const again = await run();
     await expectDisk(again, image);
+    expect(planned.bytes).toEqual(again.bytes);
     expect(again.resumedBytes).toBeGreaterThanOrEqual(8 * MIB);
     expect(proxy.bytesFor(pathOf(only!)) - before).toBeLessThanOrEqual(only!.size - 8 * MIB);
   });
