@@ -26,7 +26,7 @@ export interface EncodeChunkOptions {
 }
 
 export interface EncodedChunk extends ChunkBlob {
-  /** Where the pieces of an indexed blob lie in it (codec/disk-index). */
+  /** Where the pieces of an indexed blob lie in it (codec/disk-index). Of zeros none is made: nobody fetches those. */
   readonly index?: Uint8Array;
 }
 
@@ -67,7 +67,13 @@ export async function encodeChunk(
   const encoded: ChunkBlob = { ...blob.facts(), content: { digest: content.digest(), size } };
   if (!(encoder instanceof IndexedEncoder)) return encoded;
   const { pieces } = encoder;
+  if (isZeros(pieces)) return encoded;
   return { ...encoded, index: writeChunkIndex({ blob: encoded, content: encoded.content, pieces }) };
+}
+
+function isZeros(pieces: IndexedEncoder["pieces"]): boolean {
+  for (let piece = 0; piece < pieces.length; piece++) if (!pieces.isZeros(piece)) return false;
+  return true;
 }
 
 /** The chunk's bytes, lent until the next are asked for; those of holes are parts of {@link ZEROS}. */

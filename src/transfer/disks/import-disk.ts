@@ -161,7 +161,6 @@ interface MadeIndex {
 
 const NO_INDEX: MadeIndex = { digest: null, warnings: [] };
 
-/** Chunks of nothing but zeros are fetched by nobody, so nobody looks for pieces of them. */
 async function indexChunks(
   { store, signal }: TransferContext,
   name: string,
@@ -170,10 +169,7 @@ async function indexChunks(
   lease: ImportHold,
 ): Promise<MadeIndex> {
   const { publishChunkIndex } = await import("./index/publish.ts");
-  const holes = new Set(chunks.filter(({ isHole }) => isHole).map(({ digest }) => digest));
-  const indexes = new Map(
-    chunks.flatMap(({ digest, index }) => (index === undefined || holes.has(digest) ? [] : [[digest, index]])),
-  );
+  const indexes = new Map(chunks.flatMap(({ digest, index }) => (index === undefined ? [] : [[digest, index]])));
   try {
     const referrer = await publishChunkIndex(store, { name, manifest, indexes, lease, signal });
     return { digest: referrer?.digest ?? null, warnings: [] };
