@@ -137,6 +137,9 @@ export function connect(settings: Settings, bound: Run): Services {
     exportMachine: async (...args) =>
       (await import("./transfer/disks/export.ts")).exportMachine(await local({}), ...args),
     exportDisk: async (...args) => (await import("./transfer/disks/export.ts")).exportDisk(await local({}), ...args),
+    diskInformation: async (...args) =>
+      (await import("./transfer/disks/info.ts")).diskInformation(await local(reading), ...args),
+    cloneMachine: async (...args) => (await import("./transfer/disks/clone.ts")).cloneMachine(await local({}), ...args),
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");

@@ -82,7 +82,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: "disk",
-    summary: "disk images of virtual machines: copy",
+    summary: "virtual machines and their disks: import, export, clone, info, copy",
     load: async () => (await import("./commands/disk.ts")).diskCommand,
   },
   {

@@ -62,7 +62,7 @@ describe("varve disk export", () => {
 
   it("shares the flags that mean the same", async () => {
     const { host } = await runWith(["disk", "--help"]);
-    expect(host.out.replaceAll(/\s+/g, " ")).toContain("with export, copy: read back what was written");
+    expect(host.out.replaceAll(/\s+/g, " ")).toContain("with export, clone, copy: read back what was written");
     const { code } = await runWith(["disk", "copy", "--raw", "a", "b"]);
     expect(code).toBe(2);
   });

@@ -38,6 +38,8 @@ function fakeServices(given: Partial<Services>): Services {
     copyDisk: unexpected("copyDisk"),
     exportMachine: unexpected("exportMachine"),
     exportDisk: unexpected("exportDisk"),
+    diskInformation: unexpected("diskInformation"),
+    cloneMachine: unexpected("cloneMachine"),
     importDisk: unexpected("importDisk"),
     listImages: unexpected("listImages"),
     inspectImage: unexpected("inspectImage"),

@@ -20,6 +20,8 @@ import type {
   snapshotUsage,
 } from "../transfer/manage-snapshots.ts";
 import type { mountImage, unmountImage } from "../transfer/mount-image.ts";
+import type { cloneMachine } from "../transfer/disks/clone.ts";
+import type { diskInformation } from "../transfer/disks/info.ts";
 import type { exportMachine, exportDisk } from "../transfer/disks/export.ts";
 import type { copyDisk, DiskCopyOptions } from "../disk/copy.ts";
 import type { Login } from "../registry/client.ts";
@@ -69,6 +71,8 @@ export interface Services extends AsyncDisposable {
   readonly importDisk: Bound<typeof importDisk>;
   readonly exportMachine: Bound<typeof exportMachine>;
   readonly exportDisk: Bound<typeof exportDisk>;
+  readonly diskInformation: Bound<typeof diskInformation>;
+  readonly cloneMachine: Bound<typeof cloneMachine>;
   /** Files, not images: no store is opened for it. */
   copyDisk(
     from: string,

@@ -3,12 +3,14 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { Command } from "../command.ts";
 import { parseChoice } from "../parse-values.ts";
 import type { DiskAction } from "./disk/action.ts";
+import { cloneAction } from "./disk/clone.ts";
 import { copyAction } from "./disk/copy.ts";
 import { exportAction } from "./disk/export.ts";
 import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
 import { importAction } from "./disk/import.ts";
+import { infoAction } from "./disk/info.ts";
 
-const ACTIONS: readonly DiskAction[] = [importAction, exportAction, copyAction];
+const ACTIONS: readonly DiskAction[] = [importAction, exportAction, cloneAction, infoAction, copyAction];
 const NAMES = ACTIONS.map(({ name }) => name);
 
 /** Which action gave a result, for only that one can render it. */

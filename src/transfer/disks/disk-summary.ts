@@ -21,11 +21,11 @@ export interface DiskSummary {
 }
 
 export interface HeldSummary {
-  /** As a whole file, as all of its blobs, or not: then the registry has it. */
-  readonly held: "disk" | "blobs" | null;
-  /** Of the file in the store. */
+  /** As a whole file, as all of its blobs, in part as an unfinished pull left it, or not: then the registry has it. */
+  readonly held: "disk" | "blobs" | "part" | null;
+  /** Of the whole file in the store. */
   readonly path: string | null;
-  /** What it takes there. */
+  /** What the file takes there, whole or in part. */
   readonly allocatedBytes: number | null;
 }
 
@@ -54,9 +54,12 @@ export async function summarize(
 }
 
 export async function heldSummary(store: Store, disk: DiskImage["disks"][number]): Promise<HeldSummary> {
-  const file = await store.disks.stat(diskKey(disk));
+  const key = diskKey(disk);
+  const file = await store.disks.stat(key);
   if (file !== undefined) return { held: "disk", path: file.path, allocatedBytes: file.allocatedBytes };
-  return { held: (await holdsBlobs(store, disk)) ? "blobs" : null, path: null, allocatedBytes: null };
+  if (await holdsBlobs(store, disk)) return { held: "blobs", path: null, allocatedBytes: null };
+  const part = await store.disks.partial(key);
+  return { held: part === undefined ? null : "part", path: null, allocatedBytes: part?.allocatedBytes ?? null };
 }
 
 /** Whether all blobs of its chunks are in the store. */

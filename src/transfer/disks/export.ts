@@ -2,36 +2,31 @@
  * The use case "disk export": the directory of a virtual machine, as the program had it that made the image, or its disk alone. Disks are shared
  * with the store where the file system can, and take no more space than their data elsewhere.
  */
-import { open } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import type { DiskImage } from "../../codec/tart/disk-image.ts";
 import type { DiskCopy } from "../../disk/copy-report.ts";
-import { copyDisk, type DiskCopyOptions } from "../../disk/copy.ts";
 import { FreshDirectory } from "../../disk/fresh-directory.ts";
-import { toVarveError } from "../../errors/from-system.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { DiskInfo } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
-import { machineFiles, type MachineFile } from "./machine-files.ts";
+import { machineFiles } from "./machine-files.ts";
+import { copyOut, totalOf, type CopiedDisks, type CopyOutOptions } from "./copy-out.ts";
 import { diskFile } from "./disk-file.ts";
 import { openDiskImage, type ImageDisk, type OpenDiskImage } from "./open-disk-image.ts";
+import { writeSmall } from "./write-small.ts";
 
-export interface ExportOptions {
+export interface ExportOptions extends CopyOutOptions {
   /** Whether files that are in the directory may be replaced. Default false: it has to be empty, or not to exist. */
   readonly force?: boolean;
-  /** Whether the disks are read back and compared with the store's. Default false. */
-  readonly verify?: boolean;
-  /** Whether disks may share blocks with the store. Default true. */
-  readonly reflink?: boolean;
 }
 
-export interface ExportDiskOptions extends Omit<ExportOptions, "force"> {
+export interface ExportDiskOptions extends CopyOutOptions {
   /** Which disk, of a machine that has several. Default: the only one. */
   readonly disk?: string;
 }
 
-export interface ExportResult {
+export interface ExportResult extends CopiedDisks {
   /** The name under which the store has it. */
   readonly image: string;
   readonly digest: Digest;
@@ -39,15 +34,6 @@ export interface ExportResult {
   /** The directory, or the file of a disk alone. */
   readonly target: string;
   readonly files: readonly { readonly name: string; readonly size: number }[];
-  readonly disks: readonly DiskCopy[];
-  /** Of all disks: what they are long. */
-  readonly logicalBytes: number;
-  /** What they take. Null of a block device. */
-  readonly allocatedBytes: number | null;
-  /** Shared with the store. */
-  readonly reflinkedBytes: number;
-  readonly verified: boolean;
-  readonly warnings: readonly string[];
   readonly durationMs: number;
 }
 
@@ -77,11 +63,12 @@ export async function exportMachine(
     context.signal.throwIfAborted();
     const path = join(fresh.path, file.name);
     if (file.kind === "disk") {
-      const copied = await copyTo(context, held.get(file.disk.key)!, path, join(fresh.target, file.name), options);
+      const shown = join(fresh.target, file.name);
+      const copied = await copyOut(context, held.get(file.disk.key)!.path, { path, shown }, options);
       disks.push(copied);
       sizes.push({ name: file.name, size: copied.logicalBytes });
     } else {
-      sizes.push({ name: file.name, size: await writeSmall(context, opened, file, path) });
+      sizes.push({ name: file.name, size: await writeSmall(context, opened.source, file, path) });
     }
   }
   context.signal.throwIfAborted();
@@ -104,7 +91,8 @@ export async function exportDisk(
   await using opened = await openDiskImage(context, name);
   const disk = chosenDisk(opened, options.disk);
   const target = resolve(file);
-  const copied = await copyTo(context, await diskFile(context, opened, disk), target, target, options);
+  const { path } = await diskFile(context, opened, disk);
+  const copied = await copyOut(context, path, { path: target, shown: target }, options);
   const files = [{ name: disk.disk.name, size: copied.logicalBytes }];
   return report(opened, target, { disks: [copied], files, durationMs: performance.now() - started });
 }
@@ -121,63 +109,18 @@ function chosenDisk({ record, image, disks }: OpenDiskImage, name: string | unde
   throw new VarveError("USAGE", `the machine of ${record.name} has no disk ${JSON.stringify(name)}`, { hint });
 }
 
-async function copyTo(
-  { signal, onProgress }: TransferContext,
-  held: DiskInfo,
-  path: string,
-  shown: string,
-  { verify = false, reflink = true }: ExportOptions,
-): Promise<DiskCopy> {
-  const rename = (text: string): string => text.replaceAll(path, shown);
-  const options: DiskCopyOptions = {
-    verify,
-    reflink,
-    // The store's are read-only, and a machine writes to its own.
-    mode: 0o666,
-    signal,
-    onProgress: (event) => onProgress(event.type === "disk" ? { ...event, path: shown } : event),
-  };
-  const copied = await copyDisk(held.path, path, options);
-  return { ...copied, target: shown, warnings: copied.warnings.map(rename) };
-}
-
-/** @returns its bytes */
-async function writeSmall(
-  { signal }: TransferContext,
-  { source }: OpenDiskImage,
-  file: Exclude<MachineFile, { kind: "disk" }>,
-  path: string,
-): Promise<number> {
-  try {
-    await using handle = await open(path, "wx");
-    if (file.kind === "bytes") await handle.writeFile(file.bytes);
-    else for await (const bytes of source.blob(file.blob, signal)) await handle.writeFile(bytes);
-    await handle.sync();
-    return file.kind === "bytes" ? file.bytes.length : file.blob.size;
-  } catch (error) {
-    throw toVarveError(error, `writing ${file.name}`);
-  }
-}
-
 function report(
   { record, manifest, image }: OpenDiskImage,
   target: string,
   { disks, files, durationMs }: Pick<ExportResult, "disks" | "files" | "durationMs">,
 ): ExportResult {
-  const sum = (of: (disk: DiskCopy) => number): number => disks.reduce((total, disk) => total + of(disk), 0);
-  const isDevice = disks.some(({ allocatedBytes }) => allocatedBytes === null);
   return {
     image: record.name,
     digest: manifest.digest,
     format: image.format,
     target,
     files,
-    disks,
-    logicalBytes: sum(({ logicalBytes }) => logicalBytes),
-    allocatedBytes: isDevice ? null : sum(({ allocatedBytes }) => allocatedBytes ?? 0),
-    reflinkedBytes: sum(({ reflinkedBytes }) => reflinkedBytes),
-    verified: disks.every(({ verified }) => verified),
-    warnings: disks.flatMap(({ warnings }) => warnings),
+    ...totalOf(disks),
     durationMs: Math.round(durationMs),
   };
 }
