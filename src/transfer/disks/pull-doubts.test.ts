@@ -1,0 +1,94 @@
+/** What a pull of a disk finds here is not believed before its digest came out right. */
+import { chmod, open, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { machineBench } from "../../../test/kit/disk/machine-bench.ts";
+import { tartImage, type TartImage } from "../../../test/kit/disk/tart-image.ts";
+import { startFaultProxy } from "../../../test/kit/faults/fault-proxy.ts";
+import { noise } from "../../../test/kit/recipe/random-recipe.ts";
+import { summed } from "../../store/disks/done-log.ts";
+import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
+import { isNamed } from "./get-unnamed.ts";
+import { roomForMachine } from "./disk-room.ts";
+import { disksOf } from "./machine-parts.ts";
+import type { ResolvedImage } from "../resolve-image.ts";
+
+const MIB = 1 << 20;
+const random = (seed: string, bytes = MIB): Buffer => Buffer.from(noise(bytes, seed));
+const machine = (...chunks: readonly Buffer[]): TartImage =>
+  tartImage(Buffer.concat(chunks), { chunkSizes: chunks.map(({ length }) => length) });
+
+describe("a disk that is here, and has changed since", () => {
+  it("is no source any more, which is told", async () => {
+    const [before, after] = [machine(random("a"), random("b")), machine(random("new"), random("b"), random("a"))];
+    const { push, pull } = await machineBench();
+    await push("1", before);
+    await push("2", after);
+    const { path } = (await pull("1")).disks![0]!;
+    await chmod(path!, 0o644);
+    await using file = await open(path!, "r+");
+    await file.write(Buffer.from("damage"), 0, 6, 1000);
+    const result = await pull("2");
+    expect((await readFile(result.disks![0]!.path!)).equals(after.disk)).toBe(true);
+    const fallbacks = result.layers.flatMap((layer) => layer.fallbacks);
+    expect(fallbacks).toMatchObject([{ from: "another disk", reason: expect.stringContaining("SOURCE_CHANGED") }]);
+    expect(result.events.filter(({ type }) => type === "fallback")).toHaveLength(1);
+    expect(result.bytes.local).toBeGreaterThanOrEqual(MIB);
+  });
+});
+
+describe("a place where a chunk can be taken up again", () => {
+  it("that is wrong costs the chunk once more, and no wrong byte", async () => {
+    const image = machine(random("a", 24 * MIB));
+    const disk = disksOf(readDiskImage(image.manifest)!).find(isNamed);
+    const { digest, size } = disk!.disk.chunks[0]!.blob;
+    const { push, pull, root, registry } = await machineBench(4 * MIB);
+    await push("1", image);
+    const proxy = await startFaultProxy({ target: registry.host });
+    onTestFinished(() => proxy[Symbol.asyncDispose]());
+    proxy.setRules([{ path: new RegExp(digest), fault: { kind: "stall", afterBytes: 20 * MIB } }]);
+    const stop = new AbortController();
+    const cut = pull("1", { host: proxy.host, signal: stop.signal });
+    await expect.poll(() => proxy.bytesFor(new RegExp(digest)), { timeout: 20_000 }).toBeGreaterThanOrEqual(20 * MIB);
+    stop.abort();
+    await expect(cut).rejects.toMatchObject({ code: "INTERRUPTED" });
+    await shiftBorders(root);
+    proxy.setRules([]);
+    const result = await pull("1", { host: proxy.host });
+    expect((await readFile(result.disks![0]!.path!)).equals(image.disk)).toBe(true);
+    const row = result.layers.find((layer) => layer.digest === digest);
+    expect(row).toMatchObject({ requests: 2, fallbacks: [{ from: "first try" }] });
+    expect(row!.bytes.network).toBeGreaterThan(size);
+    expect(result.resumedBytes).toBe(0);
+  });
+});
+
+/** Each says that its block begins a byte later than it does. */
+async function shiftBorders(root: string): Promise<void> {
+  const partial = join(root, "disks", "partial");
+  for (const name of await readdir(partial, { recursive: true })) {
+    if (!name.endsWith("borders")) continue;
+    const text = await readFile(join(partial, name), "latin1");
+    const lines = text.split("\n").map((line) => {
+      const [word, encoded, decoded] = line.split(" ");
+      if (word !== "border") return line;
+      return summed(`border ${Number(encoded) + 1} ${decoded}`);
+    });
+    await writeFile(join(partial, name), lines.join("\n"), "latin1");
+  }
+}
+
+describe("the room that a machine needs at least", () => {
+  it("is about what is no zeros, and nothing for what is here", async () => {
+    const image = machine(random("a", 4 * MIB), Buffer.alloc(8 * MIB), Buffer.concat([random("b"), Buffer.alloc(MIB)]));
+    const disks = disksOf(readDiskImage(image.manifest)!);
+    const { push, pull, withStore } = await machineBench();
+    const resolved = { name: "vm", manifest: image.manifest } as ResolvedImage;
+    const { diskBytes } = await withStore((store) => roomForMachine(store, resolved, disks));
+    expect(diskBytes).toBeLessThanOrEqual(5 * MIB);
+    expect(diskBytes).toBeGreaterThan(4.9 * MIB);
+    await push("1", image);
+    await pull("1");
+    expect(await withStore((store) => roomForMachine(store, resolved, disks))).toMatchObject({ diskBytes: 0 });
+  });
+});
