@@ -13,6 +13,12 @@ import { costOf, type Cost, type Plan } from "./plan.ts";
 
 /** What is got in one go, without looking at what is here, is preferred up to that share of its time. */
 const WORTH = 0.9;
+/** Disks are large and lines are shared: however near a registry is, its bytes are no cheaper than these, per second. */
+const FASTEST = 25e6;
+/** Seconds that a request adds where nobody knows: many are under way at once, of several contents. */
+const REQUEST = 0.0025;
+/** Gaps in the blob that are read over where more requests would cost more than they save, in bytes. */
+const WIDER_GAPS = [32 << 10, 64 << 10, 128 << 10, 256 << 10, 1 << 20];
 
 /**
  * @param held asked with numbers of `pieces`
@@ -26,15 +32,19 @@ export function planDiskPieces(
 ): Plan | Refusal {
   const { digest, size, blob } = chunk;
   const bare = [...segmentsOf(chunk, pieces, held, true)];
-  const gapBytes = gapBytesFor(bare, rates);
-  const cost = costOf(bare, gapBytes);
-  const whole: Cost = { network: blob.size, local: 0, data: 0, zero: 0, requests: 1 };
-  const why = `${cost.local} of ${size} bytes are in disks that are here, ${cost.zero} are zeros`;
-  if (cost.network >= blob.size || estimate(cost, rates) > WORTH * estimate(whole, rates)) {
-    return { refused: `${why}, and its blob would be as fast` };
+  // What is decoded is hashed and written like what is here already, so it costs as much beside the network.
+  const whole: Cost = { network: blob.size, local: size, data: 0, zero: 0, requests: 1 };
+  const weighed = { ...rates, network: Math.min(FASTEST, rates.network ?? FASTEST), request: rates.request ?? REQUEST };
+  const most = WORTH * estimate(whole, weighed);
+  for (const gapBytes of [gapBytesFor(bare, weighed), ...WIDER_GAPS]) {
+    const cost = costOf(bare, gapBytes);
+    const made: Cost = { ...cost, local: size - cost.zero };
+    if (cost.network >= blob.size || estimate(made, weighed) > most) continue;
+    const segments = { [Symbol.iterator]: () => segmentsOf(chunk, pieces, held, false) };
+    const why = `${cost.local} of ${size} bytes are in disks that are here, ${cost.zero} are zeros`;
+    return { how: "disk", recipe: { target: { digest, size }, segments, gapBytes }, cost, why };
   }
-  const segments = { [Symbol.iterator]: () => segmentsOf(chunk, pieces, held, false) };
-  return { how: "disk", recipe: { target: { digest, size }, segments, gapBytes }, cost, why };
+  return { refused: "its blob would be as fast as its pieces" };
 }
 
 /** @param bare without digests, which are long strings: for counting */
