@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { describe, expect, it } from "vitest";
 import { importDisk, openVarve } from "../../src/index.ts";
+import { changedBlocks } from "../kit/disk/changed-blocks.ts";
 import { checkExt4, hasExt4Tools } from "../kit/disk/ext4-tools.ts";
 import { makeRealDisk, upgradeDisk } from "../kit/disk/real-disk.ts";
 import { allocated, KIB, MIB } from "../kit/disk/sparse-file.ts";
@@ -92,9 +93,12 @@ describe.skipIf(!canRun)("the disk of a real system", () => {
     await varve(maker, "push", image("3"));
     await varve(plainUser, "pull", image("1"));
 
-    await arrives(user, "2", second.path);
+    const byIndex = await arrives(user, "2", second.path);
     const byChunks = await arrives(plainUser, "3", second.path);
     const documents = 200 * KIB;
+    expect(byIndex.bytes.network).toBeLessThanOrEqual(
+      (await changedBlocks(first.path, second.path)).compressedBytes * 1.1,
+    );
     expect(byChunks.bytes.network).toBeLessThanOrEqual((await changedChunkBytes(registry.url, "1", "3")) + documents);
   });
 });
