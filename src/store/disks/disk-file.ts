@@ -4,6 +4,7 @@
  * where they hold something (sparse-files, 4). A sync serves all who wait for one, and one that fails ends the work on the
  * disk: the kernel tells of lost pages once, whoever's they are.
  */
+import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
 import { dataStretches, HOLE_BLOCK, isZero } from "../../codec/zero-runs.ts";
 import { toVarveError } from "../../errors/from-system.ts";
@@ -12,6 +13,8 @@ import { writeFully } from "../journal.ts";
 import type { FileRange } from "../types.ts";
 import { TouchedBlocks } from "./touched-blocks.ts";
 
+/** Bytes up to which a write is made on this thread: it ends in memory, and handing it to another thread costs more. */
+const SMALL = 16 << 10;
 const ZEROS = new Uint8Array(1024 * 1024);
 
 export class DiskFile implements AsyncDisposable {
@@ -39,12 +42,13 @@ export class DiskFile implements AsyncDisposable {
   async write(bytes: Uint8Array, position: number): Promise<void> {
     let at = 0;
     for (const [start, end] of dataStretches(bytes, 0, bytes.length, position)) {
-      await this.zero(position + at, start - at);
+      if (start > at) await this.zero(position + at, start - at);
       this.#touched.add(position + start, position + end);
-      await writeFully(this.#handle, bytes.subarray(start, end), position + start);
+      if (end - start <= SMALL) this.#writeNow(bytes, start, end, position + start);
+      else await writeFully(this.#handle, bytes.subarray(start, end), position + start);
       at = end;
     }
-    await this.zero(position + at, bytes.length - at);
+    if (at < bytes.length) await this.zero(position + at, bytes.length - at);
   }
 
   /** Makes a hole where something may be; parts of blocks are written. */
@@ -101,6 +105,10 @@ export class DiskFile implements AsyncDisposable {
       this.#broken = toVarveError(error, `writing ${this.#what} to the disk`);
       throw this.#broken;
     }
+  }
+
+  #writeNow(bytes: Uint8Array, start: number, end: number, position: number): void {
+    for (let at = start; at < end;) at += writeSync(this.#handle.fd, bytes, at, end - at, position + at - start);
   }
 
   /** Of less than two blocks. What is zeros already may be a hole, and stays one. */
