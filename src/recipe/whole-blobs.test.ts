@@ -1,6 +1,7 @@
 /** Blobs that are read from their first byte to their last: one stream and nothing else, and of the digest that the manifest says. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mixedContent } from "../../test/codec/apple-lz4/content.ts";
 import { blocksOf } from "../../test/codec/apple-lz4/frames.ts";
@@ -9,9 +10,11 @@ import { FileIngest } from "../../test/kit/recipe/file-ingest.ts";
 import { MemoryBlobs, type MemoryBlobsOptions } from "../../test/kit/recipe/memory-blobs.ts";
 import { bordersOf } from "../../test/kit/recipe/memory-checkpoints.ts";
 import { tempDir, type TempDir } from "../../test/kit/temp-dir.ts";
+import type { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import { digestOf } from "../oci/digest.ts";
 import { planContent } from "../plan/disk-content.ts";
+import type { ByteRange } from "../store/types.ts";
 import { assemble, type AssemblyReport } from "./assembler.ts";
 import type { FramesSegment, Recipe } from "./segment.ts";
 
@@ -31,8 +34,13 @@ interface Outcome {
   readonly bytes: Buffer;
 }
 
-async function make(recipe: Recipe, blobs: MemoryBlobs): Promise<Outcome> {
-  await using ingest = await FileIngest.open({ path: join(dir.path, `ingest-${files++}`), ...recipe.target });
+const WRONG = /^(COMPRESSION_INVALID|SIZE_MISMATCH|DIGEST_MISMATCH)$/;
+
+/** @param held what an earlier try has left of the content */
+async function make(recipe: Recipe, blobs: MemoryBlobs, held: readonly ByteRange[] = []): Promise<Outcome> {
+  const path = join(dir.path, `ingest-${files++}`);
+  await writeFile(path, content.subarray(0, held[0]?.end ?? 0));
+  await using ingest = await FileIngest.open({ path, ...recipe.target, resumed: held });
   try {
     const report = await assemble(recipe, { ingest, blobs });
     return { report, bytes: await readFile(ingest.path) };
@@ -42,11 +50,12 @@ async function make(recipe: Recipe, blobs: MemoryBlobs): Promise<Outcome> {
   }
 }
 
+const chunkOf = (blob: Descriptor) =>
+  ({ blob, coding: codec, offset: 0, size: content.length, digest: digestOf(content) }) as const;
+
 function whole(bytes: Uint8Array, options: MemoryBlobsOptions = {}, said = digestOf(bytes)): [Recipe, MemoryBlobs] {
   const blobs = new MemoryBlobs(options);
-  const blob = blobs.add(bytes, said);
-  const chunk = { blob, coding: codec, offset: 0, size: content.length, digest: digestOf(content) } as const;
-  return [planContent(chunk).recipe, blobs];
+  return [planContent(chunkOf(blobs.add(bytes, said))).recipe, blobs];
 }
 
 /** A block that repeats what lies so many bytes before it. */
@@ -94,6 +103,35 @@ describe("a blob that should be one stream", () => {
       message: expect.stringMatching(message) as string,
       detail: { whole: true, segment: { kind: "frames" } },
     });
+  });
+
+  it("never makes anything else than the content, however it is spoilt, and wherever it is taken up", async () => {
+    const borders = bordersOf(stream);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(), fc.integer({ min: 0, max: 255 })), { minLength: 1, maxLength: 3 }),
+        fc.nat({ max: 3 }),
+        fc.option(fc.constantFrom(...borders)),
+        fc.integer({ min: -3, max: 3 }),
+        async (changes, headers, border, shift) => {
+          const bytes = Buffer.from(stream);
+          // Some of the changes are in a block's header.
+          const starts = [0, ...borders.map(({ encoded }) => encoded)];
+          for (const [index, [at, value]] of changes.entries()) {
+            bytes[index < headers ? starts[at % starts.length]! + (at % 12) : at % bytes.length] = value;
+          }
+          const blobs = new MemoryBlobs();
+          const chunk = chunkOf(blobs.add(bytes));
+          const held = border === null ? [] : [{ start: 0, end: border.decoded }];
+          const wrong = border && { encoded: border.encoded + shift, decoded: border.decoded };
+          const { recipe } = planContent(chunk, { held, checkpoints: { before: () => wrong ?? undefined } });
+          const outcome = await make(recipe, blobs, held).catch((error: VarveError) => error);
+          if ("report" in outcome) expect(outcome.bytes.equals(content)).toBe(true);
+          else expect(outcome).toMatchObject({ code: expect.stringMatching(WRONG) as string, detail: { whole: true } });
+        },
+      ),
+      { numRuns: 150 },
+    );
   });
 
   it("may be taken in pieces, which end behind any block, or with the stream", async () => {
