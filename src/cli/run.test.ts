@@ -75,7 +75,7 @@ describe("global flags", () => {
     const removed: string[][] = [];
     const removeImages = (images: readonly string[]) => {
       removed.push([...images]);
-      return Promise.resolve({ untagged: [], deleted: [], snapshots: 0, freedBytes: 0 });
+      return Promise.resolve({ untagged: [], deleted: [], disks: [], snapshots: 0, freedBytes: 0 });
     };
     const { code } = await runWith(["rm", "--", "--json", "-q"], { removeImages });
     expect(code).toBe(0);

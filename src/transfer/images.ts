@@ -210,6 +210,8 @@ export interface RemoveResult {
   readonly untagged: readonly string[];
   /** Blobs. */
   readonly deleted: readonly Digest[];
+  /** Disks of machines, by their keys. */
+  readonly disks: readonly Digest[];
   /** Committed snapshots of layers that went with them. */
   readonly snapshots: number;
   /** In all, what was unpacked included. */
@@ -229,11 +231,12 @@ export async function removeImages(context: TransferContext, images: readonly st
   const candidates = await reachable(store.content, roots);
   await store.images.delete(...records.keys(), ...lists.map(({ name }) => name));
   await store.leases.finish(...records.keys());
-  const { deleted, freedBytes } = await store.removeUnreferenced(candidates.keys());
+  const { deleted, disks, freedBytes } = await store.removeUnreferenced(candidates.keys());
   const { snapshots, layers, folders } = await sweepUnpacked(context);
   return {
     untagged: [...records.keys()],
     deleted,
+    disks,
     snapshots: snapshots.count,
     freedBytes: freedBytes + snapshots.bytes + layers.bytes + folders.bytes,
   };

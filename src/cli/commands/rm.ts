@@ -11,10 +11,14 @@ export const rmCommand: Command<RemoveResult> = {
 
   run: ({ args, services }) => services.removeImages(args),
 
-  render({ untagged, deleted, snapshots, freedBytes }, { quiet }) {
+  render({ untagged, deleted, disks, snapshots, freedBytes }, { quiet }) {
     if (quiet) return "";
     const names = untagged.map((name) => `untagged ${sanitize(name)}\n`).join("");
-    const also = snapshots === 0 ? "" : ` and ${plural(snapshots, "snapshot")}`;
+    const more = [
+      [disks.length, "disk"],
+      [snapshots, "snapshot"],
+    ] as const;
+    const also = more.map(([count, what]) => (count === 0 ? "" : ` and ${plural(count, what)}`)).join("");
     return `${names}deleted ${plural(deleted.length, "blob")}${also}, ${formatBytes(freedBytes)} freed\n`;
   },
 };
