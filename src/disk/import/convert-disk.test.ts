@@ -20,6 +20,8 @@ describe("diskFormatOf", () => {
     ["qcow2", Buffer.from("QFI\u00fb and more", "latin1")],
     ["vmdk", Buffer.from("# Disk DescriptorFile\nversion=1\n")],
     ["vhdx", Buffer.from("vhdxfile")],
+    ["vpc", Buffer.concat([Buffer.alloc(4096), Buffer.from("conectix"), Buffer.alloc(504)])],
+    ["raw", Buffer.concat([Buffer.alloc(4096), Buffer.from("conectix"), Buffer.alloc(500)])],
   ])("takes for %s what begins like it, whatever its name", async (format, bytes) => {
     await using dir = await tempDir();
     const path = join(dir.path, "disk.vdi");
@@ -65,6 +67,16 @@ describe.skipIf(findPeer("qemu-img") === undefined)("with qemu-img", () => {
       expect((await readFile(at("out"))).subarray(0, 20 * MIB).equals(await readFile(at("raw")))).toBe(true);
     else expect(haveSameBytes(at("raw"), at("out"))).toBe(true);
     expect(allocated(at("out"))).toBeLessThan(3 * MIB);
+  });
+
+  it("knows a VHD of fixed size by its end", async () => {
+    await using dir = await tempDir();
+    const [raw, disk, out] = [join(dir.path, "raw"), join(dir.path, "disk"), join(dir.path, "out")];
+    makeSparse(raw, 4 * MIB, [[MIB, 70_000]]);
+    qemu("convert", "-f", "raw", "-O", "vpc", "-o", "subformat=fixed,force_size=on", raw, disk);
+    expect(await diskFormatOf(disk)).toBe("vpc");
+    await convertDisk({ path: disk, format: "vpc" }, out, { signal });
+    expect(haveSameBytes(raw, out)).toBe(true);
   });
 
   it("refuses images that would make other files of this machine a part of the disk", async () => {

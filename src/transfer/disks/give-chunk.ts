@@ -2,6 +2,7 @@
  * Blobs of chunks that were given up, made again of the disk that is held: what was encoded here comes out the same. Of images that others made it does
  * not, which the first of their chunks tells; their blobs come from where they were pulled.
  */
+import { tmpdir } from "node:os";
 import type { DiskChunk } from "../../codec/tart/disk-image.ts";
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import { COPY_CALLS } from "../../disk/copy-calls.ts";
@@ -89,7 +90,9 @@ export class GivenChunks {
     await using stack = new AsyncDisposableStack();
     const disk = path === undefined ? undefined : stack.use(await CopySource.open(path, COPY_CALLS));
     await using kept = new AsyncDisposableStack();
-    const file = kept.use(await UnnamedFile.create(store.root));
+    // A store may be one that can only be read.
+    const created = UnnamedFile.create(store.root).catch(() => UnnamedFile.create(tmpdir()));
+    const file = kept.use(await created);
     const threads = (await encoders?.()) ?? encodersHere;
     const options = { encoding, signal, output: file.descriptor };
     const made = await threads.encode(disk?.descriptor ?? file.descriptor, chunk, options);

@@ -177,6 +177,12 @@ describe("importDisk", () => {
     };
     const failing = { ...context, encoders: () => Promise.resolve({ lanes: 2, encode }) };
     await expect(importDisk(failing, path, NAME, options)).rejects.toThrow("out of luck");
+    const put = (): Promise<never> => Promise.reject(new Error("no name today"));
+    const nameless = {
+      ...context,
+      store: { ...context.store, images: { put } as unknown as typeof context.store.images },
+    };
+    await expect(importDisk(nameless, path, NAME, options)).rejects.toThrow("no name today");
     const { content, disks, images } = context.store;
     expect([await images.list(), await Array.fromAsync(content.list()), await Array.fromAsync(disks.list())]).toEqual([
       [],
