@@ -13,17 +13,28 @@ import {
   OP_LITERAL_N1,
   type DeltaOp,
 } from "./delta-format.ts";
+import type { VarveError } from "../../errors/varve-error.ts";
 import { badDelta } from "./fault.ts";
 
-/** Give it all bytes with `write`, then call `end`. */
+/**
+ * Give it a chunk, call `next` until it says that there is no more, and so on; then `end`. What `next` found stands in the parser's own fields,
+ * because there may be millions of it: an object for each takes longer than what is to be done.
+ */
 export class DeltaParser {
+  /** Of a copy. */
+  start = 0;
+  length = 0;
+  /** Of a literal, or a part of one: where its bytes are in the chunk, and how many follow in later ones. */
+  from = 0;
+  to = 0;
+  left = 0;
+  #chunk: Uint8Array = new Uint8Array(0);
+  #at = 0;
   /** A command that was begun in an earlier chunk. */
   readonly #begun = new Uint8Array(LONGEST_COMMAND);
   #have = 0;
   #isStarted = false;
   #isEnded = false;
-  /** Bytes of the literal that are still to come. */
-  #literal = 0;
   /** Bytes before the chunk at hand. */
   #before = 0;
 
@@ -32,75 +43,78 @@ export class DeltaParser {
     return this.#isEnded;
   }
 
-  /**
-   * What the chunk says. Literals are views of it. All must be taken before the next chunk is given.
-   * @throws VarveError `DELTA_INVALID`
-   */
-  *write(chunk: Uint8Array): Generator<DeltaOp, void, undefined> {
-    let at = 0;
-    while (at < chunk.length && !this.#isEnded) {
-      if (this.#literal > 0) {
-        const bytes = chunk.subarray(at, at + this.#literal);
-        at += bytes.length;
-        this.#literal -= bytes.length;
-        yield { kind: "literal", bytes, left: this.#literal };
-        continue;
+  /** What was read before belongs to the caller again. */
+  give(chunk: Uint8Array): void {
+    this.#before += this.#at;
+    this.#chunk = chunk;
+    this.#at = 0;
+  }
+
+  /** What the chunk says next; undefined when that is all. @throws VarveError `DELTA_INVALID` */
+  next(): DeltaOp["kind"] | undefined {
+    const chunk = this.#chunk;
+    while (this.#at < chunk.length && !this.#isEnded) {
+      if (this.left > 0) {
+        this.from = this.#at;
+        this.to = this.#at = Math.min(chunk.length, this.from + this.left);
+        this.left -= this.to - this.from;
+        return "literal";
       }
-      let op: DeltaOp | undefined;
-      if (this.#have === 0 && chunk.length - at >= LONGEST_COMMAND) {
-        const needed = this.#needed(chunk[at]!, at);
-        op = this.#read(chunk, at, at);
-        at += needed;
-      } else {
-        this.#begun[this.#have++] = chunk[at]!;
-        if (this.#have >= this.#needed(this.#begun[0]!, at)) {
-          this.#have = 0;
-          op = this.#read(this.#begun, 0, at);
-        }
-        at += 1;
-      }
-      if (op !== undefined) yield op;
+      if (this.#have === 0 && chunk.length - this.#at >= LONGEST_COMMAND) {
+        const needed = this.#needed(chunk[this.#at]!);
+        const isCopy = this.#read(chunk, this.#at);
+        this.#at += needed;
+        if (isCopy) return "copy";
+      } else if (this.#gather(chunk[this.#at]!)) return "copy";
     }
-    this.#before += chunk.length;
+    return undefined;
   }
 
   /** @throws VarveError `DELTA_INVALID` when the delta has not come to its end */
   end(): void {
-    if (!this.#isEnded) throw badDelta("ends too early", this.#before);
+    if (!this.#isEnded) throw this.#bad("ends too early");
+  }
+
+  /** Takes a byte, and does what the command says when that makes it whole. */
+  #gather(byte: number): boolean {
+    this.#begun[this.#have++] = byte;
+    this.#at += 1;
+    if (this.#have < this.#needed(this.#begun[0]!)) return false;
+    this.#have = 0;
+    return this.#read(this.#begun, 0);
   }
 
   /** Bytes of what begins with this one. */
-  #needed(op: number, at: number): number {
+  #needed(op: number): number {
     if (!this.#isStarted) return MAGIC_BYTES;
     const bytes = commandBytes(op);
-    if (bytes === 0) throw badDelta(`has the command 0x${op.toString(16)}, which has no meaning`, this.#before + at);
+    if (bytes === 0) throw this.#bad(`has the command 0x${op.toString(16)}, which has no meaning`);
     return bytes;
   }
 
-  /** Does what a whole command says; a copy is given back. @param where for messages */
-  #read(bytes: Uint8Array, from: number, where: number): DeltaOp | undefined {
-    const fail = (what: string): Error => badDelta(what, this.#before + where);
+  /** Does what a whole command says, and whether that is a copy. */
+  #read(bytes: Uint8Array, at: number): boolean {
     if (!this.#isStarted) {
-      if (readNumber(bytes, from, MAGIC_BYTES) !== DELTA_MAGIC) throw fail("does not begin as deltas do");
+      if (readNumber(bytes, at, MAGIC_BYTES) !== DELTA_MAGIC) throw this.#bad("does not begin as deltas do");
       this.#isStarted = true;
-      return undefined;
+      return false;
     }
-    const op = bytes[from]!;
+    const op = bytes[at]!;
+    if (op >= OP_COPY_N1_N1) {
+      const startBytes = 1 << ((op - OP_COPY_N1_N1) >> 2);
+      this.start = readNumber(bytes, at + 1, startBytes);
+      this.length = readNumber(bytes, at + 1 + startBytes, 1 << ((op - OP_COPY_N1_N1) & 3));
+      if (this.length > 0 && Number.isSafeInteger(this.start + this.length)) return true;
+      throw this.#bad("has a copy of no possible length or place");
+    }
     if (op === OP_END) this.#isEnded = true;
-    else if (op <= OP_LITERAL_64) this.#literal = op;
-    else if (op < OP_COPY_N1_N1) {
-      this.#literal = readNumber(bytes, from + 1, 1 << (op - OP_LITERAL_N1));
-      if (!(this.#literal > 0 && Number.isSafeInteger(this.#literal)))
-        throw fail("has a literal of no possible length");
-    } else {
-      const [startBytes, lengthBytes] = [1 << ((op - OP_COPY_N1_N1) >> 2), 1 << ((op - OP_COPY_N1_N1) & 3)];
-      const start = readNumber(bytes, from + 1, startBytes);
-      const length = readNumber(bytes, from + 1 + startBytes, lengthBytes);
-      if (length === 0 || !Number.isSafeInteger(start + length))
-        throw fail("has a copy of no possible length or place");
-      return { kind: "copy", start, length };
-    }
-    return undefined;
+    else this.left = op <= OP_LITERAL_64 ? op : readNumber(bytes, at + 1, 1 << (op - OP_LITERAL_N1));
+    if (this.left > 0 ? Number.isSafeInteger(this.left) : this.#isEnded) return false;
+    throw this.#bad("has a literal of no possible length");
+  }
+
+  #bad(what: string): VarveError {
+    return badDelta(what, this.#before + this.#at);
   }
 }
 
@@ -115,7 +129,11 @@ function readNumber(bytes: Uint8Array, at: number, width: number): number {
 export async function* readDelta(source: AsyncIterable<Uint8Array>): AsyncGenerator<DeltaOp, void, undefined> {
   const parser = new DeltaParser();
   for await (const chunk of source) {
-    yield* parser.write(chunk);
+    parser.give(chunk);
+    for (let kind = parser.next(); kind !== undefined; kind = parser.next()) {
+      if (kind === "copy") yield { kind, start: parser.start, length: parser.length };
+      else yield { kind, bytes: chunk.subarray(parser.from, parser.to), left: parser.left };
+    }
     if (parser.isEnded) return;
   }
   parser.end();

@@ -115,11 +115,11 @@ it("whatever the files are, the delta makes the new one", async () => {
 it("memory is what was asked for, whatever the size", () => {
   const MIB = 2 ** 20;
   for (const size of [0, 1, 1e6, 1e8, 1e9, 1e11, 2 ** 52]) {
-    const { spacing, bucketBits, pageBytes } = planMemory(size, 384 * MIB);
-    expect(16 * 2 ** bucketBits + pageBytes).toBeLessThanOrEqual(384 * MIB);
+    const { spacing, bucketBits, pageBytes } = planMemory(size, 320 * MIB);
+    expect(16 * 2 ** bucketBits + pageBytes).toBeLessThanOrEqual(320 * MIB);
     expect(size / spacing).toBeLessThanOrEqual(4 * 2 ** bucketBits);
     expect(size / spacing + 2).toBeLessThan(2 ** 31);
   }
-  expect(planMemory(1e8, 384 * MIB).spacing).toBe(16);
-  expect(planMemory(1e9, 384 * MIB).spacing).toBe(48);
+  expect(planMemory(1e8, 320 * MIB).spacing).toBe(16);
+  expect(planMemory(1e9, 320 * MIB).spacing).toBe(48);
 });

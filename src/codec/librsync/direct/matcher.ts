@@ -9,10 +9,15 @@ import type { SeedIndex } from "./seed-index.ts";
 import { WINDOW_BYTES } from "./seed-index.ts";
 import { SEED_BYTES } from "./seed-hash.ts";
 
-/** A copy takes 3 to 17 bytes, and cuts a literal in two, which compresses worse then. */
+/**
+ * A copy takes 3 to 17 bytes, and cuts a literal in two, which compresses worse then. Of two sets of Debian's packages (217 MB), with 18, 24, 32 and 48
+ * here, the delta compresses to 1, 1.005, 1.014 and 1.06 times the smallest, in fewer and fewer copies.
+ */
 const LEAST_MATCH = 24;
-/** How far on the displacement of the last match is tried again. */
+/** How far on the displacement of the last match is tried again. With 16 the same delta is 0.7 % larger, with 8 another 1.3 %. */
 const MOST_SKIP = 32;
+/** What has to be the same there. With 16 the delta is 4 % larger. */
+const REALIGNED_BYTES = 8;
 /** Literals that a match found later may still reach back into, when the window moves on. */
 const KEPT_LITERALS = 256 << 10;
 
@@ -78,7 +83,7 @@ export class Matcher {
     const within = this.#next - page * PAGE_BYTES;
     const left = Math.min(PAGE_BYTES - within, this.#baseSize - this.#next, this.#end - this.#at);
     const found = this.#index.pages.find(page);
-    const most = Math.min(MOST_SKIP, left - SEED_BYTES);
+    const most = Math.min(MOST_SKIP, left - REALIGNED_BYTES);
     if (found === undefined || most < 1) return 0;
     return this.#index.realign(this.#index.windowAt + this.#at, this.#index.pagesAt + found + within, most);
   }

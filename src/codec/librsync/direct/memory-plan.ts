@@ -17,17 +17,16 @@ export interface MemoryPlan {
 /** Bytes of a slot, in which the number of a seed is. */
 const SLOT_BYTES = 4;
 export const BUCKET_BYTES = 4 * SLOT_BYTES;
-/** 384 MiB, so that the whole process stays below 500 MB. */
-export const DEFAULT_MEMORY = 384 << 20;
+/** 320 MiB, so that the whole process stays below 500 MB. */
+export const DEFAULT_MEMORY = 320 << 20;
 const LEAST_BUCKET_BITS = 8;
 const TABLE_SHARE = 0.4;
-/** Seeds for each slot: with more than the first a table that fits is smaller than the next larger one; more than the second do not fit. */
-const COMFORTABLE = 0.8;
+/** Seeds for each slot. Buckets that are full cost a match now and then; a table twice as large costs more. */
 const FULL = 0.9;
 
 export function planMemory(baseBytes: number, memoryBytes: number): MemoryPlan {
   const seeds = baseBytes / SEED_BYTES;
-  const wanted = Math.ceil(Math.log2(Math.max(1, seeds / COMFORTABLE / 4)));
+  const wanted = Math.ceil(Math.log2(Math.max(1, seeds / FULL / 4)));
   const most = Math.floor(Math.log2((memoryBytes * TABLE_SHARE) / BUCKET_BYTES));
   const bucketBits = Math.max(LEAST_BUCKET_BITS, Math.min(wanted, most));
   const crowding = seeds / (FULL * 4 * 2 ** bucketBits);

@@ -5,7 +5,6 @@
 import {
   add,
   advance,
-  and,
   atLeast,
   block,
   equal,
@@ -214,16 +213,12 @@ export const backwardsProgram = compiledOnce(() =>
 export const realignProgram = compiledOnce(() =>
   compileFunction({ parameters: ["one", "other", "most"], variables: ["skip"] }, ({ one, other, most, skip }) => {
     const skips: Label = { name: "skips" };
-    const at = (address: Local, offset: number): Code => load64(add(address, skip), offset);
+    const at = (address: Local): Code => load64(add(address, skip));
     return [
       loop(
         skips,
         advance(skip, 1),
-        when(
-          atLeast(most, skip),
-          when(and(wideEqual(at(one, 0), at(other, 0)), wideEqual(at(one, 8), at(other, 8))), giveBack(skip)),
-          goTo(skips),
-        ),
+        when(atLeast(most, skip), when(wideEqual(at(one), at(other)), giveBack(skip)), goTo(skips)),
       ),
     ];
   }),
