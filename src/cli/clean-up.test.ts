@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../oci/digest.ts";
+import type { DiskUsage } from "../transfer/disk-usage.ts";
 import type { StoreReport } from "../transfer/fsck.ts";
 import type { GcResult } from "../transfer/gc.ts";
 import type { PruneOptions, PruneResult } from "../transfer/prune.ts";
@@ -74,6 +75,35 @@ describe("varve gc", () => {
       /^would remove .*\n.*\n3.00 MB would be freed\n$/,
     );
     expect((await runWith(["gc", "-q"], { collectGarbage })).host.out).toBe("3004096\n");
+    const disks = { disks: { count: 1, bytes: 5_000_000 }, partialDisks: { count: 2, bytes: 7000 } };
+    expect(
+      (await runWith(["gc"], { collectGarbage: () => Promise.resolve({ ...collected, ...disks }) })).host.out,
+    ).toMatch(/1 partial blob \(4\.10 kB\), 1 disk \(5\.00 MB\) and 2 partial disks \(7\.00 kB\)\n/);
+  });
+});
+
+describe("varve df", () => {
+  const none = { count: 0, bytes: 0 };
+  const usage: DiskUsage = {
+    root: "/store",
+    images: { count: 1, sharedBytes: 0, each: [{ name: "a.example/x:1", bytes: 3_000_000, ownBytes: 2_000_000 }] },
+    blobs: { count: 2, bytes: 3_000_000 },
+    unreferenced: none,
+    ingests: none,
+    disks: { ...none, logicalBytes: 0 },
+    partialDisks: none,
+    snapshots: none,
+    layers: none,
+    totalBytes: 3_000_000,
+  };
+
+  it("tells of disks where there are any", async () => {
+    const run = (given: DiskUsage) => runWith(["df"], { diskUsage: () => Promise.resolve(given) });
+    expect((await run(usage)).host.out).not.toContain("disk");
+    const disks = { count: 1, bytes: 400_000, logicalBytes: 50_000_000_000 };
+    const { out } = (await run({ ...usage, disks, partialDisks: { count: 2, bytes: 7000 } })).host;
+    expect(out).toMatch(/\ndisks +1 +400 kB\npartial disks +2 +7\.00 kB\n/);
+    expect(out).toContain("\ndisks hold 50.0 GB, holes included\ntotal: 3.00 MB");
   });
 });
 
@@ -122,7 +152,7 @@ describe("varve fsck", () => {
   const wrong = { kind: "blob-damaged", severity: "error", message: "bad\u001b[31m", digest: digestOf("x") } as const;
   const report = (more: Partial<StoreReport>): StoreReport => ({
     sound: true,
-    checked: { images: 1, blobs: 2, bytes: 3, layers: 4, snapshots: 0 },
+    checked: { images: 1, blobs: 2, bytes: 3, layers: 4, snapshots: 0, disks: 0 },
     findings: [],
     durationMs: 100,
     ...more,
