@@ -26,6 +26,13 @@ export function hasHistory({ parts }: Task, work: Work): boolean {
   return part === undefined || work.done().has(historyStart(part), part.position);
 }
 
+/** The same, once it is known whether that holds which an earlier try left. */
+export async function findHistory(task: Task, work: Work): Promise<boolean> {
+  const part = linkedPart(task.parts);
+  if (part !== undefined) await work.checkedWithin(historyStart(part), part.position);
+  return hasHistory(task, work);
+}
+
 /** What the first block of the parts refers to; undefined where it refers to nothing. It must be in place. */
 export async function historyOf(parts: readonly Part[], { ingest }: Work): Promise<Uint8Array | undefined> {
   const part = linkedPart(parts);

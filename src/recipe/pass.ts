@@ -7,7 +7,7 @@ import { AbortableIterator } from "./abortable-iterator.ts";
 import { separateStretches, StreamedStretches } from "./blob-stretch.ts";
 import { isFromBlob, type Task } from "./gather.ts";
 import type { TransferBudget, TransferSlot } from "./limiter.ts";
-import { hasHistory, isLinked } from "./linked-blocks.ts";
+import { findHistory, hasHistory, isLinked } from "./linked-blocks.ts";
 import { LocalFiles } from "./local-files.ts";
 import type { Recipe } from "./segment.ts";
 import { runTask, type TaskContext } from "./task-runner.ts";
@@ -75,8 +75,7 @@ async function inOrder(tasks: Tasks, context: TaskContext, { budget, priority }:
  */
 async function canFollow(task: Task, pass: Pass, { work }: TaskContext): Promise<boolean> {
   await pass.settled();
-  await work.checked();
-  return hasHistory(task, work);
+  return findHistory(task, work);
 }
 
 /** The tasks under way, and the switch that stops just them. */

@@ -50,7 +50,8 @@ export async function runTask(task: Task, slot: TransferSlot, context: TaskConte
 
 /** What is held of a piece goes into its digest, so it has to be known whether it holds. */
 async function relyOnHeld(parts: readonly Part[], { work }: TaskContext): Promise<readonly Part[]> {
-  await work.checked();
+  const held = parts.flatMap((part) => part.held);
+  await work.checkedWithin(held[0]?.start ?? 0, held.at(-1)?.end ?? 0);
   const done = work.done();
   return parts.map((part) => ({ ...part, held: part.held.flatMap(({ start, end }) => done.within(start, end)) }));
 }

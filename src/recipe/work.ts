@@ -143,6 +143,11 @@ export class Work implements PieceSink {
     return this.#checking;
   }
 
+  /** Settles when that is known of a range, which is looked at before the others. */
+  async checkedWithin(start: number, end: number): Promise<void> {
+    await (this.ingest.checkFirst?.(start, end) ?? this.#checking);
+  }
+
   /** A piece turned out to be wrong: what is in place of it is taken back, `resumed` bytes of which an earlier try left. */
   takeBack(position: number, length: number, resumed: number): void {
     this.#hasher.isKnown(false);

@@ -29,6 +29,8 @@ export class Claims {
   /** Not checked yet. */
   readonly #open: RangeSet;
   readonly #ended = new AbortController();
+  /** Ranges that somebody waits for, in the order of asking. */
+  #wanted: { readonly range: ByteRange; readonly settle: () => void }[] = [];
 
   constructor(claimed: Claimed) {
     this.#claimed = claimed;
@@ -55,18 +57,39 @@ export class Claims {
     this.#open.delete(start, end);
   }
 
+  /** Has the range checked before the rest by the {@link check} that is under way. Settles when nothing of it is open, or the check ends. */
+  async sooner(start: number, end: number): Promise<void> {
+    if (!this.#open.overlaps(start, end)) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wanted.push({ range: { start, end }, settle: resolve });
+    await promise;
+  }
+
   /**
-   * Checks all, from the front on.
+   * Checks all, from the front on, but for what is wanted {@link sooner}.
    * @returns the pieces that hold, in the order of the journal; undefined when all do
    * @throws the signal's reason when it aborts, or what {@link end} was given; what is not checked then stays open
    */
-  async check({ signal, onHeld, onLost }: ClaimsOptions): Promise<Piece[] | undefined> {
+  async check(options: ClaimsOptions): Promise<Piece[] | undefined> {
+    try {
+      return await this.#checkAll(options);
+    } finally {
+      for (const { settle } of this.#wanted) settle();
+    }
+  }
+
+  /** Stops checking at the next mebibyte. */
+  end(reason: Error): void {
+    this.#ended.abort(reason);
+  }
+
+  async #checkAll({ signal, onHeld, onLost }: ClaimsOptions): Promise<Piece[] | undefined> {
     const { file, key, pieces } = this.#claimed;
     const ended = this.#ended.signal;
     const reading = { key, signal: signal === undefined ? ended : AbortSignal.any([signal, ended]) };
     const buffer = new Uint8Array(BUFFER_BYTES);
     const lost = new Set<Piece>();
-    for (const piece of fromTheFront(pieces)) {
+    for (const piece of this.#inTurn(fromTheFront(pieces))) {
       if (!this.#open.overlaps(piece.start, piece.end)) continue;
       const held = await holds(file, piece, { ...reading, buffer });
       // Only what nobody has touched meanwhile: of the rest the claim says nothing any more.
@@ -81,9 +104,36 @@ export class Claims {
     return lost.size === 0 ? undefined : pieces.filter((piece) => !lost.has(piece));
   }
 
-  /** Stops checking at the next mebibyte. */
-  end(reason: Error): void {
-    this.#ended.abort(reason);
+  /** The pieces in their order, those that are wanted before the others. What came of one is known when the next is asked for. */
+  *#inTurn(pieces: Piece[]): Generator<Piece, void, undefined> {
+    const jumped = new Set<Piece>();
+    for (const piece of pieces) {
+      for (let first = this.#wantedOf(pieces, jumped); first !== undefined; first = this.#wantedOf(pieces, jumped)) {
+        jumped.add(first);
+        yield first;
+      }
+      if (!jumped.has(piece)) yield piece;
+    }
+    this.#settleWanted();
+  }
+
+  #wantedOf(pieces: readonly Piece[], jumped: ReadonlySet<Piece>): Piece | undefined {
+    this.#settleWanted();
+    const range = this.#wanted[0]?.range;
+    if (range === undefined) return undefined;
+    const { start, end } = range;
+    return pieces.find(
+      (piece) =>
+        piece.start < end && start < piece.end && this.#open.overlaps(piece.start, piece.end) && !jumped.has(piece),
+    );
+  }
+
+  #settleWanted(): void {
+    this.#wanted = this.#wanted.filter(({ range, settle }) => {
+      const isOpen = this.#open.overlaps(range.start, range.end);
+      if (!isOpen) settle();
+      return isOpen;
+    });
   }
 }
 

@@ -89,6 +89,10 @@ export class PartialBlob implements Ingest {
     return this.#checking;
   }
 
+  async checkFirst(start: number, end: number): Promise<void> {
+    await Promise.race([this.checkClaims(), this.#claims.sooner(start, end)]);
+  }
+
   async write(position: number, bytes: Uint8Array, { inPlace = false }: WriteOptions = {}): Promise<void> {
     await this.#change(position, bytes.length, async () => {
       if (!inPlace) await this.#file.write(bytes, position);

@@ -68,6 +68,12 @@ export interface Ingest extends AsyncDisposable {
    * @throws the signal's reason; VarveError `IO`
    */
   checkClaims(options?: ClaimsOptions): Promise<void>;
+  /**
+   * Checks what is {@link claimed} of `[start, end)` before the rest, and settles when nothing of it is any more. Where it is missing: as
+   * {@link checkClaims} has it.
+   * @throws as {@link checkClaims}
+   */
+  checkFirst?(start: number, end: number): Promise<void>;
   /** Writes at a position; the range is done when the promise settles. @throws VarveError `NO_SPACE`, `INGEST_LIMIT`, `IO` */
   write(position: number, bytes: Uint8Array, options?: WriteOptions): Promise<void>;
   /**
