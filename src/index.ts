@@ -122,7 +122,7 @@ export {
 } from "./transfer/mount-image.ts";
 export { prune, type PruneOptions, type PruneResult } from "./transfer/prune.ts";
 export { pull, type PullOptions } from "./transfer/pull.ts";
-export type { LayerResult, PullResult } from "./transfer/pull-result.ts";
+export type { DiskResult, LayerResult, PullResult } from "./transfer/pull-result.ts";
 export { pushImage, type PushOptions, type PushResult } from "./transfer/push.ts";
 export type { SnapshotterChoice } from "./transfer/snapshotter.ts";
 export { unpack, type UnpackOptions, type UnpackResult } from "./transfer/unpack.ts";

@@ -35,12 +35,12 @@ export function keptBlobs({ layers }: Manifest, disks: readonly MachineDisk[]): 
   return [...new Map(kept.map((blob) => [blob.digest, blob])).values()];
 }
 
-/** Of the store, by key. */
+/** Of the store, by key. One of another size than its image says was damaged, and is made anew. */
 export async function heldDisks({ disks }: Store, wanted: readonly MachineDisk[]): Promise<Map<Digest, DiskInfo>> {
   const held = new Map<Digest, DiskInfo>();
-  for (const { key } of wanted) {
+  for (const { key, disk } of wanted) {
     const info = await disks.stat(key);
-    if (info !== undefined) held.set(key, info);
+    if (info !== undefined && (disk.kind === "stream" || info.size === disk.size)) held.set(key, info);
   }
   return held;
 }

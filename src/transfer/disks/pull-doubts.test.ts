@@ -1,10 +1,12 @@
 /** What a pull of a disk finds here is not believed before its digest came out right. */
-import { chmod, open, readdir, readFile, writeFile } from "node:fs/promises";
+import { chmod, open, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { machineBench } from "../../../test/kit/disk/machine-bench.ts";
 import { tartImage, type TartImage } from "../../../test/kit/disk/tart-image.ts";
+import { mountTmpfs } from "../../../test/kit/disk/file-systems.ts";
 import { startFaultProxy } from "../../../test/kit/faults/fault-proxy.ts";
+import { canMount } from "../../../test/kit/mounts/can-mount.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
 import { summed } from "../../store/disks/done-log.ts";
 import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
@@ -34,6 +36,19 @@ describe("a disk that is here, and has changed since", () => {
     expect(fallbacks).toMatchObject([{ from: "another disk", reason: expect.stringContaining("SOURCE_CHANGED") }]);
     expect(result.events.filter(({ type }) => type === "fallback")).toHaveLength(1);
     expect(result.bytes.local).toBeGreaterThanOrEqual(MIB);
+  });
+});
+
+describe("a disk that is here, and has another size", () => {
+  it("is made anew", async () => {
+    const image = machine(random("a"), random("b"));
+    const { push, pull } = await machineBench();
+    await push("1", image);
+    const { path } = (await pull("1")).disks![0]!;
+    await chmod(path!, 0o644);
+    await truncate(path!, MIB);
+    expect(await pull("1")).toMatchObject({ status: "pulled" });
+    expect((await readFile(path!)).equals(image.disk)).toBe(true);
   });
 });
 
@@ -90,5 +105,18 @@ describe("the room that a machine needs at least", () => {
     await push("1", image);
     await pull("1");
     expect(await withStore((store) => roomForMachine(store, resolved, disks))).toMatchObject({ diskBytes: 0 });
+  });
+});
+
+describe.skipIf(!canMount())("a pull of a disk that cannot fit", () => {
+  it("fails before a byte of it is fetched, and passes where only its length would not fit", async () => {
+    const [large, long] = [machine(random("a", 12 * MIB)), machine(random("a", 2 * MIB), Buffer.alloc(60 * MIB))];
+    await using tmpfs = await mountTmpfs("8m");
+    const { push, pull, registry } = await machineBench(undefined, tmpfs.path);
+    await push("large", large);
+    await push("long", long);
+    await expect(pull("large")).rejects.toMatchObject({ code: "NO_SPACE", detail: { missing: expect.any(Number) } });
+    expect(registry.requests.filter(({ path }) => path.includes(large.manifest.layers[1]!.digest))).toEqual([]);
+    expect(await pull("long")).toMatchObject({ status: "pulled", disks: [{ size: 62 * MIB }] });
   });
 });

@@ -78,6 +78,19 @@ describe("vetu's image", () => {
     expect(await blobsLeft(bench, image)).toBe(2);
   });
 
+  it("may have more disks than are made at once, and what they share comes once", async () => {
+    const shared = random("shared");
+    const disks = Object.fromEntries(
+      Array.from({ length: 18 }, (_, at) => [`${at}.img`, Buffer.concat([shared, random(`of ${at}`, 5000)])]),
+    );
+    const image = vetuImage(disks, { chunkBytes: CHUNK });
+    const bench = await machineBench();
+    await bench.push("1", image);
+    const result = await bench.pull("1");
+    expect(await bytesOf(result)).toEqual(disks);
+    expect(result.bytes.local).toBe(17 * CHUNK);
+  });
+
   it("need not say what its chunks hold", async () => {
     const disks = { "disk.img": Buffer.concat([random("a"), Buffer.alloc(CHUNK), random("b", 777)]) };
     const image = vetuImage(disks, { chunkBytes: CHUNK, digests: false });

@@ -41,13 +41,16 @@ export interface MachineBench {
   readonly withStore: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
 }
 
-/** @param checkpointBytes as the store has it, so that what is cut off can be resumed */
-export async function machineBench(checkpointBytes?: number): Promise<MachineBench> {
+/**
+ * @param checkpointBytes as the store has it, so that what is cut off can be resumed
+ * @param place where the store is to be. Default: a temporary directory
+ */
+export async function machineBench(checkpointBytes?: number, place?: string): Promise<MachineBench> {
   const dir = await tempDir();
   onTestFinished(() => dir[Symbol.asyncDispose]());
   const registry = await startRegistry();
   onTestFinished(() => registry.close());
-  const root = join(dir.path, "store");
+  const root = join(place ?? dir.path, "store");
   const name = (tag: string, host = registry.host): string => `${host}/vm:${tag}`;
   const open = (): Promise<Store> =>
     openStore(root, { sync: false, ...(checkpointBytes !== undefined && { checkpointBytes }) });
