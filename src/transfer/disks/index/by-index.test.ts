@@ -91,6 +91,17 @@ describe("a pull of the next version of a machine", () => {
     },
   );
 
+  it("fetches no zeros that stand around a few blocks, also where nothing is here", async () => {
+    const machines = await indexedMachines(64 * MIB);
+    const disk = Buffer.alloc(128 * MIB);
+    disk.set(noise(BLOCK, "one block"), 30 * MIB);
+    disk.set(noise(BLOCK, "another"), 100 * MIB);
+    await machines.publish("v1", disk);
+    const pulled = await machines.pull(await transferContext(), "v1");
+    expect((await diskOf(pulled)).equals(disk)).toBe(true);
+    expect(sentBy(machines, chunksOf(pulled)).chunks).toBeLessThan(4 * BLOCK);
+  });
+
   it("is the same for who does not know the index, or pulls into an empty store", async () => {
     const machines = await indexedMachines(4 * MIB);
     const [first, next] = [firstDisk(), nextDisk(firstDisk())];

@@ -1,6 +1,7 @@
 /**
  * Contents of disks that this machine lacks, of pieces: from other disks that are here, and of the chunks' blobs only what is nowhere. It takes an index
- * that refers to the image, and at least one disk to look in. Nothing of it is relied upon: contents that come out wrong come whole.
+ * that refers to the image, and a disk to look in, or contents that are nearly all zeros, whose blobs are mostly these. Nothing of it is relied upon:
+ * contents that come out wrong come whole.
  */
 import type { LocalPlaces } from "../../../store/local-sources/types.ts";
 import { HeldSources } from "../../../store/local-sources/local-sources.ts";
@@ -49,16 +50,22 @@ export interface IndexPlans extends AsyncDisposable {
 }
 
 const FROM = "chunk index";
+/** A content is nearly all zeros when its blob has less than that share of its bytes: LZ4 makes a 238th of them at best. */
+const SPARSE_SHARE = 1 / 100;
+/** Bytes of such blobs that are worth asking for an index. */
+const LEAST_SPARSE_BYTES = 256 << 10;
 
-/** @returns undefined when there is nothing to look in. @throws the signal's reason; VarveError `IO`, `PERMISSION`, as the store */
+/** @returns undefined when no content can be better so. @throws the signal's reason; VarveError `IO`, `PERMISSION`, as the store */
 export async function planByIndex(
   context: TransferContext,
   contents: DiskContents,
   options: PlanByIndexOptions,
 ): Promise<IndexPlans | undefined> {
   const { store, onProgress } = context;
-  const { image, missing, signal, concurrency = 4, readOnly = false } = options;
-  if (missing.length === 0 || (await heldDisks(store)).length === 0) return undefined;
+  const { image, signal, concurrency = 4, readOnly = false } = options;
+  const isAnything = (await heldDisks(store)).length > 0;
+  const missing = isAnything ? options.missing : sparse(contents, options.missing);
+  if (missing.length === 0) return undefined;
   const own = new Tally();
   const fallbacks: Fallback[] = [];
   const fallBack = (digest: Digest, reason: string): void => {
@@ -113,6 +120,16 @@ async function planAll(
     if (!("refused" in plan)) plans.set(content, plan);
   }
   return plans;
+}
+
+/** Of the contents those that are nearly all zeros; none where they are not worth it. */
+function sparse(contents: DiskContents, missing: readonly number[]): readonly number[] {
+  const found = missing.filter((content) => {
+    const { blob, size } = contents.chunk(content);
+    return blob.size < size * SPARSE_SHARE;
+  });
+  const bytes = found.reduce((sum, content) => sum + contents.chunk(content).blob.size, 0);
+  return bytes < LEAST_SPARSE_BYTES ? [] : found;
 }
 
 /** What is known of a disk by the indexes of its contents. */
