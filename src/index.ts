@@ -65,6 +65,7 @@ export { writeDirectDelta, type DirectDeltaOptions } from "./codec/librsync/dire
 export { applyDelta, type PatchOptions } from "./codec/librsync/patch.ts";
 export { readSignature, type Signature } from "./codec/librsync/read-signature.ts";
 export type { SignatureOptions } from "./codec/librsync/signature-sizes.ts";
+export { writeSignatureDelta, type SignatureDeltaOptions } from "./codec/librsync/write-signature-delta.ts";
 export { writeSignature } from "./codec/librsync/write-signature.ts";
 export { copyDisk, type DiskCopyOptions } from "./disk/copy.ts";
 export type { DiskCopy } from "./disk/copy-report.ts";
