@@ -5,6 +5,7 @@
 import { decodeAppleLz4 } from "../../codec/apple-lz4/decoder.ts";
 import { decompress } from "../../codec/decompress.ts";
 import { decodeLz4Frames } from "../../codec/lz4-frames/decoder.ts";
+import { isZero } from "../../codec/zero-runs.ts";
 import type { ChunkedDisk, DiskChunk, StreamedDisk } from "../../codec/tart/disk-image.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
@@ -61,20 +62,27 @@ function decoded(
   }
 }
 
+/** A piece of a stream. */
+export interface StreamPiece extends DiskContent {
+  /** Nothing but zeros: a hole. */
+  readonly isZeros: boolean;
+}
+
 /** What the stream holds, in pieces. @throws VarveError `SIZE_MISMATCH`, `COMPRESSION_INVALID` */
-export async function namePieces(store: Store, disk: StreamedDisk, signal: AbortSignal): Promise<DiskContent[]> {
-  const pieces: DiskContent[] = [];
-  let [digester, offset] = [new Digester(), 0];
+export async function namePieces(store: Store, disk: StreamedDisk, signal: AbortSignal): Promise<StreamPiece[]> {
+  const pieces: StreamPiece[] = [];
+  let [digester, offset, isZeros] = [new Digester(), 0, true];
   const end = (): void => {
     const { size } = digester;
     if (size === 0) return;
-    pieces.push({ digest: digester.digest(), size, offset });
-    [digester, offset] = [new Digester(), offset + size];
+    pieces.push({ digest: digester.digest(), size, offset, isZeros });
+    [digester, offset, isZeros] = [new Digester(), offset + size, true];
   };
   for await (const bytes of streamedBytes(store, disk, signal)) {
     for (let at = 0; at < bytes.length;) {
       const part = bytes.subarray(at, at + PIECE_BYTES - digester.size);
       digester.update(part);
+      isZeros &&= isZero(part, 0, part.length);
       at += part.length;
       if (digester.size === PIECE_BYTES) end();
     }

@@ -4,7 +4,7 @@ import { Digester, type Digest } from "../../oci/digest.ts";
 import type { DiskContent, DiskWindow, PartialDisk } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
 import { DiskMeter } from "./disk-meter.ts";
-import { namePieces, streamedBytes } from "./name-chunks.ts";
+import { namePieces, streamedBytes, type StreamPiece } from "./name-chunks.ts";
 import { openPartial } from "./open-disks.ts";
 
 export interface WriteStreamOptions {
@@ -20,13 +20,15 @@ export async function writeStream(
   { key, wait, signal }: WriteStreamOptions,
 ): Promise<number> {
   const pieces = await namePieces(context.store, disk, signal);
-  const size = pieces.reduce((sum, piece) => sum + piece.size, 0);
+  const size = bytesOf(pieces);
   const found = await openPartial(context, { key, size }, { wait, signal });
   if (!("window" in found)) return 0;
   await using partial = found;
   const meter = new DiskMeter(key, size, context.onProgress);
-  const left = pieces.filter((piece) => partial.isDone(piece)).reduce((sum, piece) => sum + piece.size, 0);
+  const contents = pieces.filter(({ isZeros }) => !isZeros);
+  const left = bytesOf(contents.filter((piece) => partial.isDone(piece)));
   meter.here(left);
+  meter.holes(size - bytesOf(contents));
   meter.start();
   const writer = new PieceWindows(partial, pieces, meter);
   try {
@@ -34,22 +36,26 @@ export async function writeStream(
   } finally {
     await writer.close();
   }
-  await partial.commit(pieces);
+  await partial.commit(contents);
   meter.finish();
   return left;
 }
 
-/** Cuts what comes into the disk's pieces; those that are done go by. */
+function bytesOf(pieces: readonly DiskContent[]): number {
+  return pieces.reduce((sum, { size }) => sum + size, 0);
+}
+
+/** Cuts what comes into the disk's pieces; those that are done, or holes, go by. */
 class PieceWindows {
   readonly #partial: PartialDisk;
-  readonly #pieces: readonly DiskContent[];
+  readonly #pieces: readonly StreamPiece[];
   readonly #meter: DiskMeter;
   #piece = 0;
   #window: DiskWindow | undefined;
   #digester = new Digester();
   #at = 0;
 
-  constructor(partial: PartialDisk, pieces: readonly DiskContent[], meter: DiskMeter) {
+  constructor(partial: PartialDisk, pieces: readonly StreamPiece[], meter: DiskMeter) {
     this.#partial = partial;
     this.#pieces = pieces;
     this.#meter = meter;
@@ -59,7 +65,7 @@ class PieceWindows {
     for (let from = 0; from < bytes.length;) {
       const piece = this.#pieces[this.#piece]!;
       const part = bytes.subarray(from, from + piece.size - this.#at);
-      if (this.#at === 0 && !this.#partial.isDone(piece)) {
+      if (this.#at === 0 && !piece.isZeros && !this.#partial.isDone(piece)) {
         this.#window = await this.#partial.window(piece);
         this.#digester = new Digester();
       }
