@@ -5,6 +5,7 @@ import type { PlannedChunk } from "../disk/import/chunk-plan.ts";
 import type { EncodeChunkOptions, EncodedChunk } from "../disk/import/encode-chunk.ts";
 import type { ChunkEncoders } from "../disk/import/encoders.ts";
 import { VarveError } from "../errors/varve-error.ts";
+import { YOUNG_LIMIT } from "../sys/young-generation.ts";
 import type { ChunkJob, ChunkNews } from "./chunk-thread.ts";
 import { fromPlainError } from "./plain-error.ts";
 
@@ -43,7 +44,7 @@ export class ChunkPool implements ChunkEncoders, AsyncDisposable {
 }
 
 class ChunkThread {
-  readonly #worker = new Worker(THREAD_FILE);
+  readonly #worker = new Worker(THREAD_FILE, { resourceLimits: YOUNG_LIMIT });
   /** Rejects when the thread has ended, whatever for. */
   readonly #ended: Promise<never>;
   load = 0;

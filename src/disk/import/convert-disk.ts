@@ -49,6 +49,7 @@ export async function foreignDiskSize(disk: ForeignDisk, options: ConvertDiskOpt
  */
 export async function convertDisk(disk: ForeignDisk, raw: string, options: ConvertDiskOptions): Promise<void> {
   await qemuImg(["convert", "-p", "-f", disk.format, "-O", "raw", disk.path, raw], options);
+  options.onProgress?.(1);
 }
 
 /** @returns what it writes to stdout, which is also where `-p` tells how far it is */
@@ -65,7 +66,7 @@ async function qemuImg(args: readonly string[], options: ConvertDiskOptions): Pr
   for (const name of ["stdout", "stderr"] as const) {
     child[name].setEncoding("utf8").on("data", (chunk: string) => {
       text[name] = (text[name] + chunk).slice(-MOST_TEXT);
-      const share = /^\s*\((\d+\.\d+)\/100%\)\s*$/.exec(chunk)?.[1];
+      const share = [...chunk.matchAll(/\((\d+\.\d+)\/100%\)/g)].at(-1)?.[1];
       if (share !== undefined) onProgress?.(Number(share) / 100);
     });
   }

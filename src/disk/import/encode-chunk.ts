@@ -55,13 +55,12 @@ export async function encodeChunk(
     content.update(bytes);
     const isHole = bytes.buffer === ZEROS.buffer;
     const pieces = isHole && encoder instanceof IndexedEncoder ? encoder.skip(bytes.length) : encoder.write(bytes);
-    for (const piece of pieces) blob.add(piece);
-    await blob.flush();
+    for (const piece of pieces) await blob.add(piece);
     // Nothing is read of holes, so nobody else would get a turn.
     if (isHole && content.size % TURN < STEP) await turn();
     onProgress?.(content.size);
   }
-  for (const piece of encoder.end()) blob.add(piece);
+  for (const piece of encoder.end()) await blob.add(piece);
   await blob.flush();
   const size = content.size;
   const encoded: ChunkBlob = { ...blob.facts(), content: { digest: content.digest(), size } };
@@ -102,25 +101,29 @@ function* zeros(length: number): Generator<Buffer> {
 class BlobWriter {
   readonly #digester = new Digester();
   readonly #output: number | undefined;
-  #pieces: Buffer[] = [];
+  readonly #buffer: Buffer;
+  #filled = 0;
   #written = 0;
 
   constructor(output: number | undefined) {
     this.#output = output;
+    this.#buffer = Buffer.allocUnsafeSlow(output === undefined ? 0 : STEP);
   }
 
-  add(bytes: Uint8Array): void {
+  /** @param bytes at most a block, with its header */
+  async add(bytes: Uint8Array): Promise<void> {
     this.#digester.update(bytes);
-    if (this.#output !== undefined) this.#pieces.push(Buffer.from(bytes));
+    if (this.#output === undefined) return;
+    if (this.#filled + bytes.length > this.#buffer.length) await this.flush();
+    this.#buffer.set(bytes, this.#filled);
+    this.#filled += bytes.length;
   }
 
   async flush(): Promise<void> {
-    const pieces = this.#pieces;
-    if (this.#output === undefined || pieces.length === 0) return;
-    this.#pieces = [];
-    const bytes = Buffer.concat(pieces);
-    await writeFully(COPY_CALLS, this.#output, bytes, [0, bytes.length], this.#written);
-    this.#written += bytes.length;
+    if (this.#output === undefined || this.#filled === 0) return;
+    await writeFully(COPY_CALLS, this.#output, this.#buffer, [0, this.#filled], this.#written);
+    this.#written += this.#filled;
+    this.#filled = 0;
   }
 
   facts(): Pick<ChunkBlob, "digest" | "size"> {

@@ -113,6 +113,21 @@ describe("an imported disk", () => {
     expect(await pushImage(context, NAME, { to: `${host}/vm:1` })).toMatchObject({ status: "up-to-date" });
   });
 
+  it("has chunks that are the same once, wherever they are", async () => {
+    const context = await transferContext();
+    const path = join(context.path, "disk");
+    const [chunk, other] = [Buffer.from(noise(MIB, "chunk")), Buffer.from(noise(MIB, "other"))];
+    await writeFile(path, Buffer.concat([chunk, other, chunk, Buffer.alloc(MIB), chunk, other]));
+    const result = await importDisk(context, path, NAME, { chunkSize: MIB, discardBlobs: true });
+    expect(result.chunks).toMatchObject({ count: 6, distinct: 3 });
+    const { host, url } = await registry();
+    expect((await pushImage(context, NAME, { to: `${host}/vm:1` })).blobs.present).toBe(0);
+    expect((await fetchDisk(url)).disk.equals(await readFile(path))).toBe(true);
+    const puller = await transferContext();
+    await pull(puller, `${host}/vm:1`);
+    expect((await readFile(puller.store.disks.pathOf(result.disk.key))).equals(await readFile(path))).toBe(true);
+  });
+
   it("comes back with a pull into another store, which can push it on without the registry that it is from", async () => {
     const { context, disk } = await imported();
     const [first, second] = [await registry(), await registry()];
@@ -146,6 +161,17 @@ describe("an imported disk", () => {
     await copyImage(other, `docker://${first.host}/vm:1`, `docker://${third.host}/vm:1`);
     expect((await fetchDisk(third.url)).digest).toBe(result.digest);
     expect(await indexesAt(third.url, result.digest)).toHaveLength(1);
+  });
+
+  it("is whole in a layout, where its blobs were given up", async () => {
+    const { context, result } = await imported({ discardBlobs: true });
+    const layout = `oci:${join(context.path, "layout")}:1`;
+    expect(await copyImage(context, NAME, layout)).toMatchObject({ digest: result.digest });
+    const other = await transferContext();
+    await copyImage(other, layout, "example.com/back:1");
+    const { content } = other.store;
+    const { layers } = parseManifest(await content.readBytes(result.digest, MIB)) as Manifest;
+    for (const { digest, size } of layers) expect(await content.stat(digest)).toMatchObject({ size });
   });
 
   it("is refused where layers are to be compressed another way", async () => {

@@ -72,6 +72,21 @@ describe("importDisk", () => {
     expect(imported.disk.allocatedBytes).toBeLessThan(3 * MIB);
   });
 
+  it("tells how far it is: of the copy by its source, of the chunks by the image", async () => {
+    const context = await transferContext();
+    const { path, disk } = await machine(context);
+    await importDisk(context, path, NAME, options);
+    const events = context.events.filter((event) => event.type === "disk");
+    const total = disk.length;
+    const paths = [join(path, "disk.img"), NAME];
+    expect([...new Set(events.map((event) => event.path))]).toEqual(paths);
+    for (const one of paths) {
+      const own = events.filter((event) => event.path === one);
+      expect(own.at(-1)).toMatchObject({ done: total, total, etaSeconds: 0 });
+      expect(own.every(({ done }, index) => index === 0 || done >= own[index - 1]!.done)).toBe(true);
+    }
+  });
+
   it("makes up a machine for a disk alone, the same at every time", async () => {
     const context = await transferContext();
     const path = join(context.path, "disk with any name.qcow2");
