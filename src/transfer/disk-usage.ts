@@ -3,6 +3,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { DiskInfo } from "../store/disks/types.ts";
 import { reachable, reachableDisks } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
+import { isIndexList } from "./disks/index/index-lists.ts";
 import { unpackedUsage, type UnpackedUsage } from "./unpacked.ts";
 
 export interface DiskUsage {
@@ -37,14 +38,16 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
     const allocatedBytes = disk.allocatedBytes + (await store.disks.derivedBytes(disk.key));
     disks.set(disk.key, { ...disk, allocatedBytes });
   }
-  const needs: { name: string; id: Digest; digests: Digest[] }[] = [];
-  for (const { name, descriptor, manifest } of await store.images.list()) {
+  const needs: { name: string; id: Digest; digests: Digest[]; isShown: boolean }[] = [];
+  for (const record of await store.images.list()) {
+    const { name, descriptor, manifest } = record;
     const roots = [descriptor, manifest];
     const digests = [
       ...(await reachable(store.content, roots)).keys(),
       ...(await reachableDisks(store.content, roots)),
     ].filter((digest) => blobs.has(digest) || disks.has(digest));
-    needs.push({ name, id: manifest.digest, digests });
+    // Names that nobody gave are not among the images, and yet need what they need.
+    needs.push({ name, id: manifest.digest, digests, isShown: !(await isIndexList(store, record)) });
   }
   // Two names of one image do not share it with another image.
   const users = new Map<Digest, Set<Digest>>();
@@ -68,12 +71,13 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
   const stored = sum(blobs.keys());
   const diskBytes = sum(disks.keys());
   const { snapshots, layers } = await unpackedUsage(store);
+  const shown = needs.filter(({ isShown }) => isShown);
   return {
     root: store.root,
     images: {
-      count: needs.length,
+      count: shown.length,
       sharedBytes: sum([...blobs.keys(), ...disks.keys()].filter((digest) => sharers(digest) > 1)),
-      each: needs.map(({ name, digests }) => ({
+      each: shown.map(({ name, digests }) => ({
         name,
         bytes: sum(digests),
         ownBytes: sum(digests.filter((digest) => sharers(digest) === 1)),

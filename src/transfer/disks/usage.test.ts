@@ -9,6 +9,7 @@ import { transferContext } from "../../../test/kit/store/transfer-context.ts";
 import { digestOf } from "../../oci/digest.ts";
 import type { ImageRecord } from "../../store/images.ts";
 import { diskUsage } from "../disk-usage.ts";
+import { publishChunkIndex } from "./index/publish.ts";
 import { removeImages } from "../images.ts";
 import { prune } from "../prune.ts";
 
@@ -45,6 +46,20 @@ describe("disks of machines", () => {
       await window.commit(content);
     }
     expect((await diskUsage(context)).partialDisks).toMatchObject({ count: 1 });
+  });
+
+  it("are of as many images as users have named: lists of chunk indexes are none", async () => {
+    const context = await transferContext();
+    const { store, signal } = context;
+    const image = machine(1);
+    await putTartImage(store, OLD, image);
+    await using lease = await store.leases.create();
+    const indexes = new Map([...image.blobs.keys()].map((digest) => [digest, Buffer.from(`index of ${digest}`)]));
+    await publishChunkIndex(store, { name: OLD, manifest: image.manifest, indexes, lease, signal });
+    const usage = await diskUsage(context);
+    expect(await store.images.list()).toHaveLength(2);
+    expect(usage.images).toMatchObject({ count: 1, each: [{ name: OLD }] });
+    expect(usage.unreferenced.count).toBe(0);
   });
 
   it("go with the last image that has them, and what that frees is told", async () => {
