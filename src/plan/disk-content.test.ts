@@ -127,6 +127,27 @@ describe("a content that comes in several tries", () => {
     );
   });
 
+  it("comes right when the network breaks anywhere about a border, and at the stream's ends", async () => {
+    const content = diskContent(200_000, 6);
+    const stream = appleLz4(content);
+    const borders = bordersOf(stream);
+    const places = [0, ...borders.map(({ encoded }) => encoded), stream.length - 4];
+    const cuts = places.flatMap((place) => [-1, 0, 1, 4, 8, 12].map((more) => place + more));
+    for (const cut of new Set(cuts.filter((at) => at >= 0 && at < stream.length))) {
+      const it = new Scene(content, stream, "apple-lz4", borders);
+      // All that comes before the cut comes at once.
+      it.chunkBytes = Math.max(1, cut);
+      expect(await attempt(it, cut)).toBeUndefined();
+      const reached = borders.findLast(({ encoded }) => encoded <= cut)?.decoded ?? 0;
+      {
+        await using ingest = await it.open();
+        expect(frontOf(ingest)).toBeGreaterThanOrEqual(reached);
+      }
+      const report = await attempt(it);
+      expect(report?.bytes.network).toBe(report?.planned);
+    }
+  });
+
   it("keeps all whole blocks that came before the network broke", async () => {
     const content = diskContent(700_000, 5);
     const stream = appleLz4(content);
