@@ -56,10 +56,11 @@ export async function getMachine(
     const changed = await recordImage(context, image);
     await store.leases.finish(name);
     await rememberRates(context, reference);
-    const isNew = missing.length > 0 || keptRows.some(({ how }) => how !== "present");
+    const layers = rows.inOrder(manifest, keptRows);
+    const isNew = layers.some(({ how }) => how !== "present");
     return {
       status: isNew || changed ? "pulled" : "up-to-date",
-      layers: rows.inOrder(manifest, keptRows),
+      layers,
       disks: diskResults(disks, await heldDisks(store, distinct)),
       resumedBytes: resumed,
     };

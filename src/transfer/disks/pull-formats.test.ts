@@ -27,6 +27,7 @@ async function pulled(image: MachineImage): Promise<Pulled> {
   const result = await bench.pull("1");
   expect(planned.bytes.network).toBe(result.bytes.network);
   expect(await bench.pull("1")).toMatchObject({ status: "up-to-date", requests: 1, bytes: { total: 0 } });
+  expect(await bench.faults()).toEqual([]);
   return { ...bench, result };
 }
 

@@ -152,6 +152,7 @@ describe("a pull that is interrupted", () => {
     expect(planned.bytes).toEqual(again.bytes);
     expect(again.resumedBytes).toBeGreaterThanOrEqual(8 * MIB);
     expect(proxy.bytesFor(pathOf(only!)) - before).toBeLessThanOrEqual(only!.size - 8 * MIB);
+    expect(await bench.faults()).toEqual([]);
   });
 
   it("has no byte of the disk that the tag was moved away from", async () => {

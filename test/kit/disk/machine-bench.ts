@@ -8,6 +8,7 @@ import type { ProgressEvent } from "../../../src/recipe/progress.ts";
 import { RegistryClient } from "../../../src/registry/client.ts";
 import { openStore, type Store } from "../../../src/store/store.ts";
 import type { TransferContext } from "../../../src/transfer/context.ts";
+import { checkStore, type Finding } from "../../../src/transfer/fsck.ts";
 import { pull, type PullOptions } from "../../../src/transfer/pull.ts";
 import type { PullResult } from "../../../src/transfer/pull-result.ts";
 import type { KitImage } from "../images/build-image.ts";
@@ -38,6 +39,8 @@ export interface MachineBench {
   readonly push: (tag: string, image: MachineImage) => Promise<void>;
   /** With a store that is opened for it, and closed. */
   readonly pull: (tag: string, options?: BenchPull) => Promise<PullRun>;
+  /** What is wrong with the store. */
+  readonly faults: () => Promise<readonly Finding[]>;
   readonly withStore: <T>(work: (store: Store) => Promise<T>) => Promise<T>;
 }
 
@@ -67,6 +70,13 @@ export async function machineBench(checkpointBytes?: number, place?: string): Pr
       const onProgress = (event: ProgressEvent): void => void events.push(event);
       const context: TransferContext = { store, registry: client, threads: inProcess, signal, onProgress };
       return { ...(await pull(context, name(tag, host), options)), events };
+    },
+    async faults() {
+      await using store = await open();
+      await using client = new RegistryClient({ registriesConf: false });
+      const { signal } = new AbortController();
+      const context = { store, registry: client, threads: inProcess, signal, onProgress: () => undefined };
+      return (await checkStore(context)).findings;
     },
     async withStore(work) {
       await using store = await open();
