@@ -2,6 +2,7 @@
 import type { SweptSnapshots } from "../snapshot/sweep.ts";
 import type { Collection } from "../store/collect.ts";
 import type { TransferContext } from "./context.ts";
+import { orphanedLists } from "./disks/index/index-lists.ts";
 import { sweepUnpacked } from "./unpacked.ts";
 
 export interface GcOptions {
@@ -25,6 +26,8 @@ export interface GcResult extends Collection, Pick<SweptSnapshots, "snapshots" |
 export async function collectGarbage(context: TransferContext, options: GcOptions = {}): Promise<GcResult> {
   const startedAt = performance.now();
   const { store, signal, onProgress } = context;
+  // Whose image has another digest now, or went in another way than by its name.
+  if (options.dryRun !== true) await store.images.deleteUnchanged(await orphanedLists(store));
   const collection = await store.collectGarbage({ ...options, signal });
   for (const { image, reason } of collection.broken) {
     onProgress({

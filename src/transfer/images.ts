@@ -10,7 +10,7 @@ import { formatReference, parseReference } from "../oci/reference.ts";
 import type { ImageRecord } from "../store/images.ts";
 import { reachable } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
-import { isIndexList, listsToRemove } from "./disks/index/index-lists.ts";
+import { isIndexList, orphanedLists } from "./disks/index/index-lists.ts";
 import type { DiskSummary } from "./disks/disk-summary.ts";
 import type { MachineFacts } from "./disks/machine-facts.ts";
 import { findImage, findImages } from "./find-image.ts";
@@ -226,7 +226,7 @@ export async function removeImages(context: TransferContext, images: readonly st
   const { store } = context;
   const records = new Map<string, ImageRecord>();
   for (const image of images) for (const record of await findImages(store, image)) records.set(record.name, record);
-  const lists = await listsToRemove(store, [...records.values()]);
+  const lists = await orphanedLists(store, new Set(records.keys()));
   const roots = [...records.values(), ...lists].flatMap(({ descriptor, manifest }) => [descriptor, manifest]);
   const candidates = await reachable(store.content, roots);
   await store.images.delete(...records.keys(), ...lists.map(({ name }) => name));

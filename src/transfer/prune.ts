@@ -8,6 +8,7 @@ import type { ImageRecord } from "../store/images.ts";
 import type { Store } from "../store/store.ts";
 import { reachable, reachableDisks } from "../store/unreferenced.ts";
 import type { TransferContext } from "./context.ts";
+import { isIndexList } from "./disks/index/index-lists.ts";
 import { collectGarbage, type GcOptions, type GcResult } from "./gc.ts";
 import { openManifest, readImageConfig } from "./open-image.ts";
 import { choosePrunable, type PrunableImage, type PruneChoice, type PruneFacts } from "./prune-rules.ts";
@@ -54,7 +55,8 @@ export async function prune(context: TransferContext, options: PruneOptions = {}
       hint: "add --older-than or --keep-storage; to take out images by name use varve rm",
     });
   }
-  const records = await store.images.list();
+  const records: ImageRecord[] = [];
+  for (const record of await store.images.list()) if (!(await isIndexList(store, record))) records.push(record);
   const choice = wanted ? await choose(context, records, options) : undefined;
   const chosen = new Set(choice?.remove.map(({ name }) => name));
   const going = records.filter(({ name }) => chosen.has(name));

@@ -33,20 +33,32 @@ export async function listReferrers(
   const subjects = new Set(referrers.flatMap(({ subject }) => (subject === undefined ? [] : [subject.digest])));
   for (const subject of subjects) {
     // Two who add to one list at once would each write it without what the other has added.
-    using _lock = await store.locks.digest(subject, { signal });
-    const known = await listedReferrers(store, name, subject);
-    const added = referrers.filter((document) => document.subject?.digest === subject).map(referrerEntry);
-    const missing = added.filter(({ digest }) => !known.some((descriptor) => descriptor.digest === digest));
-    if (missing.length === 0) continue;
-    const mediaType = MEDIA_TYPES.ociIndex;
-    const index = { schemaVersion: 2, mediaType, manifests: [...known, ...missing] };
-    const bytes = Buffer.from(JSON.stringify(index));
-    const digest = digestOf(bytes);
-    await lease.add(digest);
-    await store.content.writeBytes(digest, bytes);
-    const descriptor = { mediaType, digest, size: bytes.length };
-    await store.images.put({ name: listName(name, subject), descriptor });
+    const lock = await store.locks.digest(subject, { signal });
+    try {
+      await addToList(store, name, subject, referrers, lease);
+    } finally {
+      lock.unlock({ remove: true });
+    }
   }
+}
+
+async function addToList(
+  store: Store,
+  name: string,
+  subject: Digest,
+  referrers: readonly (Manifest | Index)[],
+  lease: Pick<Lease, "add">,
+): Promise<void> {
+  const known = await listedReferrers(store, name, subject);
+  const added = referrers.filter((document) => document.subject?.digest === subject).map(referrerEntry);
+  const missing = added.filter(({ digest }) => !known.some((descriptor) => descriptor.digest === digest));
+  if (missing.length === 0) return;
+  const mediaType = MEDIA_TYPES.ociIndex;
+  const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, manifests: [...known, ...missing] }));
+  const digest = digestOf(bytes);
+  await lease.add(digest);
+  await store.content.writeBytes(digest, bytes);
+  await store.images.put({ name: listName(name, subject), descriptor: { mediaType, digest, size: bytes.length } });
 }
 
 function listName(name: string, subject: Digest): string {

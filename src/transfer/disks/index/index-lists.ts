@@ -17,17 +17,14 @@ export async function isIndexList(store: Store, record: ImageRecord): Promise<bo
   return listed.length > 0 && listed.every(({ artifactType }) => artifactType === DISK_INDEX_TYPE);
 }
 
-/** The lists of chunk indexes of images that no name stands for when `records` are gone. */
-export async function listsToRemove(store: Store, records: readonly ImageRecord[]): Promise<ImageRecord[]> {
-  const gone = new Set(records.map(({ name }) => name));
-  const subjects = new Set(records.flatMap(digestsOf));
-  const all = await store.images.list();
-  for (const record of all) if (!gone.has(record.name)) for (const digest of digestsOf(record)) subjects.delete(digest);
+/** The lists of chunk indexes of images that no name stands for, when the names in `gone` are gone. Default: as it is now. */
+export async function orphanedLists(store: Store, gone: ReadonlySet<string> = new Set()): Promise<ImageRecord[]> {
+  const left = (await store.images.list()).filter(({ name }) => !gone.has(name));
+  const images = new Set(left.flatMap(digestsOf));
   const found: ImageRecord[] = [];
-  for (const record of all) {
+  for (const record of left) {
     const subject = subjectOf(record.name);
-    if (subject === undefined || !subjects.has(subject) || gone.has(record.name)) continue;
-    if (await isIndexList(store, record)) found.push(record);
+    if (subject !== undefined && !images.has(subject) && (await isIndexList(store, record))) found.push(record);
   }
   return found;
 }

@@ -8,7 +8,9 @@ import { digestOf, type Digest } from "../../../oci/digest.ts";
 import { parseManifest, type Manifest } from "../../../oci/manifest.ts";
 import { openStore, type Store } from "../../../store/store.ts";
 import type { TransferContext } from "../../context.ts";
+import { collectGarbage } from "../../gc.ts";
 import { listImages, removeImages, tagImage } from "../../images.ts";
+import { prune } from "../../prune.ts";
 import { listedReferrers } from "../../transports/store-referrers.ts";
 import { publishChunkIndex } from "./publish.ts";
 
@@ -54,6 +56,28 @@ describe("the chunk index of an image in the store", () => {
     expect(untagged).toEqual(["registry.example/vm:v2"]);
     expect(await store.images.list()).toEqual([]);
     for (const index of indexes) expect(await store.content.stat(index)).toBeUndefined();
+  });
+});
+
+describe("other ways in which images go", () => {
+  it("take the index along: being pruned, and being another image", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const context = { store, signal: new AbortController().signal, onProgress: () => {} } as unknown as TransferContext;
+    const { digest, mediaType, bytes } = await stored(store);
+    // The list is younger than the image, and no image: it neither goes by its age nor keeps the image from it.
+    expect(await prune(context, { olderThanMs: 0, now: Date.now() + 1000 })).toMatchObject({ removed: [] });
+    expect(await indexesIn(store, digest)).not.toEqual([]);
+    await store.images.delete(NAME);
+    await store.images.put({ name: "registry.example/other:1", descriptor: { mediaType, digest, size: bytes.length } });
+    await collectGarbage(context, { dryRun: true });
+    await collectGarbage(context);
+    expect((await store.images.list()).length).toBe(2);
+    await store.images.delete("registry.example/other:1");
+    await collectGarbage(context, { dryRun: true });
+    expect((await store.images.list()).length).toBe(1);
+    await collectGarbage(context);
+    expect(await store.images.list()).toEqual([]);
   });
 });
 
