@@ -174,6 +174,19 @@ describe("an imported disk", () => {
     for (const { digest, size } of layers) expect(await content.stat(digest)).toMatchObject({ size });
   });
 
+  it("is pushed without its index where a registry takes nothing that refers to an image", async () => {
+    const { context, disk, result } = await imported();
+    const { host, url, setQuirks } = await registry();
+    setQuirks({ subjects: false, referrers: false });
+    expect(await pushImage(context, NAME, { to: `${host}/vm:1` })).toMatchObject({ digest: result.digest });
+    expect((await fetchDisk(url)).disk.equals(disk)).toBe(true);
+    const warnings = context.events.filter((event) => event.type === "warning");
+    expect(warnings).toMatchObject([{ message: expect.stringContaining("without the index of its chunks") }]);
+    await expect(pushImage(context, NAME, { to: `${host}/vm:2`, referrers: true })).rejects.toMatchObject({
+      code: expect.stringMatching(/^(MANIFEST|REGISTRY)/),
+    });
+  });
+
   it("is refused where layers are to be compressed another way", async () => {
     const { context } = await imported();
     const { host } = await registry();

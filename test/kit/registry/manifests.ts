@@ -66,6 +66,9 @@ async function storeManifest(
     if (document.mediaType !== undefined && document.mediaType !== mediaType) {
       throw new RegistryError(400, "MANIFEST_INVALID", `Content-Type ${mediaType}, mediaType ${document.mediaType}`);
     }
+    if (quirks.subjects === false && document.subject !== undefined) {
+      throw new RegistryError(400, "MANIFEST_INVALID", "subject is no field of a manifest");
+    }
     await checkReferences(exchange, name, document);
   }
   if (condition !== undefined && condition !== `"${(await disk.manifest(name, reference))?.digest}"`) {

@@ -26,6 +26,8 @@ export interface RegistryQuirks {
   readonly etag?: boolean;
   /** `false`: 404 for the referrers API, and no `OCI-Subject` on pushes (registries of spec 1.0). */
   readonly referrers?: boolean;
+  /** Whether manifests may refer to others. Default true; false: they are refused, as by registries that know no artifacts. */
+  readonly subjects?: boolean;
   /** `false`: the `artifactType` filter of the referrers API is not applied. */
   readonly referrersFilter?: boolean;
   /** Referrers per page, at most. */
