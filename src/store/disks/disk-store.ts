@@ -13,7 +13,6 @@ import type { StepHook } from "../ingest-place.ts";
 import { ALGORITHMS, digestOfKey, type StoreLayout } from "../layout.ts";
 import type { LockWaitOptions, StoreLocks } from "../locks.ts";
 import type { DiskRecords } from "./disk-records.ts";
-import { namesIn } from "./names-in.ts";
 import type {
   DiskContent,
   DiskInfo,
@@ -92,6 +91,7 @@ export class DiskStore {
 
   /** All whole disks, in no order. What is no regular file is left out. */
   async *list(): AsyncGenerator<DiskInfo> {
+    const { namesIn } = await import("./names-in.ts");
     for (const algorithm of ALGORITHMS) {
       for (const name of await namesIn(this.#layout.diskDirectory(algorithm))) {
         const key = `${algorithm}:${name}`;
@@ -126,6 +126,7 @@ export class DiskStore {
 
   /** All partial disks, also those that are being worked on, in no order. */
   async *partials(): AsyncGenerator<PartialDiskInfo> {
+    const { namesIn } = await import("./names-in.ts");
     for (const name of await namesIn(this.#layout.partialDisks)) {
       const key = digestOfKey(name);
       const info = key && (await this.partial(key));
