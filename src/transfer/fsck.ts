@@ -1,6 +1,6 @@
 /**
  * The use case "fsck": whether the store is what it says. It reads every blob through, every document, every layer down to its
- * DiffID, what is unpacked of them, and the metadata; it may run beside everything else. With `repair` it mends what it can: metadata from what is there,
+ * DiffID, what is unpacked of them, every disk down to the digests of its contents, and the metadata; it may run beside everything else. With `repair` it mends what it can: metadata from what is there,
  * content from the registries that the images came from, only what is broken.
  */
 import { availableParallelism } from "node:os";
@@ -42,6 +42,8 @@ export interface StoreReport {
     readonly bytes: number;
     readonly layers: number;
     readonly snapshots: number;
+    /** Of virtual machines. */
+    readonly disks: number;
   };
   readonly findings: readonly Finding[];
   readonly durationMs: number;
@@ -54,7 +56,7 @@ export async function checkStore(context: TransferContext, options: CheckOptions
   const { concurrency = Math.min(8, Math.max(2, availableParallelism())) } = options;
   const { store } = context;
   const findings = new Findings(repair);
-  const counts = { blobs: 0, bytes: 0, layers: 0, images: 0, snapshots: 0 };
+  const counts = { blobs: 0, bytes: 0, layers: 0, images: 0, snapshots: 0, disks: 0 };
   const states: Check["states"] = new Map();
   const check: Check = {
     context,
@@ -65,6 +67,8 @@ export async function checkStore(context: TransferContext, options: CheckOptions
     states,
     counts,
     layers: new Map(),
+    disks: new Map(),
+    chunks: new Set(),
     lease: undefined,
   };
   if (await checkMetadata(check)) {

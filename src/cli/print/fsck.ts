@@ -13,8 +13,9 @@ export function renderReport({ findings, checked, durationMs, sound }: StoreRepo
   const open = errors.filter(({ repaired }) => repaired !== true);
   if (quiet) return lines(open);
   const notes = findings.filter(({ severity }) => severity === "note");
-  const { images, blobs, bytes, layers } = checked;
+  const { images, blobs, bytes, layers, disks } = checked;
   const parts = [plural(images, "image"), `${plural(blobs, "blob")} (${formatBytes(bytes)})`, plural(layers, "layer")];
+  if (disks > 0) parts.push(plural(disks, "disk"));
   const mended = errors.length - open.length;
   const verdict = sound
     ? mended > 0

@@ -1,6 +1,8 @@
 /** What the parts of one check share. */
+import type { ChunkedDisk, StreamedDisk } from "../../codec/tart/disk-image.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
+import type { Manifest } from "../../oci/manifest.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
@@ -16,6 +18,13 @@ export interface ImageLayer {
   readonly diffId: Digest;
 }
 
+/** A disk, and the first image that has it. */
+export interface ImageDisk {
+  readonly image: string;
+  readonly manifest: Manifest;
+  readonly disk: ChunkedDisk | StreamedDisk;
+}
+
 export interface Check {
   readonly context: TransferContext;
   readonly store: Store;
@@ -28,5 +37,9 @@ export interface Check {
   readonly lease: Lease | undefined;
   /** What the images that were checked say of their layers, by DiffID. */
   readonly layers: Map<Digest, ImageLayer>;
-  readonly counts: { blobs: number; bytes: number; layers: number; images: number; snapshots: number };
+  /** Disks of the machines that were checked, by their keys. */
+  readonly disks: Map<Digest, ImageDisk>;
+  /** Blobs of these disks' chunks, which need not be here as long as the disks are. */
+  readonly chunks: Set<Digest>;
+  readonly counts: { blobs: number; bytes: number; layers: number; images: number; snapshots: number; disks: number };
 }

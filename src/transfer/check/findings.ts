@@ -13,11 +13,16 @@ export type FindingKind =
   | "diffid-mismatch"
   | "layer-record"
   | "layer-damaged"
+  | "disk-missing"
+  | "disk-damaged"
+  | "disk-mode"
+  | "disk-record"
   | "snapshot-missing"
   | "snapshot-damaged"
   | "index-damaged"
   | "snapshot-stale"
   | "blob-unreferenced"
+  | "disk-unreferenced"
   | "partial-stale"
   | "lock-stale"
   | "record-unused"
@@ -26,6 +31,7 @@ export type FindingKind =
 /** What is only left over. It takes space and does no harm; `gc` removes most of it. */
 const HARMLESS: ReadonlySet<FindingKind> = new Set([
   "blob-unreferenced",
+  "disk-unreferenced",
   "partial-stale",
   "lock-stale",
   "record-unused",

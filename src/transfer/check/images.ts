@@ -2,7 +2,6 @@
  * Checks that images are whole: documents that parse and agree, every part there with the size that its descriptor says, layers that
  * unpack to their DiffIDs. When mending, what is broken is fetched from the registry that the image's name says, and nothing else.
  */
-import { toVarveError } from "../../errors/from-system.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import { wholeFile } from "../../layer/whole-file.ts";
 import { checkLayers, parseImageConfig, type ImageConfig } from "../../oci/config.ts";
@@ -15,8 +14,7 @@ import { inParallel } from "../in-parallel.ts";
 import { MAX_INDEX_DEPTH } from "../pick-platform.ts";
 import { DRIVER_NAMES } from "../snapshotter.ts";
 import type { Check, ImageLayer as Layer } from "./check.ts";
-import { checkBlobs } from "./blobs.ts";
-import { fetchBroken, type BrokenPart } from "./mend.ts";
+import { checkPart, stateOf } from "./parts.ts";
 
 export async function checkImages(check: Check, images: readonly ImageRecord[]): Promise<void> {
   const layers = new Map<string, Layer>();
@@ -26,6 +24,7 @@ export async function checkImages(check: Check, images: readonly ImageRecord[]):
     for (const layer of await checkImage(check, image)) layers.set(`${layer.blob.digest} ${layer.diffId}`, layer);
   }
   await inParallel([...layers.values()], check.concurrency, (layer) => checkLayer(check, layer));
+  if (check.disks.size > 0) await (await import("./disks.ts")).checkDisks(check);
 }
 
 async function checkImage(check: Check, { name, descriptor, manifest }: ImageRecord): Promise<Layer[]> {
@@ -61,6 +60,10 @@ async function checkDocument(check: Check, image: string, descriptor: Descriptor
 async function checkManifest(check: Check, image: string, manifest: Manifest): Promise<Layer[]> {
   const { config, layers } = manifest;
   if (!(await checkPart(check, image, { kind: "config", descriptor: config }))) return [];
+  if (!layers.every(({ mediaType }) => isLayerType(mediaType))) {
+    const { checkMachine } = await import("./machines.ts");
+    if (await checkMachine(check, image, manifest)) return [];
+  }
   const parsed = await readConfig(check, image, manifest);
   const whole: Layer[] = [];
   for (const [index, blob] of layers.entries()) {
@@ -109,43 +112,6 @@ async function parsed<T>(check: Check, image: string, digest: Digest, read: () =
   }
 }
 
-/** @returns whether the part is there and whole, perhaps after mending */
-async function checkPart(check: Check, image: string, part: BrokenPart): Promise<boolean> {
-  const { digest, size } = part.descriptor;
-  const { findings, store } = check;
-  const state = await stateOf(check, digest);
-  const actual = (await store.content.stat(digest).catch(() => undefined))?.size;
-  if (state === "whole" && actual === size) return true;
-  if (state === "whole" && actual !== undefined) {
-    findings.add("document-invalid", `${image}: ${digest} has ${actual} bytes, and its descriptor says ${size}`, {
-      digest,
-      image,
-    });
-    findings.failedDigest(digest, "the image is broken");
-    return false;
-  }
-  if (state === "missing")
-    findings.add("blob-missing", `${image}: ${part.kind} ${digest} is missing`, { digest, image });
-  else
-    findings.add(actual === 0 ? "blob-truncated" : "blob-damaged", `${image}: ${part.kind} ${digest} is damaged`, {
-      digest,
-      image,
-    });
-  if (!check.repair) return false;
-  try {
-    await fetchBroken(check, image, part);
-    check.states.set(digest, "whole");
-    findings.repairedDigest(digest);
-    return true;
-  } catch (error) {
-    if (check.context.signal.aborted) throw error;
-    // By now a damaged one is taken away.
-    if ((await store.content.stat(digest).catch(() => undefined)) === undefined) check.states.set(digest, "missing");
-    findings.failedDigest(digest, toVarveError(error).message);
-    return false;
-  }
-}
-
 /** Whether a layer's blob is not to be here, because the layer is held unpacked. */
 async function isGivenUp({ store }: Check, digest: Digest, diffId: Digest): Promise<boolean> {
   const known = await store.layers.get(digest);
@@ -153,14 +119,6 @@ async function isGivenUp({ store }: Check, digest: Digest, diffId: Digest): Prom
   if ((await store.content.stat(digest).catch(() => undefined)) !== undefined) return false;
   for (const driver of DRIVER_NAMES) if ((await store.snapshots.findByDiffId(driver, diffId)).length > 0) return true;
   return false;
-}
-
-export async function stateOf(check: Check, digest: Digest): Promise<"whole" | "damaged" | "missing"> {
-  const known = check.states.get(digest);
-  if (known !== undefined) return known;
-  // It came after the others were looked at.
-  await checkBlobs(check, [digest]);
-  return check.states.get(digest) ?? "missing";
 }
 
 /** Unpacks a layer to nowhere and holds it to its DiffID, and what is recorded of it to both. */

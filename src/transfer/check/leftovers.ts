@@ -1,14 +1,16 @@
 /** What lies about in a store and belongs to nothing. It does no harm; mending takes away what surely nobody wants, `gc` the rest. */
 import type { Digest } from "../../oci/digest.ts";
-import { reachable } from "../../store/unreferenced.ts";
+import { reachable, reachableDisks } from "../../store/unreferenced.ts";
 import type { Check } from "./check.ts";
 
+const PARTIAL_STALE = "partial data that nobody has touched for long; varve gc removes it";
 const WEEK_MS = 7 * 24 * 60 * 60 * 1000;
 
 export async function checkLeftovers(check: Check): Promise<void> {
   // What a broken image needs is not known, so nothing can be called nobody's.
   if (check.findings.isSound()) await findUnreferenced(check);
   await findRecords(check);
+  await findPartialDisks(check);
   const { store, findings, repair } = check;
   for await (const path of store.examination.strayFiles()) {
     const key = findings.add("file-unknown", "no file of the store has such a name", { path });
@@ -18,11 +20,7 @@ export async function checkLeftovers(check: Check): Promise<void> {
     if (kind === "unknown") findings.add("file-unknown", "no partial blob has such a name", { path });
     else if (kind === "leftover" || Date.now() - touchedAt >= WEEK_MS) {
       const facts = { path, ...(digest !== undefined && { digest }) };
-      const key = findings.add(
-        "partial-stale",
-        "partial data that nobody has touched for long; varve gc removes it",
-        facts,
-      );
+      const key = findings.add("partial-stale", PARTIAL_STALE, facts);
       if (repair && (await store.content.removeIngest(digest))) findings.repaired(key);
     }
   }
@@ -41,14 +39,28 @@ async function findUnreferenced({ store, states, findings }: Check): Promise<voi
     if (state !== "whole" || needed.has(digest) || (await isWanted(store, digest))) continue;
     findings.add("blob-unreferenced", `no image needs blob ${digest}; varve gc removes it`, { digest });
   }
+  const neededDisks = await reachableDisks(store.content, [...roots, ...(await store.foreignRoots())]);
+  for await (const { key, path } of store.disks.list()) {
+    if (neededDisks.has(key) || (await store.leases.isLeased(key))) continue;
+    findings.add("disk-unreferenced", `no image needs the disk ${key}; varve gc removes it`, { digest: key, path });
+  }
+}
+
+/** What unfinished pulls and imports have left. */
+async function findPartialDisks({ store, findings, repair }: Check): Promise<void> {
+  for await (const { key, path, updatedAt } of store.disks.partials()) {
+    if (Date.now() - updatedAt.getTime() < WEEK_MS) continue;
+    const found = findings.add("partial-stale", PARTIAL_STALE, { digest: key, path });
+    if (repair && (await store.disks.removePartial(key))) findings.repaired(found);
+  }
 }
 
 async function isWanted({ leases, content }: Check["store"], digest: Digest): Promise<boolean> {
   return (await leases.isLeased(digest)) || (await content.stat(digest).catch(() => undefined)) === undefined;
 }
 
-async function findRecords({ store, findings, repair, layers }: Check): Promise<void> {
-  const given = new Set([...layers.values()].map(({ blob }) => blob.digest));
+async function findRecords({ store, findings, repair, layers, chunks }: Check): Promise<void> {
+  const given = new Set([...layers.values().map(({ blob }) => blob.digest), ...chunks]);
   for await (const record of store.layers.list()) {
     const { digest } = record;
     // Says of an image's layer that its blob is not to be here.

@@ -16,9 +16,9 @@ import type { SnapshotEntry } from "../../store/snapshot-record.ts";
 import { readMountInfo } from "../../sys/mount-info.ts";
 import { openSnapshots } from "../snapshotter.ts";
 import type { Check } from "./check.ts";
-import { stateOf } from "./images.ts";
 import { digestOfFile } from "./layers.ts";
 import { fetchBroken } from "./mend.ts";
+import { stateOf } from "./parts.ts";
 
 interface LayerFile {
   readonly path: string;

@@ -17,8 +17,8 @@ import type { SnapshotEntry } from "../../store/snapshot-record.ts";
 import { inParallel } from "../in-parallel.ts";
 import { heldLayers } from "../unpacked.ts";
 import type { Check } from "./check.ts";
-import { stateOf } from "./images.ts";
 import { layerFault } from "./layers.ts";
+import { stateOf } from "./parts.ts";
 import { rebuildLayer, rebuildSnapshot } from "./rebuild.ts";
 
 /** Differences that are told of one tree. */

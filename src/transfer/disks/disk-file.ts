@@ -31,11 +31,11 @@ export async function diskFile(
 
 async function madeOfBlobs(
   context: TransferContext,
-  opened: OpenDiskImage,
+  { record, manifest }: OpenDiskImage,
   { disk, key }: ImageDisk,
 ): Promise<DiskInfo | undefined> {
   if (!(await holdsBlobs(context.store, disk))) return undefined;
   const { makeDisk } = await import("./make-disk.ts");
-  await makeDisk(context, opened, { disk, key });
+  await makeDisk(context, { name: record.name, manifest }, { disk, key });
   return context.store.disks.stat(key);
 }

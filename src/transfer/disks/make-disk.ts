@@ -4,7 +4,6 @@
  */
 import type { Manifest } from "../../oci/manifest.ts";
 import { parseReference } from "../../oci/reference.ts";
-import type { ImageRecord } from "../../store/images.ts";
 import type { TransferContext } from "../context.ts";
 import type { ResolvedImage } from "../resolve-image.ts";
 import { Tally } from "../tally.ts";
@@ -16,20 +15,21 @@ import { blobsOf, type MachineDisk } from "./machine-parts.ts";
 const CONCURRENCY = 4;
 
 export interface RecordedMachine {
-  readonly record: ImageRecord;
+  /** Under which the store has it. */
+  readonly name: string;
   readonly manifest: Manifest;
 }
 
 /** When it settles the disk is in the store. @throws VarveError as a pull does */
 export async function makeDisk(
   context: TransferContext,
-  { record, manifest }: RecordedMachine,
+  { name, manifest }: RecordedMachine,
   { key, disk }: MachineDisk,
 ): Promise<void> {
   const { store, signal, openRegistry } = context;
   const registry = openRegistry === undefined ? context.registry : await openRegistry();
   const online: TransferContext = { ...context, registry };
-  const reference = parseReference(record.name, { defaultTag: false });
+  const reference = parseReference(name, { defaultTag: false });
   await using lease = await store.leases.create();
   await lease.add(key, ...blobsOf({ key, disk }).map(({ digest }) => digest));
   const rows = new DiskRows(reference);
@@ -37,11 +37,11 @@ export async function makeDisk(
   const options = { image, wait: true, concurrency: CONCURRENCY, tally: new Tally(), lease, rows, signal };
   const machine = { key, disk };
   if (isNamed(machine)) await getDisks(online, [machine], options);
-  else await getUnnamed(online, asResolved(record, manifest), machine, options);
+  else await getUnnamed(online, asResolved(name, manifest), machine, options);
 }
 
 /** As far as getting blobs needs it. */
-function asResolved({ name }: ImageRecord, manifest: Manifest): ResolvedImage {
+function asResolved(name: string, manifest: Manifest): ResolvedImage {
   return {
     reference: parseReference(name, { defaultTag: false }),
     name,
