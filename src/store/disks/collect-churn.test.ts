@@ -49,6 +49,10 @@ async function churn(store: Store, rng: Rng): Promise<void> {
   }
 }
 
+async function collectUntil(store: Store, work: { readonly over: boolean }): Promise<void> {
+  while (!work.over) await store.collectGarbage({ partialsOlderThanMs: 0 });
+}
+
 async function expectWhole(store: Store): Promise<Set<Digest>> {
   const needed = new Set<Digest>();
   for (const { manifest } of await store.images.list()) {
@@ -68,12 +72,10 @@ describe("disks that are made, shared and taken out while garbage is collected",
     await using other = await openStore(dir.path, { sync: false });
     await using collector = await openStore(dir.path, { sync: false });
     const rng = createRng(7);
-    let isChurning = true;
-    const collecting = (async () => {
-      while (isChurning) await collector.collectGarbage({ partialsOlderThanMs: 0 });
-    })();
+    const churning = { over: false };
+    const collecting = collectUntil(collector, churning);
     await Promise.all([churn(one, rng.fork()), churn(other, rng.fork())]);
-    isChurning = false;
+    churning.over = true;
     await collecting;
     const needed = await expectWhole(one);
     await collector.collectGarbage({ partialsOlderThanMs: 0 });
