@@ -152,14 +152,19 @@ async function copyRoot(
   );
   await copy.copy(blobs.filter(isConfig), concurrency);
   await putParts(sink, root, graph.parts, concurrency);
+  let left = 0;
   for (const document of graph.referrers) {
     const putting = sink.putDocument(document, { root: false, referrer: true });
-    await (referrers ? putting : putting.catch((error: unknown) => goWithout(context, document, error)));
+    const leave = (error: unknown): void => {
+      goWithout(context, document, error);
+      left++;
+    };
+    await (referrers ? putting : putting.catch(leave));
   }
   if (!stands) await sink.putDocument(root, { root: true });
   if (!stands) await sink.commit();
   const isNew = !stands || documents.length > 0;
-  const manifests = documents.length + (stands || graph.parts.includes(root) ? 0 : 1);
+  const manifests = documents.length - left + (stands || graph.parts.includes(root) ? 0 : 1);
   return { status: isNew ? "copied" : "up-to-date", blobs: copy.counts, manifests, copiedBytes: copy.bytes };
 }
 

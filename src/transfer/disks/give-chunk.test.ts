@@ -176,8 +176,9 @@ describe("an imported disk", () => {
 
   it("is pushed without its index where a registry takes nothing that refers to an image", async () => {
     const { context, disk, result } = await imported();
-    const { host, url, setQuirks } = await registry();
-    setQuirks({ subjects: false, referrers: false });
+    const started = await registry();
+    const { host, url } = started;
+    started.setQuirks({ subjects: false, referrers: false });
     expect(await pushImage(context, NAME, { to: `${host}/vm:1` })).toMatchObject({ digest: result.digest });
     expect((await fetchDisk(url)).disk.equals(disk)).toBe(true);
     const warnings = context.events.filter((event) => event.type === "warning");
