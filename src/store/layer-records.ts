@@ -30,12 +30,17 @@ export class LayerRecords {
     this.#metadata = metadata;
   }
 
-  /** Records a layer, in the place of what was known of the same blob. */
-  async put(record: LayerRecord): Promise<void> {
-    const { digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt } = record;
+  /** Records layers, in the place of what was known of the same blobs, in one transaction. */
+  async put(...records: readonly LayerRecord[]): Promise<void> {
+    if (records.length === 0) return;
     const connection = await this.#metadata.writable();
-    const times = [verifiedAt.getTime(), discardedAt?.getTime() ?? null];
-    connection.run(PUT, digest, diffId, mediaType, size, uncompressedSize, entries, ...times);
+    connection.transaction(() => {
+      for (const record of records) {
+        const { digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt } = record;
+        const times = [verifiedAt.getTime(), discardedAt?.getTime() ?? null];
+        connection.run(PUT, digest, diffId, mediaType, size, uncompressedSize, entries, ...times);
+      }
+    });
   }
 
   async get(digest: Digest): Promise<LayerRecord | undefined> {

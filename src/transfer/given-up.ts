@@ -62,14 +62,26 @@ export async function giveUpBlob(context: TransferContext, task: LayerTask, laye
 }
 
 /** Records that a layer's blob is not here, and need not be: the layer is unpacked, or will be before its image is recorded. */
-export async function recordGivenUp({ layers }: Store, blob: Descriptor, layer: LayerCheck): Promise<void> {
-  const { digest, mediaType, size } = blob;
-  const { diffId, entries, size: uncompressedSize } = layer;
-  const known = await layers.get(digest);
-  if (known?.diffId === diffId && known.discardedAt !== undefined) return;
-  // Of a blob that was never here only the image says what is in it.
-  const verifiedAt = known?.diffId === diffId ? known.verifiedAt : new Date(0);
-  await layers.put({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt: new Date() });
+export async function recordGivenUp(store: Store, blob: Descriptor, layer: LayerCheck): Promise<void> {
+  await recordAllGivenUp(store, [{ blob, layer }]);
+}
+
+/** The same of many, in one transaction. */
+export async function recordAllGivenUp(
+  { layers }: Store,
+  givenUp: readonly { readonly blob: Descriptor; readonly layer: LayerCheck }[],
+): Promise<void> {
+  const records: LayerRecord[] = [];
+  for (const { blob, layer } of givenUp) {
+    const { digest, mediaType, size } = blob;
+    const { diffId, entries, size: uncompressedSize } = layer;
+    const known = await layers.get(digest);
+    if (known?.diffId === diffId && known.discardedAt !== undefined) continue;
+    // Of a blob that was never here only the image says what is in it.
+    const verifiedAt = known?.diffId === diffId ? known.verifiedAt : new Date(0);
+    records.push({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt: new Date() });
+  }
+  await layers.put(...records);
 }
 
 /** A blob is here again, so nothing is given up. */

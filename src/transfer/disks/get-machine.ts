@@ -6,7 +6,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
 import { getLayers } from "../get-layers.ts";
-import { recordGivenUp } from "../given-up.ts";
+import { recordAllGivenUp } from "../given-up.ts";
 import { rememberRates } from "../known-rates.ts";
 import type { LayerTask } from "../present-layer.ts";
 import type { PullDone } from "../pull-result.ts";
@@ -73,13 +73,15 @@ export async function getMachine(
 /** The disks have what the blobs hold, so nobody is to miss these. */
 async function giveUpBlobs(store: Store, disks: readonly MachineDisk[]): Promise<void> {
   const seen = new Set<Digest>();
+  const givenUp: Parameters<typeof recordAllGivenUp>[1][number][] = [];
   for (const { key, disk } of disks) {
     const chunks =
       disk.kind === "stream" ? disk.blobs.map((blob) => ({ blob, digest: key, size: blob.size })) : disk.chunks;
     for (const { blob, digest = key, size } of chunks) {
       if (seen.has(blob.digest) || (await store.content.stat(blob.digest)) !== undefined) continue;
       seen.add(blob.digest);
-      await recordGivenUp(store, blob, { diffId: digest, size, entries: 0 });
+      givenUp.push({ blob, layer: { diffId: digest, size, entries: 0 } });
     }
   }
+  await recordAllGivenUp(store, givenUp);
 }
