@@ -163,6 +163,16 @@ describe("an imported disk", () => {
     expect(await indexesAt(third.url, result.digest)).toHaveLength(1);
   });
 
+  it.each([false, true])("is up to date to a pull where it was imported (blobs given up: %s)", async (discardBlobs) => {
+    const started = await registry();
+    const name = `${started.host}/vm:1`;
+    const { context, result } = await imported({ discardBlobs }, name);
+    await pushImage(context, name);
+    started.clearRequests();
+    expect(await pull(context, name)).toMatchObject({ digest: result.digest, status: "up-to-date" });
+    expect(started.requests.map(({ method }) => method)).toEqual(["HEAD"]);
+  });
+
   it("is whole in a layout, where its blobs were given up", async () => {
     const { context, result } = await imported({ discardBlobs: true });
     const layout = `oci:${join(context.path, "layout")}:1`;
