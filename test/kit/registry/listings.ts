@@ -23,6 +23,7 @@ export async function handleReferrers(exchange: Exchange, name: string, digest: 
   allowMethods(exchange, "GET");
   const { disk, query, quirks } = exchange;
   if (quirks.referrers === false) throw new RegistryError(404, "UNSUPPORTED", "no referrers API");
+  if (typeof quirks.referrers === "number") throw new RegistryError(quirks.referrers, "UNKNOWN", "not today");
   const wanted = quirks.referrersFilter === false ? null : query.get("artifactType");
   const all = await disk.referrers(name, digest);
   const matching = wanted === null ? all : all.filter((descriptor) => descriptor.artifactType === wanted);

@@ -24,8 +24,8 @@ export interface RegistryQuirks {
   readonly blobsWithoutLength?: boolean;
   /** `ETag` on blobs and manifests, `304` for `If-None-Match`, and `412` for an `If-Match` of a manifest that another has replaced. */
   readonly etag?: boolean;
-  /** `false`: 404 for the referrers API, and no `OCI-Subject` on pushes (registries of spec 1.0). */
-  readonly referrers?: boolean;
+  /** `false`: 404 for the referrers API, and no `OCI-Subject` on pushes (registries of spec 1.0). A status: what the API answers. */
+  readonly referrers?: boolean | number;
   /** Whether manifests may refer to others. Default true; false: they are refused, as by registries that know no artifacts. */
   readonly subjects?: boolean;
   /** `false`: the `artifactType` filter of the referrers API is not applied. */

@@ -9,6 +9,8 @@ import type { Tally } from "../../tally.ts";
 
 /** Of several that refer to one image, so many are looked at. */
 const MOST_TRIED = 3;
+/** What the whole image may wait for, it need not wait for this: a registry that has trouble with lists may be fine otherwise. */
+const LONGEST_MS = 30_000;
 
 export interface IndexedImage {
   readonly reference: Reference;
@@ -27,7 +29,8 @@ export async function findIndex(
   tally: Tally,
   onFallback: (reason: string) => void,
 ): Promise<ReadonlyMap<Digest, Descriptor> | undefined> {
-  const caller = { signal, onEvent: tally.telling(onProgress) };
+  const hurried = AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]);
+  const caller = { signal: hurried, onEvent: tally.telling(onProgress) };
   let problem: string | undefined;
   try {
     const listed = await registry.referrers(reference, digest, { ...caller, artifactType: DISK_INDEX_TYPE });

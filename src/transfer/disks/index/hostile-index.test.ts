@@ -147,6 +147,17 @@ describe("an index that says", () => {
     expect((await readFile(pulled.disks![0]!.path!)).equals(last)).toBe(true);
   });
 
+  it.each([500, 403])("nothing, for the registry answers %i when it is asked, is gone without", async (status) => {
+    const { machines } = await prepared();
+    machines.registry.setQuirks({ referrers: status });
+    const context = await transferContext();
+    await machines.pull(context, "v1");
+    const { disks } = await machines.pull(context, "v2");
+    expect((await readFile(disks![0]!.path!)).equals(next)).toBe(true);
+    const fallbacks = context.events.filter((event) => event.type === "fallback");
+    expect(fallbacks).toMatchObject([{ from: "chunk index", reason: expect.stringMatching(/^[A-Z_]+: /) as string }]);
+  });
+
   it("that it is of another image is left aside, and one that nobody can read is told of", async () => {
     const { machines, digest, indexes } = await prepared();
     const documents = indexes.map((index) => ({ chunk: index.blob.digest, bytes: writeChunkIndex(index) }));
