@@ -42,6 +42,22 @@ async function blobsLeft({ withStore }: MachineBench, { manifest }: MachineImage
   });
 }
 
+describe("a disk of nothing", () => {
+  it.each([
+    ["without a byte", stackedTart([Buffer.alloc(0)])],
+    ["without a byte, as one stream", tartV1(Buffer.alloc(0), 100)],
+    ["but zeros", tartImage(Buffer.alloc(3 * CHUNK + 5), { chunkSizes: [CHUNK] })],
+    ["but zeros, as one stream", tartV1(Buffer.alloc(3 * CHUNK + 5), 100)],
+  ])("%s is pulled, and takes no room", async (_, image) => {
+    const bench = await machineBench();
+    await bench.push("1", image);
+    const [disk] = (await bench.pull("1")).disks!;
+    expect(await bench.pull("1")).toMatchObject({ status: "up-to-date" });
+    expect(disk!.allocatedBytes).toBe(0);
+    expect((await readFile(disk!.path!)).equals(Buffer.alloc(disk!.size!))).toBe(true);
+  });
+});
+
 describe("a stack of disks", () => {
   it("is as many raw disks, and what they share comes once", async () => {
     const base = [random("a"), random("b")];
