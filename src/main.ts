@@ -57,6 +57,7 @@ export function connect(settings: Settings, bound: Run): Services {
   const reading = { readOnly: true };
   const reclaiming = { reclaims: true };
   const managing = once(() => import("./transfer/manage-snapshots.ts"));
+  const rdiff = once(() => import("./delta/rdiff/rdiff.ts"));
   const source = (image: string, options: StoreOptions): Promise<TransferContext> =>
     image.startsWith("docker://") ? online(options) : local(options);
   return {
@@ -140,6 +141,14 @@ export function connect(settings: Settings, bound: Run): Services {
     diskInformation: async (...args) =>
       (await import("./transfer/disks/info.ts")).diskInformation(await local(reading), ...args),
     cloneMachine: async (...args) => (await import("./transfer/disks/clone.ts")).cloneMachine(await local({}), ...args),
+    rdiffSignature: async (basis, output, options) =>
+      (await rdiff()).rdiffSignature(basis, output, { ...options, ...bound }),
+    rdiffDelta: async (signature, target, output, options) =>
+      (await rdiff()).rdiffDelta(signature, target, output, { ...options, ...bound }),
+    rdiffDiff: async (basis, target, output, options) =>
+      (await rdiff()).rdiffDiff(basis, target, output, { ...options, ...bound }),
+    rdiffPatch: async (basis, delta, output, options) =>
+      (await rdiff()).rdiffPatch(basis, delta, output, { ...options, ...bound }),
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");

@@ -86,6 +86,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/disk.ts")).diskCommand,
   },
   {
+    name: "rdiff",
+    summary: "deltas between plain files, in the format of librsync: signature, delta, diff, patch",
+    load: async () => (await import("./commands/rdiff.ts")).rdiffCommand,
+  },
+  {
     name: "df",
     summary: "show what the store takes on disk",
     load: async () => (await import("./commands/df.ts")).dfCommand,

@@ -24,6 +24,7 @@ import type { cloneMachine } from "../transfer/disks/clone.ts";
 import type { diskInformation } from "../transfer/disks/info.ts";
 import type { exportMachine, exportDisk } from "../transfer/disks/export.ts";
 import type { copyDisk, DiskCopyOptions } from "../disk/copy.ts";
+import type { rdiffDelta, rdiffDiff, rdiffPatch, rdiffSignature } from "../delta/rdiff/rdiff.ts";
 import type { Login } from "../registry/client.ts";
 import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
 import type { prune } from "../transfer/prune.ts";
@@ -79,6 +80,11 @@ export interface Services extends AsyncDisposable {
     to: string,
     options: Omit<DiskCopyOptions, "signal" | "onProgress">,
   ): ReturnType<typeof copyDisk>;
+  /** Files, not images, as with `copyDisk`. */
+  readonly rdiffSignature: typeof rdiffSignature;
+  readonly rdiffDelta: typeof rdiffDelta;
+  readonly rdiffDiff: typeof rdiffDiff;
+  readonly rdiffPatch: typeof rdiffPatch;
   /** Asks the registry whether it takes the credentials. @throws VarveError `UNAUTHORIZED`, `REGISTRY_*` */
   checkLogin(host: string, credentials: Credentials): Promise<Login>;
   storeCredentials(host: string, credentials: Credentials): Promise<CredentialPlace>;

@@ -25,6 +25,7 @@ export const PEERS = {
   fallocate: "util-linux",
   "qemu-img": "qemu-utils",
   openssl: "openssl",
+  rdiff: "rdiff",
   unshare: "util-linux",
   setpriv: "util-linux",
 } as const;

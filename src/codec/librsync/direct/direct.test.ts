@@ -2,7 +2,8 @@
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { gather, inPieces } from "../../../../test/codec/streams.ts";
-import { memoryBase } from "../base.ts";
+import { memoryBase, type Base } from "../base.ts";
+import { readDelta } from "../delta-parser.ts";
 import { applyDelta } from "../patch.ts";
 import { writeDirectDelta } from "./generate.ts";
 import { planMemory } from "./memory-plan.ts";
@@ -110,6 +111,26 @@ it("whatever the files are, the delta makes the new one", async () => {
     }),
     { numRuns: 150 },
   );
+});
+
+it("places beyond 4 GiB", async () => {
+  const [far, tail] = [2 ** 32 + 12_345, random(40_000, 4)];
+  const base: Base = {
+    size: far + tail.length,
+    async read(into, position) {
+      into.fill(0);
+      if (position + into.length <= far) return;
+      const from = Math.max(far, position);
+      into.set(tail.subarray(from - far, position + into.length - far), from - position);
+    },
+  };
+  const target = Buffer.concat([Buffer.from("before"), tail.subarray(1000), Buffer.alloc(5_000_000)]);
+  const made = await gather(writeDirectDelta(base, inPieces(target, 1 << 20), { memory: 8 << 20 }));
+  expect(made.length).toBeLessThan(100);
+  const ops: unknown[] = [];
+  for await (const op of readDelta(inPieces(made, 100))) ops.push(op);
+  expect(ops[1]).toEqual({ kind: "copy", start: far + 1000, length: tail.length - 1000 });
+  expect(Buffer.compare(await gather(applyDelta(base, inPieces(made, 9))), target)).toBe(0);
 });
 
 it("memory is what was asked for, whatever the size", () => {
