@@ -115,6 +115,12 @@ describe("importDisk", () => {
     const second = await importDisk(two, dense, NAME, options);
     expect([first.chunks.holes, second.chunks.holes]).toEqual([3, 0]);
     expect(second.digest).toBe(first.digest);
+    const recorded = [
+      await one.store.disks.contentsOf(first.disk.key),
+      await two.store.disks.contentsOf(first.disk.key),
+    ];
+    expect(recorded[0]).toHaveLength(3);
+    expect(recorded[1]).toEqual(recorded[0]);
   });
 
   it("keeps only the disk when blobs are to be discarded, and says of each what it held", async () => {

@@ -2,7 +2,9 @@
  * The use case "disk import": a virtual machine's disk becomes an image as Tart pushes them (formats "tart" §1 and §2), and a disk of the store. What is
  * imported is copied first, or shared, so that it may go on being used; holes are never read.
  */
+import { TART_TYPES } from "../../codec/tart/names.ts";
 import { TART_CHUNK_BYTES } from "../../codec/tart/write-tart.ts";
+import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import { COPY_CALLS } from "../../disk/copy-calls.ts";
 import { CopySource } from "../../disk/copy-source.ts";
 import { checkChunkSize } from "../../disk/import/chunk-plan.ts";
@@ -15,6 +17,7 @@ import { formatReference, parseReference } from "../../oci/reference.ts";
 import type { DiskContent, DiskInfo } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
 import { recordGivenUp, takeBlobBack } from "../given-up.ts";
+import type { ImportBase } from "./import-base.ts";
 import { importChunks, type ImportedChunk } from "./import-chunks.ts";
 import { checkCapacity, checkLabels, putDocuments, type MadeDocuments } from "./import-documents.ts";
 import { ImportHold } from "./import-hold.ts";
@@ -28,6 +31,11 @@ export interface ImportOptions extends MachineOptions {
   readonly chunkSize?: number;
   /** Of the image's config, beside the one that says of what format the disk is. */
   readonly labels?: Readonly<Record<string, string>>;
+  /**
+   * An image of the store that the disk was made from: chunks that are in it unchanged keep its blobs, so that a push sends only the others, whoever encoded that
+   * image. Default: all chunks are encoded.
+   */
+  readonly base?: string;
   /** Keep the disk and not the blobs, which are made of it again when they are wanted. Default false. */
   readonly discardBlobs?: boolean;
   /**
@@ -64,6 +72,8 @@ export interface ImportResult {
     readonly distinct: number;
     /** Nothing but holes. */
     readonly holes: number;
+    /** Those of the base. */
+    readonly reused: number;
     /** Bytes of the different ones' blobs. */
     readonly blobBytes: number;
     readonly how: "kept" | "discarded";
@@ -96,6 +106,7 @@ export async function importDisk(
   const machine = await readMachine(path, machineOptions(options));
   const { store, signal } = context;
   await using hold = await ImportHold.begin(store);
+  await using base = options.base === undefined ? undefined : await openBase(context, options.base);
   const checkSize = (bytes: number): void => checkCapacity(bytes, chunkSize);
   await using staged = await stageDisk(context, machine, { format, checkSize });
   await using disk = await CopySource.open(staged.disk.path, COPY_CALLS);
@@ -104,13 +115,14 @@ export async function importDisk(
     encoders: (await context.encoders?.()) ?? encodersHere,
     encoding: chunkIndex ? "indexed" : "plain",
     hold,
+    base,
     keep: !discardBlobs,
     name: image,
   });
   const made = await putDocuments(store, hold, { machine, chunks, labels, uploadTime: uploadTime(options) });
   await hold.add(made.key);
-  const info = await staged.disk.publish(made.key, contentsOf(chunks), { signal });
-  await recordChunks(context, made, discardBlobs);
+  const info = await staged.disk.publish(made.key, await contentsOf(chunks, signal), { signal });
+  await recordChunks(context, made, chunks, discardBlobs);
   const { os, architecture } = machine;
   await store.images.put({
     name: image,
@@ -121,6 +133,11 @@ export async function importDisk(
   const index = chunkIndex ? await indexChunks(context, image, made.manifest, chunks, hold) : NO_INDEX;
   hold.keep();
   return report({ index, path, image, machine, staged, chunks, chunkSize, discardBlobs, made, info, startedAt });
+}
+
+async function openBase(context: TransferContext, name: string): Promise<ImportBase> {
+  const { ImportBase } = await import("./import-base.ts");
+  return ImportBase.open(context, name);
 }
 
 function imageName(text: string): string {
@@ -142,13 +159,31 @@ function uploadTime({ sourceDateEpoch }: ImportOptions): Date {
   return sourceDateEpoch === undefined ? new Date() : new Date(sourceDateEpoch * 1000);
 }
 
-function contentsOf(chunks: readonly ImportedChunk[]): DiskContent[] {
-  return chunks.flatMap(({ content, offset, isHole }) => (isHole ? [] : [{ ...content, offset }]));
+async function contentsOf(chunks: readonly ImportedChunk[], signal: AbortSignal): Promise<DiskContent[]> {
+  const data = chunks.filter(({ isHole }) => !isHole);
+  // Zeros that were written are no content either.
+  const zeros = await zeroContents(
+    data.map(({ digest, size, content, offset }) => ({
+      blob: { mediaType: TART_TYPES.disk, digest, size },
+      coding: "apple-lz4" as const,
+      ...content,
+      offset,
+    })),
+    { signal },
+  );
+  return data.flatMap(({ content, offset }) => (zeros.has(content.digest) ? [] : [{ ...content, offset }]));
 }
 
 /** Blobs that are kept may have been given up by an earlier import of the same disk. */
-async function recordChunks({ store }: TransferContext, { chunks }: MadeDocuments, discards: boolean): Promise<void> {
-  for (const { blob, digest, size } of new Map(chunks.map((chunk) => [chunk.blob.digest, chunk])).values()) {
+async function recordChunks(
+  { store }: TransferContext,
+  { chunks: parsed }: MadeDocuments,
+  chunks: readonly ImportedChunk[],
+  discards: boolean,
+): Promise<void> {
+  const reused = new Set(chunks.filter(({ isReused }) => isReused).map(({ digest }) => digest));
+  for (const { blob, digest, size } of new Map(parsed.map((chunk) => [chunk.blob.digest, chunk])).values()) {
+    if (reused.has(blob.digest)) continue;
     if (!discards) await takeBlobBack(store, blob.digest);
     else if (digest !== undefined) await recordGivenUp(store, blob, { diffId: digest, size, entries: 0 });
   }
@@ -210,6 +245,7 @@ function report({ path, image, machine, staged, chunks, made, info, index, ...fa
       count: chunks.length,
       distinct: blobs.size,
       holes: chunks.filter(({ isHole }) => isHole).length,
+      reused: chunks.filter(({ isReused }) => isReused).length,
       blobBytes: [...blobs.values()].reduce((sum, size) => sum + size, 0),
       how: facts.discardBlobs ? "discarded" : "kept",
     },
