@@ -38,7 +38,7 @@ describe("a store where others can write", () => {
     await use(at.root);
   });
 
-  it.skipIf(!isRoot).each(["locks", "ingest", "blobs", "layers", "snapshots"])(
+  it.skipIf(!isRoot).each(["locks", "ingest", "blobs", "layers", "snapshots", "disks"])(
     "is refused when another user made %s",
     async (name) => {
       await using at = await place();
@@ -53,7 +53,7 @@ describe("a store where others can write", () => {
     },
   );
 
-  it.each(["locks", "ingest", "blobs", "layers", "snapshots"])(
+  it.each(["locks", "ingest", "blobs", "layers", "snapshots", "disks"])(
     "is refused when %s leads elsewhere, and nothing is made there",
     async (name) => {
       await using at = await place();

@@ -27,7 +27,7 @@ export async function refuseUnsafe(layout: StoreLayout): Promise<void> {
     if (!entry.isDirectory()) throw linked(path);
     if (open && !isTrusted(entry, root)) throw foreign(path);
   }
-  for (const path of [layout.layers, layout.snapshots]) {
+  for (const path of [layout.layers, layout.snapshots, layout.disks]) {
     // These are made when they are needed; where others can be faster, now. They hold set-uid programs, so nobody else looks into them.
     if (open) await makeDirectory(path, { mode: 0o700 });
     const entry = await lstat(path).catch(() => undefined);

@@ -20,7 +20,6 @@ export class DoneLog implements AsyncDisposable {
   readonly #file: FileHandle;
   readonly #sync: boolean;
   #end: number;
-  #running: Promise<void> = Promise.resolve();
 
   private constructor(file: FileHandle, end: number, sync: boolean) {
     this.#file = file;
@@ -72,23 +71,17 @@ export class DoneLog implements AsyncDisposable {
     }
   }
 
-  /** Adds a place, durably. Call it only when its bytes are durable. Calls queue up. */
-  append(content: DiskContent): Promise<void> {
-    const mine = this.#running.then(() => this.#append(Buffer.from(`${format(content)}\n`, "latin1")));
-    this.#running = mine.catch(() => {});
-    return mine;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#running;
-    await this.#file.close();
-  }
-
-  /** Where a line that failed half-way begins, the next one is written over it. */
-  async #append(line: Uint8Array): Promise<void> {
+  /** Adds a place, durably. Call it only when its bytes are durable. One call at a time. */
+  async append(content: DiskContent): Promise<void> {
+    const line = Buffer.from(`${format(content)}\n`, "latin1");
+    // Where a line that failed half-way begins, the next one is written over it.
     await writeFully(this.#file, line, this.#end);
     if (this.#sync) await this.#file.datasync();
     this.#end += line.length;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
   }
 }
 

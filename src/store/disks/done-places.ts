@@ -1,7 +1,7 @@
 /** The places of a partial disk: which are done, durably or until the disk is committed, and which are being worked on. */
+import { dirname } from "node:path";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { dirname } from "node:path";
 import { syncNames } from "../durable.ts";
 import { DoneLog } from "./done-log.ts";
 import type { DiskContent } from "./types.ts";
@@ -20,6 +20,8 @@ export class DonePlaces implements AsyncDisposable {
   readonly #done: Map<number, DiskContent>;
   readonly #copied = new Map<number, DiskContent>();
   readonly #occupied = new Set<DiskContent>();
+  /** Changes of the log, one after the other. */
+  #changing: Promise<void> = Promise.resolve();
 
   private constructor(path: string, disk: Disk, sync: boolean, log: DoneLog, done: readonly DiskContent[]) {
     this.#path = path;
@@ -69,18 +71,15 @@ export class DonePlaces implements AsyncDisposable {
   async forgetOthers(content: DiskContent): Promise<void> {
     for (const other of this.#copied.values()) if (overlap(other, content)) this.#copied.delete(other.offset);
     const lost = [...this.#done.values()].filter((other) => overlap(other, content));
-    if (lost.length === 0) return;
-    for (const { offset } of lost) this.#done.delete(offset);
-    const before = this.#log;
-    this.#log = await DoneLog.create(this.#path, this.#disk, [...this.#done.values()], this.#sync);
-    await before[Symbol.asyncDispose]();
-    if (this.#sync) await syncNames(dirname(this.#path));
+    if (lost.length > 0) await this.#change(() => this.#forget(lost));
   }
 
   /** The content's bytes are durable; that they are done is too when this settles. */
-  async add(content: DiskContent): Promise<void> {
-    await this.#log.append(content);
-    this.#done.set(content.offset, content);
+  add(content: DiskContent): Promise<void> {
+    return this.#change(async () => {
+      await this.#log.append(content);
+      this.#done.set(content.offset, content);
+    });
   }
 
   /** The content's bytes are there, and durable with the disk. */
@@ -88,8 +87,23 @@ export class DonePlaces implements AsyncDisposable {
     this.#copied.set(content.offset, content);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#log[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#changing;
+    await this.#log[Symbol.asyncDispose]();
+  }
+
+  async #forget(lost: readonly DiskContent[]): Promise<void> {
+    for (const { offset } of lost) this.#done.delete(offset);
+    const before = this.#log;
+    this.#log = await DoneLog.create(this.#path, this.#disk, [...this.#done.values()], this.#sync);
+    await before[Symbol.asyncDispose]();
+    if (this.#sync) await syncNames(dirname(this.#path));
+  }
+
+  #change(work: () => Promise<void>): Promise<void> {
+    const mine = this.#changing.then(work);
+    this.#changing = mine.catch(() => {});
+    return mine;
   }
 
   #misuse({ digest, offset, size }: DiskContent, what: string): VarveError {

@@ -105,6 +105,7 @@ export class LockedDisk implements PartialDisk {
     const { sync, step, checkpointBytes } = this.#options;
     this.#mustBeOpen();
     const release = this.#places.occupy(content);
+    let opened: PartialBlob | undefined;
     let kept = false;
     try {
       await this.#places.forgetOthers(content);
@@ -115,9 +116,9 @@ export class LockedDisk implements PartialDisk {
         folder: this.#folder,
         ...(blob !== undefined && { blob }),
         onDone: (done) => this.#places.add(done),
-        onClose: () => this.#windows.delete(window),
+        onClose: () => void (opened !== undefined && this.#windows.delete(opened)),
       });
-      const window: PartialBlob = await PartialBlob.open({
+      const window = await PartialBlob.open({
         folder: place,
         size: content.size,
         lock: { unlock: release },
@@ -125,6 +126,7 @@ export class LockedDisk implements PartialDisk {
         step,
         ...(checkpointBytes !== undefined && { checkpointBytes }),
       });
+      opened = window;
       this.#windows.add(window);
       kept = true;
       if (check === "first") await checkOrClose(window, signal);
