@@ -92,6 +92,15 @@ export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts
 export { diffSnapshot, saveDiff, type ChangeRow, type DiffOptions, type SavedDiff } from "./transfer/diff-snapshot.ts";
 export { diskUsage, type DiskUsage } from "./transfer/disk-usage.ts";
 export { checkStore, type CheckOptions, type Finding, type FindingKind, type StoreReport } from "./transfer/fsck.ts";
+export { cloneMachine, type CloneOptions, type CloneResult } from "./transfer/disks/clone.ts";
+export {
+  exportDisk,
+  exportMachine,
+  type ExportDiskOptions,
+  type ExportOptions,
+  type ExportResult,
+} from "./transfer/disks/export.ts";
+export { diskInformation, type DiskInformation } from "./transfer/disks/info.ts";
 export { importDisk, type ImportOptions, type ImportResult } from "./transfer/disks/import-disk.ts";
 export { collectGarbage, type GcOptions, type GcResult } from "./transfer/gc.ts";
 export {

@@ -7,6 +7,7 @@ import { putMachine, putTartImage } from "../../../test/kit/disk/put-tart-image.
 import { allocated, MIB } from "../../../test/kit/disk/sparse-file.ts";
 import { someVmConfig, tartImage } from "../../../test/kit/disk/tart-image.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
+import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
 import { digestOf, type Digest } from "../../oci/digest.ts";
 import { transferContext, type TestContext } from "../../../test/kit/store/transfer-context.ts";
 import { exportMachine, exportDisk } from "./export.ts";
@@ -205,5 +206,51 @@ describe("exporting a disk alone", () => {
     await expect(exportDisk(context, NAME, file, { disk: "c.img" })).rejects.toMatchObject({ code: "USAGE", hint });
     await exportDisk(context, NAME, file, { disk: "b.img" });
     expect(await readFile(file)).toEqual(other);
+  });
+});
+
+describe("an image that means harm", () => {
+  it.each(["../out", "/tmp/out", "config.json", ".hidden", "a/b", ""])(
+    "names no file outside the directory: %j",
+    async (name) => {
+      const context = await transferContext();
+      const { manifest, blobs } = vetuMachine({ [name]: Buffer.from("disk") });
+      for (const [digest, bytes] of blobs) await context.store.content.writeBytes(digest, bytes);
+      await context.store.content.writeBytes(manifest.digest, manifest.bytes);
+      const descriptor = { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length };
+      await context.store.images.put({
+        name: NAME,
+        descriptor,
+        manifest: descriptor,
+        configDigest: manifest.config.digest,
+      });
+      await expect(exportMachine(context, NAME, join(context.path, "vm"))).rejects.toMatchObject({
+        code: "MANIFEST_INVALID",
+      });
+      expect(await readdir(context.path)).toEqual(["store"]);
+    },
+  );
+
+  it("has no configuration beyond what one may be", async () => {
+    const context = await transferContext();
+    await putMachine(
+      context.store,
+      NAME,
+      stackedMachine(Buffer.alloc(2 * MIB, " "), [Buffer.from("disk"), Buffer.from("over")]),
+    );
+    const failed = exportMachine(context, NAME, join(context.path, "vm"));
+    await expect(failed).rejects.toMatchObject({ code: "CONFIG_INVALID" });
+    expect(await readdir(context.path)).toEqual(["store"]);
+  });
+
+  it("is not exported with other bytes than its digests say", async () => {
+    const context = await machine();
+    const { config } = readDiskImage(MADE.manifest)!;
+    const path = context.store.content.pathOf(config.digest);
+    await chmod(path, 0o600);
+    await writeFile(path, "x".repeat(config.size));
+    const failed = exportMachine(context, NAME, join(context.path, "vm"));
+    await expect(failed).rejects.toMatchObject({ code: "DIGEST_MISMATCH" });
+    expect(await readdir(context.path)).toEqual(["store"]);
   });
 });
