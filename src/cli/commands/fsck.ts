@@ -14,7 +14,7 @@ export const fsckCommand: Command<StoreReport> = {
     },
   ],
   notes: [
-    "Every blob is read and hashed, every layer unpacked to nowhere and held to its DiffID.",
+    "Every blob is read and hashed, every layer unpacked to nowhere and held to its DiffID, every disk of a machine held to the digests of its chunks.",
     "Exit code 0: sound, or all that was wrong is mended; 5: something is wrong. Leftovers, which varve gc removes, are told and are nothing wrong.",
   ],
   examples: ["varve fsck", "varve fsck --repair", "varve fsck --json debian:12"],
