@@ -30,10 +30,11 @@ it("pulls of machines move what nobody here has, once", { timeout: 60_000 }, asy
       const bench = await machineBench();
       const here = new Set<Digest>();
       for (const [at, { disks, format, cut }] of images.entries()) {
-        const parts = disks.map((numbers) => {
-          const chunks = numbers.map((number) => CONTENTS[number]!);
-          return [...chunks.slice(0, -1), chunks.at(-1)!.subarray(0, CHUNK - cut)];
-        });
+        const parts = disks.map((numbers) =>
+          numbers.map((number, chunk) =>
+            CONTENTS[number]!.subarray(0, chunk + 1 < numbers.length ? CHUNK : CHUNK - cut),
+          ),
+        );
         const bytes = parts.map((chunks) => Buffer.concat(chunks));
         const named = Object.fromEntries(bytes.map((each, number) => [`${number}.img`, each]));
         const made = format === "tart" ? stackedTart(...parts) : vetuImage(named, { chunkBytes: CHUNK });
