@@ -5,6 +5,7 @@ import { carryOut } from "../../test/kit/recipe/carry-out.ts";
 import { IndexedEncoder } from "../codec/disk-index/indexed-encoder.ts";
 import type { DiskChunk } from "../codec/tart/disk-image.ts";
 import { digestOf, type Digest } from "../oci/digest.ts";
+import type { Segment } from "../recipe/segment.ts";
 import { planDiskPieces } from "./disk-pieces.ts";
 
 interface Sample {
@@ -42,6 +43,26 @@ describe("planDiskPieces", () => {
     expect(plan.cost.zero).toBe(1 << 20);
     expect(plan.cost.network).toBeGreaterThanOrEqual(wanted);
     expect(plan.cost.network).toBeLessThanOrEqual(wanted * 1.05);
+  });
+
+  it("takes what lies here as it does there in long stretches, which can be shared", async () => {
+    const { content, blob, chunk, pieces } = sample();
+    const missing = pieces.length - 2;
+    // As on a disk where all after some byte has moved by a block.
+    const files = new Map([["/disk", Buffer.concat([content.subarray(0, 1 << 20), Buffer.alloc(4096), content])]]);
+    const held = {
+      get(piece: number) {
+        const start = pieces.start(piece);
+        if (piece === missing) return undefined;
+        return { path: "/disk", start: start + pieces.size(piece) <= 1 << 20 ? start : start + (1 << 20) + 4096 };
+      },
+    };
+    const plan = planDiskPieces(chunk, pieces, held);
+    if ("refused" in plan) return expect.unreachable();
+    expect((await carryOut(plan.recipe, blob, files)).equals(content)).toBe(true);
+    const local = [...(plan.recipe.segments as Iterable<Segment>)].filter((segment) => segment.kind === "local");
+    expect(local.length).toBeLessThan(pieces.length / 2);
+    for (const { length, digest } of local) expect(digest === undefined).toBe(length >= 1 << 20);
   });
 
   it("leaves it where the whole blob is as good, and reads over gaps where asking takes long", () => {

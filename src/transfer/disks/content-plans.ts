@@ -84,6 +84,11 @@ export class ContentPlans implements AsyncDisposable {
     return { plan: pieces, source: "chunk index" };
   }
 
+  /** The content was made of pieces, and none of them was wrong. */
+  proved(piece: number): void {
+    this.#pieces?.proved(piece);
+  }
+
   /** For the next pull. @param keys of the disks, which are whole now, in the order in which the contents were made of them */
   async remember(keys: readonly Digest[]): Promise<void> {
     await this.#pieces?.remember(keys);

@@ -10,7 +10,7 @@ import type { Lease } from "../../store/leases.ts";
 import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
 import type { Tally } from "../tally.ts";
-import { ContentPlans, type ContentLeft } from "./content-plans.ts";
+import { ContentPlans, type ContentLeft, type ContentPlan } from "./content-plans.ts";
 import { DiskMeter } from "./disk-meter.ts";
 import type { DiskRows } from "./disk-rows.ts";
 import { heldContents } from "./held-contents.ts";
@@ -144,17 +144,21 @@ class DiskGroup {
     }
   }
 
-  #make(contents: DiskContents, piece: number, plans: ContentPlans, signal: AbortSignal): Promise<MadeContent> {
+  async #make(contents: DiskContents, piece: number, plans: ContentPlans, signal: AbortSignal): Promise<MadeContent> {
     const { image, budget, tally } = this.#options;
     const { disk, offset } = contents.places(piece)[0]!;
+    let chosen: ContentPlan | undefined;
     const task = {
       reference: image.reference,
       chunk: contents.chunk(piece),
       disk: this.#disks[disk]!.partial,
       offset,
-      plan: (left: ContentLeft) => plans.get(piece, left),
+      plan: (left: ContentLeft) => (chosen = plans.get(piece, left)),
     };
-    return makeContent(this.#context, task, { budget, priority: piece, meter: this.#meters[disk]!, tally, signal });
+    const options = { budget, priority: piece, meter: this.#meters[disk]!, tally, signal };
+    const made = await makeContent(this.#context, task, options);
+    if (chosen?.source === "chunk index" && made.fallbacks.length === 0) plans.proved(piece);
+    return made;
   }
 
   #isDone(contents: DiskContents, piece: number, place: DiskPlace): boolean {

@@ -3,6 +3,7 @@
  * that refers to the image, and a disk to look in, or contents that are nearly all zeros, whose blobs are mostly these. Nothing of it is relied upon:
  * contents that come out wrong come whole.
  */
+import type { ChunkPieces } from "../../../codec/disk-index/chunk-pieces.ts";
 import type { LocalPlaces } from "../../../store/local-sources/types.ts";
 import { HeldSources } from "../../../store/local-sources/local-sources.ts";
 import { heldDisks } from "../../../store/local-sources/held-disks.ts";
@@ -42,8 +43,10 @@ export interface IndexPlans extends AsyncDisposable {
   readonly network: number;
   readonly requests: number;
   readonly fallbacks: readonly Fallback[];
+  /** The content was made by its plan, and nothing of it was wrong: so its index is right. */
+  proved(content: number): void;
   /**
-   * To be called when the disks are whole, so that the next pull need not read them to know their pieces. Never rejects.
+   * To be called when the disks are whole, so that the next pull need not read them to know their pieces: those whose indexes were proved. Never rejects.
    * @param keys of the disks, in the order in which the contents were made of them
    */
   remember(keys: readonly Digest[]): Promise<void>;
@@ -85,15 +88,20 @@ export async function planByIndex(
   await using opened = new AsyncDisposableStack();
   const sources = opened.use(new HeldSources({ store, readOnly, listHeld: () => heldDisks(store) }));
   const plans = await planAll(contents, indexes, sources, opened, options);
+  const proved = new Map<number, ChunkPieces>();
   const held = opened.move();
   return {
     get: (content) => plans.get(content),
     network: own.network,
     requests: own.requests,
     fallbacks,
+    proved: (content) => {
+      const pieces = indexes.get(content);
+      if (pieces !== undefined) proved.set(content, pieces);
+    },
     remember: async (keys) => {
       for (const [disk, key] of keys.entries()) {
-        const pieces = piecesOf(contents, indexes, disk);
+        const pieces = piecesOf(contents, proved, disk);
         if (pieces.length > 0) await sources.record(key, pieces).catch(() => undefined);
       }
     },
