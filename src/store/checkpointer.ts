@@ -183,6 +183,7 @@ export class Checkpointer implements AsyncDisposable {
     const { folder, size, sync } = this.#options;
     const header = { digest: folder.digest, size, key: this.#key };
     const before = this.#journal;
+    await folder.make();
     this.#journal = await Journal.create(folder.journal, header, pieces, sync);
     this.#namesDurable = false;
     await before?.[Symbol.asyncDispose]();

@@ -22,6 +22,7 @@ import type { StoreLayout } from "./layout.ts";
 const TRASH = ".trash";
 
 export class IngestFolder implements IngestPlace {
+  readonly earlyJournal = 1024 * 1024;
   readonly digest: Digest;
   readonly data: string;
   readonly journal: string;
@@ -40,12 +41,13 @@ export class IngestFolder implements IngestPlace {
   }
 
   async make(): Promise<void> {
-    await rm(trashOf(this.#path), { recursive: true, force: true });
     await mkdir(this.#path, { recursive: true });
   }
 
   /** Sized to the blob; what was never written reads as zeros. */
   async open(size: number, usable: boolean): Promise<DataFile> {
+    await rm(trashOf(this.#path), { recursive: true, force: true });
+    await this.make();
     const file = await openData(this.data);
     try {
       const found = usable ? (await file.stat()).size : 0;

@@ -24,9 +24,14 @@ export interface IngestPlace {
   /** The file with the data once it is published. */
   readonly published: string;
   readonly journal: string;
-  /** Makes what it lies in. */
+  /** From how many bytes on the journal's space is taken before the data can fill the disk. */
+  readonly earlyJournal: number;
+  /** Makes what the journal lies in, if it is not there. */
   make(): Promise<void>;
-  /** @param usable whether the journal vouches for what is there; otherwise it is anything, and none of it is kept */
+  /**
+   * Makes what the data needs, and opens it.
+   * @param usable whether the journal vouches for what is there; otherwise it is anything, and none of it is kept
+   */
   open(size: number, usable: boolean): Promise<DataFile>;
   /** Makes the names of data and journal durable, so that they are found after a power cut. */
   syncNames(): Promise<void>;

@@ -6,9 +6,6 @@ import type { Piece } from "./journal-format.ts";
 import { Journal } from "./journal.ts";
 import { newPieceKey } from "./piece-sum.ts";
 
-/** From this size on the journal's space is taken before the data can fill the disk. */
-const EARLY_JOURNAL_BYTES = 1024 * 1024;
-
 export interface ResumeOptions {
   readonly folder: IngestPlace;
   readonly size: number;
@@ -26,7 +23,6 @@ export interface Resumed {
 /** Opens the folder's data, new or as far as an earlier process got. */
 export async function resume(options: ResumeOptions): Promise<Resumed> {
   const { folder, size } = options;
-  await folder.make();
   const old = await Journal.read(folder.journal);
   const usable = old?.header.digest === folder.digest && old.header.size === size;
   const file = await folder.open(size, usable);
@@ -47,6 +43,7 @@ async function startJournal(
   pieces: readonly Piece[],
 ): Promise<Journal | undefined> {
   const { folder, size, sync } = options;
-  if (pieces.length === 0 && size < EARLY_JOURNAL_BYTES) return undefined;
+  if (pieces.length === 0 && size < folder.earlyJournal) return undefined;
+  await folder.make();
   return Journal.create(folder.journal, { digest: folder.digest, size, key }, pieces, sync);
 }

@@ -7,7 +7,8 @@
  *     border <encoded> <decoded> <crc32>
  */
 import { constants } from "node:fs";
-import { open, readFile, stat, type FileHandle } from "node:fs/promises";
+import { mkdir, open, readFile, stat, type FileHandle } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { BlockBorder } from "../../codec/apple-lz4/decoder.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { writeFully } from "../journal.ts";
@@ -79,6 +80,7 @@ export class Borders implements DecoderCheckpoints, AsyncDisposable {
 
   async #append(line: Uint8Array): Promise<void> {
     const { O_WRONLY, O_CREAT, O_NOFOLLOW } = constants;
+    if (this.#file === undefined) await mkdir(dirname(this.#path), { recursive: true });
     this.#file ??= await open(this.#path, O_WRONLY | O_CREAT | O_NOFOLLOW, 0o600);
     const bytes = this.#end === 0 ? Buffer.concat([Buffer.from(this.#header, "latin1"), line]) : line;
     // What is behind the end is torn, or of another blob.

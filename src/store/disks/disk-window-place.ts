@@ -28,6 +28,8 @@ export interface WindowPlaceOptions {
 }
 
 export class DiskWindowPlace implements IngestPlace {
+  /** Small contents are many, and done before there would be much to go on with; a full disk costs them and none that is done. */
+  readonly earlyJournal = 32 * 1024 * 1024;
   readonly digest: Digest;
   readonly data: string;
   readonly published: string;

@@ -59,7 +59,7 @@ export class DoneLog implements AsyncDisposable {
     const { O_WRONLY, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
     const file = await open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
     try {
-      const bytes = Buffer.from([header(disk), ...done.map(format)].map((line) => `${line}\n`).join(""), "latin1");
+      const bytes = linesOf([header(disk), ...done.map(format)]);
       await writeFully(file, bytes, 0);
       if (sync) await file.datasync();
       await rename(temporary, path);
@@ -71,18 +71,22 @@ export class DoneLog implements AsyncDisposable {
     }
   }
 
-  /** Adds a place, durably. Call it only when its bytes are durable. One call at a time. */
-  async append(content: DiskContent): Promise<void> {
-    const line = Buffer.from(`${format(content)}\n`, "latin1");
-    // Where a line that failed half-way begins, the next one is written over it.
-    await writeFully(this.#file, line, this.#end);
+  /** Adds places, durably. Call it only when their bytes are durable. One call at a time. */
+  async append(contents: readonly DiskContent[]): Promise<void> {
+    const bytes = linesOf(contents.map(format));
+    // Where lines that failed half-way begin, the next ones are written over them.
+    await writeFully(this.#file, bytes, this.#end);
     if (this.#sync) await this.#file.datasync();
-    this.#end += line.length;
+    this.#end += bytes.length;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file.close();
   }
+}
+
+function linesOf(lines: readonly string[]): Buffer {
+  return Buffer.from(lines.map((line) => `${line}\n`).join(""), "latin1");
 }
 
 function header({ key, size }: { key: Digest; size: number }): string {

@@ -20,6 +20,7 @@ export class DonePlaces implements AsyncDisposable {
   readonly #done: Map<number, DiskContent>;
   readonly #copied = new Map<number, DiskContent>();
   readonly #occupied = new Set<DiskContent>();
+  #waiting: { readonly together: DiskContent[]; readonly added: Promise<void> } | undefined;
   /** Changes of the log, one after the other. */
   #changing: Promise<void> = Promise.resolve();
 
@@ -74,12 +75,14 @@ export class DonePlaces implements AsyncDisposable {
     if (lost.length > 0) await this.#change(() => this.#forget(lost));
   }
 
-  /** The content's bytes are durable; that they are done is too when this settles. */
+  /** The content's bytes are durable; that they are done is too when this settles. Those who come while the log is written go into it together. */
   add(content: DiskContent): Promise<void> {
-    return this.#change(async () => {
-      await this.#log.append(content);
-      this.#done.set(content.offset, content);
-    });
+    if (this.#waiting === undefined) {
+      const together: DiskContent[] = [];
+      this.#waiting = { together, added: this.#change(() => this.#append(together)) };
+    }
+    this.#waiting.together.push(content);
+    return this.#waiting.added;
   }
 
   /** The content's bytes are there, and durable with the disk. */
@@ -90,6 +93,12 @@ export class DonePlaces implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#changing;
     await this.#log[Symbol.asyncDispose]();
+  }
+
+  async #append(together: readonly DiskContent[]): Promise<void> {
+    this.#waiting = undefined;
+    await this.#log.append(together);
+    for (const content of together) this.#done.set(content.offset, content);
   }
 
   async #forget(lost: readonly DiskContent[]): Promise<void> {

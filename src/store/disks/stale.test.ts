@@ -181,7 +181,7 @@ describe("the log of what is done", () => {
     }));
     {
       await using log = await DoneLog.create(path, disk, contents.slice(0, 1), false);
-      for (const content of contents.slice(1)) await log.append(content);
+      for (const content of contents.slice(1)) await log.append([content]);
     }
     const whole = readFileSync(path);
     expect(await DoneLog.read(path, disk)).toEqual(contents);
