@@ -6,7 +6,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { AppleLz4Encoder } from "../../codec/apple-lz4/encoder.ts";
 import { writeChunkIndex } from "../../codec/disk-index/chunk-index.ts";
 import { IndexedEncoder } from "../../codec/disk-index/indexed-encoder.ts";
-import type { ChunkBlob } from "../../codec/tart/write-tart.ts";
+import type { BlobFacts, ChunkBlob } from "../../codec/tart/write-tart.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import { Digester } from "../../oci/digest.ts";
 import { COPY_CALLS, readFully, writeFully } from "../copy-calls.ts";
@@ -73,6 +73,17 @@ export async function encodeChunk(
 function isZeros(pieces: IndexedEncoder["pieces"]): boolean {
   for (let piece = 0; piece < pieces.length; piece++) if (!pieces.isZeros(piece)) return false;
   return true;
+}
+
+/** Only what the chunk holds. @throws as {@link encodeChunk} */
+export async function hashChunk(disk: number, chunk: PlannedChunk, signal: AbortSignal): Promise<BlobFacts> {
+  const content = new Digester();
+  for await (const bytes of bytesOf(disk, chunk)) {
+    signal.throwIfAborted();
+    content.update(bytes);
+    if (content.size % TURN < STEP) await turn();
+  }
+  return { digest: content.digest(), size: chunk.size };
 }
 
 /** The chunk's bytes, lent until the next are asked for; those of holes are parts of {@link ZEROS}. */

@@ -17,6 +17,7 @@ import { parseManifest, type Manifest } from "../../oci/manifest.ts";
 import { copyImage } from "../copy.ts";
 import { convertImage } from "../convert.ts";
 import { pull } from "../pull.ts";
+import type { PullResult } from "../pull-result.ts";
 import { pushImage } from "../push.ts";
 import { importDisk, type ImportOptions, type ImportResult } from "./import-disk.ts";
 
@@ -63,6 +64,10 @@ async function fetchDisk(url: string, tag = "1"): Promise<{ readonly digest: Dig
   return { digest: digestOf(bytes), disk: Buffer.concat(parts) };
 }
 
+function readPulled({ disks }: PullResult): Promise<Buffer> {
+  return readFile(disks?.[0]?.path ?? expect.unreachable());
+}
+
 async function indexesAt(url: string, subject: Digest): Promise<readonly unknown[]> {
   const answer = await fetch(`${url}/v2/vm/referrers/${subject}`);
   const { manifests } = (await answer.json()) as { manifests: readonly { readonly artifactType?: string }[] };
@@ -70,7 +75,10 @@ async function indexesAt(url: string, subject: Digest): Promise<readonly unknown
 }
 
 /** An image whose chunks nobody here would encode like this. */
-function foreignImage(disk: Buffer): { readonly manifest: Manifest; readonly blobs: ReadonlyMap<Digest, Buffer> } {
+function foreignImage(
+  disk: Buffer,
+  chunkSize = 100_000,
+): { readonly manifest: Manifest; readonly blobs: ReadonlyMap<Digest, Buffer> } {
   const blobs = new Map<Digest, Buffer>();
   const put = (bytes: Buffer): { readonly digest: Digest; readonly size: number } => {
     const digest = digestOf(bytes);
@@ -78,8 +86,8 @@ function foreignImage(disk: Buffer): { readonly manifest: Manifest; readonly blo
     return { digest, size: bytes.length };
   };
   const chunks: ChunkBlob[] = [];
-  for (let at = 0; at < disk.length; at += 100_000) {
-    const content = disk.subarray(at, at + 100_000);
+  for (let at = 0; at < disk.length; at += chunkSize) {
+    const content = disk.subarray(at, at + chunkSize);
     const header = Buffer.from("bv4-\0\0\0\0");
     header.writeUInt32LE(content.length, 4);
     const blob = put(Buffer.concat([header, content, Buffer.from("bv4$")]));
@@ -226,6 +234,32 @@ describe("a pulled disk that others encoded", () => {
     expect(encoded).toBe(2);
     expect(first.requests.filter(({ method, path }) => method === "GET" && path.includes("/blobs/"))).toHaveLength(5);
     expect((await fetchDisk(second.url)).digest).toBe(image.manifest.digest);
+  });
+
+  it("costs its next version only what changed, under the base's blobs", async () => {
+    const image = foreignImage(Buffer.from(noise(3 * MIB, "foreign")), MIB);
+    const started = await registry();
+    await pushMachine(started.host, "vm", "1", image);
+    const context = await transferContext();
+    const [base, next] = [`${started.host}/vm:1`, `${started.host}/next:2`];
+    const path = join(context.path, "disk");
+    const disk = await readPulled(await pull(context, base));
+    disk.write("changed", MIB + 1000);
+    await writeFile(path, disk);
+    const result = await importDisk(context, path, next, { chunkSize: MIB, base, sourceDateEpoch: 1 });
+    expect(result.chunks).toMatchObject({ count: 3, reused: 2 });
+    const pushed = await pushImage(context, next);
+    // The changed chunk, its index, three small ones, and what an index has for a config.
+    expect(pushed.blobs).toMatchObject({ mounted: 2, copied: 6 });
+    expect(pushed.bytes.sent).toBeLessThan(1.2 * MIB);
+    const puller = await transferContext();
+    expect((await readPulled(await pull(puller, next))).equals(disk)).toBe(true);
+    const layout = `oci:${join(context.path, "layout")}:1`;
+    expect(await copyImage(context, next, layout)).toMatchObject({ digest: result.digest });
+    const more = { chunkSize: MIB, base: next, discardBlobs: true };
+    const again = await importDisk(context, path, `${started.host}/next:3`, more);
+    expect(again.chunks).toMatchObject({ count: 3, reused: 3 });
+    expect(again.chunkIndex).not.toBeNull();
   });
 
   it("is not made of a disk that went bad", async () => {

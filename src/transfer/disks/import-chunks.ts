@@ -3,7 +3,7 @@
  * byte. Chunks that are nothing but holes are made once for each size.
  */
 import { chunksOf, type PlannedChunk } from "../../disk/import/chunk-plan.ts";
-import type { ChunkEncoding, EncodedChunk } from "../../disk/import/encode-chunk.ts";
+import { hashChunk, type ChunkEncoding, type EncodedChunk } from "../../disk/import/encode-chunk.ts";
 import type { ChunkEncoders } from "../../disk/import/encoders.ts";
 import type { CopySource } from "../../disk/copy-source.ts";
 import { CopyMeter } from "../../disk/copy-meter.ts";
@@ -11,6 +11,7 @@ import { storeFile } from "../commit/store-file.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
 import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
+import type { ImportBase } from "./import-base.ts";
 import type { ImportHold } from "./import-hold.ts";
 
 export interface ImportChunksOptions {
@@ -18,6 +19,8 @@ export interface ImportChunksOptions {
   readonly encoders: ChunkEncoders;
   readonly encoding: ChunkEncoding;
   readonly hold: ImportHold;
+  /** Chunks that are as in another image have the same blobs. */
+  readonly base?: ImportBase | undefined;
   /** Whether the blobs become content, or only their digests are wanted. */
   readonly keep: boolean;
   /** What progress is told of. */
@@ -29,7 +32,11 @@ export interface ImportedChunk extends EncodedChunk {
   readonly offset: number;
   /** Nothing of it was read. */
   readonly isHole: boolean;
+  /** The blob is the base's. */
+  readonly isReused: boolean;
 }
+
+type Made = EncodedChunk & Pick<ImportedChunk, "isReused">;
 
 /** @throws VarveError `NO_SPACE`, `SOURCE_CHANGED`, `IO`; the signal's reason */
 export async function importChunks(
@@ -52,7 +59,7 @@ class ImportWork {
   readonly #context: TransferContext;
   readonly #disk: CopySource;
   readonly #options: ImportChunksOptions;
-  readonly #holes = new Map<number, Promise<EncodedChunk>>();
+  readonly #holes = new Map<number, Promise<Made>>();
   readonly #meter: CopyMeter;
   readonly #failed = new AbortController();
   readonly #signal: AbortSignal;
@@ -94,13 +101,13 @@ class ImportWork {
     this.#meter.finish();
   }
 
-  async #hole(chunk: PlannedChunk): Promise<EncodedChunk> {
+  async #hole(chunk: PlannedChunk): Promise<Made> {
     const blob = await this.#holes.getOrInsertComputed(chunk.size, () => this.#make(chunk, () => undefined));
     this.#meter.advance(chunk.size, 0);
     return blob;
   }
 
-  #encode(chunk: PlannedChunk): Promise<EncodedChunk> {
+  #encode(chunk: PlannedChunk): Promise<Made> {
     const share = dataOf(chunk) / chunk.size;
     let told = 0;
     return this.#make(chunk, (done) => {
@@ -109,7 +116,17 @@ class ImportWork {
     });
   }
 
-  async #make(chunk: PlannedChunk, onProgress: (done: number) => void): Promise<EncodedChunk> {
+  async #make(chunk: PlannedChunk, onProgress: (done: number) => void): Promise<Made> {
+    const { base, hold } = this.#options;
+    const [disk, signal] = [this.#disk.descriptor, this.#signal];
+    const known = base && (await base.find(await hashChunk(disk, chunk, signal)));
+    if (known === undefined) return { ...(await this.#makeNew(chunk, onProgress)), isReused: false };
+    await hold.add(known.digest);
+    onProgress(chunk.size);
+    return { ...known, isReused: true };
+  }
+
+  async #makeNew(chunk: PlannedChunk, onProgress: (done: number) => void): Promise<EncodedChunk> {
     const { store } = this.#context;
     const { encoders, encoding, keep, hold } = this.#options;
     const [disk, signal] = [this.#disk.descriptor, this.#signal];

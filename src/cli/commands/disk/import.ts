@@ -14,7 +14,8 @@ const MOST_CPUS = 1024;
 
 export const importAction: DiskAction<ImportResult> = {
   name: "import",
-  usage: "import DIR|FILE IMAGE [--format KIND] [--disk-chunk-size BYTES] [--label K=V] [--discard-blobs]",
+  usage:
+    "import DIR|FILE IMAGE [--format KIND] [--disk-chunk-size BYTES] [--base IMAGE] [--label K=V] [--discard-blobs]",
   words: [2, 2],
   completes: ({ length }) => (length === 0 ? "file" : "image"),
   flags: [
@@ -31,6 +32,12 @@ export const importAction: DiskAction<ImportResult> = {
       flags: "--label <name=value>",
       summary: "a label of the image's config; may be given again",
       repeats: true,
+    },
+    {
+      flags: "--base <image>",
+      summary:
+        "an image that the disk was made from: unchanged chunks keep its blobs, and a push sends only the others",
+      completes: "image",
     },
     {
       flags: "--discard-blobs",
@@ -76,11 +83,13 @@ export const importAction: DiskAction<ImportResult> = {
 /** @throws VarveError `USAGE` */
 function importOptions(flags: Flags, settings: Settings): ImportOptions {
   const text = (name: string): string | undefined => flags[name] as string | undefined;
+  const base = text("base");
   const [os, arch, cpus, memory] = [text("os"), text("arch"), text("cpus"), text("memory")];
   const [format, chunkSize] = [text("format"), text("diskChunkSize")];
   return {
     discardBlobs: flags["discardBlobs"] === true,
     chunkIndex: flags["chunkIndex"] !== false,
+    ...(base !== undefined && { base }),
     ...(format !== undefined && { format: parseChoice("--format", format, FORMATS) }),
     ...(chunkSize !== undefined && { chunkSize: parseSize("--disk-chunk-size", chunkSize) }),
     ...(os !== undefined && { os: parseChoice("--os", os, OSES) }),

@@ -1,0 +1,84 @@
+/**
+ * The chunks of an image that the imported disk was made from: those that are in the disk unchanged need no blobs of its own. The registry has them already, whoever
+ * encoded them.
+ */
+import type { DiskChunk } from "../../codec/tart/disk-image.ts";
+import { DISK_INDEX_TYPE, readIndexManifest } from "../../codec/disk-index/index-manifest.ts";
+import { MOST_INDEX_BYTES } from "../../codec/disk-index/format.ts";
+import type { EncodedChunk } from "../../disk/import/encode-chunk.ts";
+import type { BlobFacts } from "../../codec/tart/write-tart.ts";
+import { isVarveError } from "../../errors/varve-error.ts";
+import type { Digest } from "../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES, parseManifest } from "../../oci/manifest.ts";
+import type { Store } from "../../store/store.ts";
+import type { TransferContext } from "../context.ts";
+import { listedReferrers } from "../transports/store-referrers.ts";
+import { openDiskImage, type OpenDiskImage } from "./open-disk-image.ts";
+
+/** Nothing of the image is collected while it is open. */
+export class ImportBase implements AsyncDisposable {
+  readonly #store: Store;
+  readonly #image: OpenDiskImage;
+  /** By what they hold. */
+  readonly #chunks: ReadonlyMap<Digest, DiskChunk>;
+  readonly #indexes: ReadonlyMap<Digest, BlobFacts>;
+
+  private constructor(store: Store, image: OpenDiskImage, indexes: ReadonlyMap<Digest, BlobFacts>) {
+    this.#store = store;
+    this.#image = image;
+    this.#indexes = indexes;
+    const chunks = image.disks.flatMap(({ disk }) => (disk.kind === "chunks" ? disk.chunks : []));
+    this.#chunks = new Map(
+      chunks.flatMap((chunk) =>
+        chunk.digest === undefined || chunk.coding !== "apple-lz4" ? [] : [[chunk.digest, chunk]],
+      ),
+    );
+  }
+
+  /** @throws VarveError as `openDiskImage` */
+  static async open(context: TransferContext, name: string): Promise<ImportBase> {
+    const image = await openDiskImage(context, name);
+    try {
+      return new ImportBase(context.store, image, await indexesOf(context.store, image));
+    } catch (error) {
+      await image[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The blob of this content, if it can be had. */
+  async find(content: BlobFacts): Promise<EncodedChunk | undefined> {
+    const chunk = this.#chunks.get(content.digest);
+    if (chunk?.size !== content.size) return undefined;
+    const { digest, size } = chunk.blob;
+    const { content: blobs, layers } = this.#store;
+    const isHere = (await blobs.stat(digest)) !== undefined;
+    if (!isHere && (await layers.get(digest))?.discardedAt === undefined) return undefined;
+    const listed = this.#indexes.get(digest);
+    const index = listed && (await blobs.readBytes(listed.digest, MOST_INDEX_BYTES).catch(unlessDamaged));
+    return { digest, size, content, ...(index !== undefined && { index }) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#image[Symbol.asyncDispose]();
+  }
+}
+
+/** Of the image's chunks, by their blobs' digests; none where the store has no index of it, or one that is not in order. */
+async function indexesOf(store: Store, { record, manifest }: OpenDiskImage): Promise<ReadonlyMap<Digest, BlobFacts>> {
+  const none: ReadonlyMap<Digest, BlobFacts> = new Map();
+  const listed = await listedReferrers(store, record.name, manifest.digest);
+  const found = listed.find(({ artifactType }) => artifactType === DISK_INDEX_TYPE);
+  if (found === undefined) return none;
+  try {
+    const document = parseManifest(await store.content.readBytes(found.digest, MAX_DOCUMENT_BYTES));
+    return document.kind === "manifest" ? readIndexManifest(document, manifest.digest) : none;
+  } catch (error) {
+    if (!isVarveError(error)) throw error;
+    return none;
+  }
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (!isVarveError(error)) throw error;
+}
