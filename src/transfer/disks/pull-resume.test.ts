@@ -131,28 +131,42 @@ function lyingImage(said: Buffer, held: Buffer): TartImage {
   return tartImage(said, { holds: () => held });
 }
 
+/** A pull of a chunk that stopped when 20 MiB had come, and was then cut off. */
+async function interrupted(image: TartImage): Promise<Faulty & { readonly blob: Descriptor }> {
+  const bench = await faulty(image, 4 * MIB);
+  const { proxy, run } = bench;
+  const blob = chunkBlobs(image)[0]!;
+  const stop = new AbortController();
+  proxy.setRules([{ path: pathOf(blob), nth: 1, fault: { kind: "stall", afterBytes: 20 * MIB } }]);
+  const cut = run(stop.signal);
+  await expect.poll(() => proxy.bytesFor(pathOf(blob)), { timeout: 20_000 }).toBeGreaterThanOrEqual(20 * MIB);
+  stop.abort();
+  await expect(cut).rejects.toMatchObject({ code: "INTERRUPTED" });
+  proxy.setRules([]);
+  return { ...bench, blob };
+}
+
 describe("a pull that is interrupted", () => {
   it("goes on in the midst of a chunk, and fetches what is missing", async () => {
     // Incompressible, so that the blob's bytes are about the disk's.
     const image = machine(random("a", 24 * MIB));
-    const [only] = chunkBlobs(image);
-    const bench = await faulty(image, 4 * MIB);
-    const { proxy, run } = bench;
-    const stop = new AbortController();
-    proxy.setRules([{ path: pathOf(only!), nth: 1, fault: { kind: "stall", afterBytes: 20 * MIB } }]);
-    const cut = run(stop.signal);
-    await expect.poll(() => proxy.bytesFor(pathOf(only!)), { timeout: 20_000 }).toBeGreaterThanOrEqual(20 * MIB);
-    stop.abort();
-    await expect(cut).rejects.toMatchObject({ code: "INTERRUPTED" });
-    proxy.setRules([]);
-    const before = proxy.bytesFor(pathOf(only!));
+    const { proxy, run, blob, ...bench } = await interrupted(image);
+    const before = proxy.bytesFor(pathOf(blob));
     const planned = await bench.pull("1", { plan: true, host: proxy.host });
     const again = await run();
     await expectDisk(again, image);
     expect(planned.bytes).toEqual(again.bytes);
     expect(again.resumedBytes).toBeGreaterThanOrEqual(8 * MIB);
-    expect(proxy.bytesFor(pathOf(only!)) - before).toBeLessThanOrEqual(only!.size - 8 * MIB);
+    expect(proxy.bytesFor(pathOf(blob)) - before).toBeLessThanOrEqual(blob.size - 8 * MIB);
     expect(await bench.faults()).toEqual([]);
+  });
+
+  it("gets the chunk from its start where the registry serves no ranges any more", async () => {
+    const image = machine(random("a", 24 * MIB));
+    const { registry, run, faults } = await interrupted(image);
+    registry.setQuirks({ ranges: "ignore" });
+    await expectDisk(await run(), image);
+    expect(await faults()).toEqual([]);
   });
 
   it("has no byte of the disk that the tag was moved away from", async () => {
