@@ -169,6 +169,13 @@ describe("what is known of disks", () => {
     expect((await check(bench)).sound).toBe(true);
   });
 
+  it("may be nothing, of a disk that is nothing but zeros", async () => {
+    const bench = await machineBench();
+    await bench.push("1", tartV1(Buffer.alloc(MIB), 500));
+    await bench.pull("1");
+    expect((await check(bench)).findings).toEqual([]);
+  });
+
   it("is told apart from what is left over", async () => {
     const context = await transferContext();
     const { store } = context;

@@ -44,12 +44,12 @@ async function checkDisk(check: Check, key: Digest, of: ImageDisk): Promise<bool
   check.counts.disks++;
   const damaged = (why: string, good: readonly DiskContent[] = []): Promise<boolean> =>
     mend(check, findings.add("disk-damaged", `${what} ${why}`, { ...facts, path: found.path }), { key, of, good });
-  if (found.size === undefined) return damaged("is no regular file");
+  if ("fault" in found) return damaged(found.fault);
   if (disk.kind === "chunks" && found.size !== disk.size) {
     return damaged(`has ${formatBytes(found.size)} instead of ${formatBytes(disk.size)}`);
   }
   await checkMode(check, key, { image, path: found.path });
-  const expected = await expectedContents(check.store, key, disk, found.size);
+  const expected = await expectedContents(check.store, key, disk, found);
   if (expected === undefined) return damaged("is a disk of which nothing says what it has to hold");
   const wrong = await readThrough(check, { key, path: found.path, size: found.size }, expected);
   if (wrong.length === 0) {
@@ -74,12 +74,12 @@ async function goodOf(
 async function held(
   { store }: Check,
   key: Digest,
-): Promise<{ readonly path: string; readonly size: number | undefined } | undefined> {
+): Promise<DiskInfo | { readonly path: string; readonly fault: string } | undefined> {
   try {
     return await store.disks.stat(key);
   } catch (error) {
     if (!isVarveError(error, "STORE_CORRUPT")) throw error;
-    return { path: store.disks.pathOf(key), size: undefined };
+    return { path: store.disks.pathOf(key), fault: "is no regular file" };
   }
 }
 

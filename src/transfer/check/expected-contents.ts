@@ -2,22 +2,24 @@
 import type { ChunkedDisk, StreamedDisk } from "../../codec/tart/disk-image.ts";
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import type { Digest } from "../../oci/digest.ts";
+import type { DiskInfo } from "../../store/disks/types.ts";
 import type { Store } from "../../store/store.ts";
 import type { ExpectedContent } from "./disk-contents.ts";
 
-/** Undefined when neither the image nor a record says it. @param size bytes of the file */
+/** Undefined when neither the image nor a record says it. */
 export async function expectedContents(
   store: Store,
   key: Digest,
   disk: ChunkedDisk | StreamedDisk,
-  size: number,
+  { size, allocatedBytes }: Pick<DiskInfo, "size" | "allocatedBytes">,
 ): Promise<ExpectedContent[] | undefined> {
   const chunks = disk.kind === "chunks" ? disk.chunks : [];
   if (disk.kind === "chunks" && chunks.every(({ digest }) => digest !== undefined)) {
     return chunks.map(({ offset, size: bytes, digest }) => ({ offset, size: bytes, digest }));
   }
   const recorded = await store.disks.contentsOf(key);
-  if (recorded.length === 0) return undefined;
+  // Of a disk that is nothing but zeros nothing is recorded.
+  if (recorded.length === 0 && allocatedBytes > 0) return undefined;
   // What is not recorded are zeros.
   const expected: ExpectedContent[] = [];
   let end = 0;

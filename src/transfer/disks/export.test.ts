@@ -10,6 +10,7 @@ import { noise } from "../../../test/kit/recipe/random-recipe.ts";
 import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
 import { digestOf, type Digest } from "../../oci/digest.ts";
 import { transferContext, type TestContext } from "../../../test/kit/store/transfer-context.ts";
+import { removeImages } from "../images.ts";
 import { exportMachine, exportDisk } from "./export.ts";
 
 const NAME = "example.com/vm:1";
@@ -183,6 +184,20 @@ describe("machines of other makers", () => {
     const files = await all(directory);
     for (const [name, bytes] of made.disks) expect(files[name]).toBe(digestOf(bytes));
     expect(Object.keys(files)).toHaveLength(5);
+  });
+});
+
+describe("an image that is removed while it is exported", () => {
+  it("is exported whole", async () => {
+    const context = await transferContext();
+    const made = vetuMachine({ "a.img": Buffer.from(noise(70_000, "a")), "b.img": Buffer.from(noise(70_000, "b")) });
+    await putMachine(context.store, NAME, made);
+    let removing: Promise<unknown> | undefined;
+    const onProgress = (): void => void (removing ??= removeImages(context, [NAME]));
+    const directory = join(context.path, "vm");
+    await exportMachine({ ...context, onProgress }, NAME, directory);
+    await removing;
+    expect(Object.keys(await all(directory))).toHaveLength(5);
   });
 });
 
