@@ -85,6 +85,7 @@ export class Claims {
 
   async #checkAll({ signal, onHeld, onLost }: ClaimsOptions): Promise<Piece[] | undefined> {
     const { file, key, pieces } = this.#claimed;
+    if (pieces.length === 0) return undefined;
     const ended = this.#ended.signal;
     const reading = { key, signal: signal === undefined ? ended : AbortSignal.any([signal, ended]) };
     const buffer = new Uint8Array(BUFFER_BYTES);
