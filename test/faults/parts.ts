@@ -17,6 +17,8 @@ export interface PartsOptions {
   readonly parts: readonly string[];
   readonly seed: number;
   readonly only: number | undefined;
+  readonly match?: string | undefined;
+  readonly atMost?: number | undefined;
   readonly largeBytes: number;
   readonly quick: boolean;
   /** For registries and stores. */
@@ -34,8 +36,8 @@ export async function runParts(options: PartsOptions): Promise<readonly string[]
   const small = unpackings.filter(({ snapshotter }) => snapshotter !== "copy");
   if (parts.includes("network")) {
     const amount = quick
-      ? { every: 220, random: { small: 2, updates: 1, ranges: 0, large: 0 } }
-      : { random: { small: 440, updates: 120, ranges: 50, large: 12 } };
+      ? { every: 220, random: { small: 2, updates: 1, machines: 1, ranges: 0, large: 0 } }
+      : { random: { small: 440, updates: 120, machines: 80, ranges: 50, large: 12 } };
     const result = await runNetwork({ ...options, ...amount, unpackings, name: "network" });
     log(`\nnetwork (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
@@ -44,17 +46,17 @@ export async function runParts(options: PartsOptions): Promise<readonly string[]
   await using registry = await startRegistry({ dir: join(options.dir, "scenes-registry") });
   const scenes = await makeScenes(options.dir, registry.host, SCENE_BYTES[quick ? "quick" : "full"], options.seed);
   if (parts.includes("kill")) {
-    const result = await runKills({ ...options, scenes, unpackings, cases: quick ? 2 : 432, name: "kill" });
+    const result = await runKills({ ...options, scenes, unpackings, cases: quick ? 3 : 560, name: "kill" });
     log(`\nkill -9 (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
   if (parts.includes("power")) {
-    const result = await runPowerCuts({ ...options, scenes, unpackings: small, cases: quick ? 1 : 384, name: "power" });
+    const result = await runPowerCuts({ ...options, scenes, unpackings: small, cases: quick ? 2 : 500, name: "power" });
     log(`\npower cuts (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
   if (parts.includes("disk")) {
-    const result = await runFullDisks({ ...options, scenes, unpackings: small, cases: quick ? 1 : 270, name: "disk" });
+    const result = await runFullDisks({ ...options, scenes, unpackings: small, cases: quick ? 2 : 350, name: "disk" });
     log(`\nfull disks (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }

@@ -15,6 +15,10 @@ export interface CampaignOptions {
   readonly seed: number;
   /** Only this case. */
   readonly only?: number | undefined;
+  /** Only cases whose titles have this in them. */
+  readonly match?: string | undefined;
+  /** So many of these at most. */
+  readonly atMost?: number | undefined;
   /** Tells what happens. Default: nothing is told. */
   readonly log?: (line: string) => void;
 }
@@ -30,13 +34,14 @@ const PROGRESS_EVERY = 50;
 
 export async function runCampaign<Outcome>(
   cases: readonly Case<Outcome>[],
-  { name, seed, only, log = () => {} }: CampaignOptions,
+  { name, seed, only, match = "", atMost = Infinity, log = () => {} }: CampaignOptions,
 ): Promise<CampaignResult<Outcome>> {
   const startedAt = performance.now();
   const seconds = (): number => Math.round((performance.now() - startedAt) / 1000);
   const outcomes: Outcome[] = [];
   const failures: string[] = [];
-  const chosen = cases.filter(({ id }) => only === undefined || id === only);
+  const matching = cases.filter(({ id, title }) => (only === undefined || id === only) && title.includes(match));
+  const chosen = matching.slice(0, atMost);
   for (const [index, { id, title, run }] of chosen.entries()) {
     try {
       outcomes.push(await run());

@@ -1,4 +1,6 @@
 /** Whether a store holds exactly an image: by the store's own check, and by one that knows nothing of the store's code. */
+import { createHash } from "node:crypto";
+import { readFile, stat } from "node:fs/promises";
 import { checkStore, type Finding } from "../../../src/transfer/fsck.ts";
 import type { TransferContext } from "../../../src/transfer/context.ts";
 import type { PullResult } from "../../../src/transfer/pull-result.ts";
@@ -36,6 +38,25 @@ export async function imageFaults(
       if (!names.has(name)) faults.push(`layer ${index} is not unpacked`);
   }
   return [...faults, ...(await soundnessFaults(context, mounting ? image.trees : undefined))];
+}
+
+/** The same for the image of a machine, pulled or imported. */
+export async function machineFaults(
+  context: TransferContext,
+  { digest, config, machine }: PublishedImage,
+  result: Pick<PullResult, "digest" | "imageId">,
+): Promise<string[]> {
+  const faults: string[] = [];
+  if (result.digest !== digest) faults.push(`digest is ${result.digest}, not ${digest}`);
+  if (result.imageId !== config) faults.push(`image id is ${result.imageId}, not ${config}`);
+  if (machine === undefined) throw new Error(`${digest} is no machine's`);
+  const path = context.store.disks.pathOf(machine.key);
+  const sha256 = createHash("sha256")
+    .update(await readFile(path))
+    .digest("hex");
+  if (sha256 !== machine.sha256) faults.push(`the disk is ${sha256}, not ${machine.sha256}`);
+  if (((await stat(path)).mode & 0o222) !== 0) faults.push("the disk may be written");
+  return [...faults, ...(await soundnessFaults(context))];
 }
 
 /** What is wrong with the store whatever it should hold. @param trees of snapshots that are compared where they are there */

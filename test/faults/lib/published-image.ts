@@ -1,4 +1,5 @@
 /** An image in a registry, without the bytes that it was made of: what a pull has to end in. */
+import type { ChunkedDisk } from "../../../src/codec/tart/disk-image.ts";
 import { chainIds } from "../../../src/oci/chain-id.ts";
 import type { Descriptor } from "../../../src/oci/descriptor.ts";
 import type { Digest } from "../../../src/oci/digest.ts";
@@ -21,6 +22,19 @@ export interface PublishedImage {
   readonly chain: readonly Digest[];
   /** What each of them has to show, where its members are known. */
   readonly trees: ReadonlyMap<Digest, readonly TreeEntry[]>;
+  /** Of the image of a virtual machine, whose layers are never unpacked: what has to become of its disk. */
+  readonly machine?: MachineFacts;
+}
+
+export interface MachineFacts {
+  /** A raw disk that the same image is imported from. */
+  readonly source: string;
+  readonly key: Digest;
+  readonly disk: ChunkedDisk;
+  /** Hex, of the disk. */
+  readonly sha256: string;
+  /** All that importing it leaves beside the disk. */
+  readonly blobs: ReadonlySet<Digest>;
 }
 
 /** @param members of the layers, each of which says all directories that no lower one has. Default: nobody looks into its trees */

@@ -4,11 +4,14 @@ import { createRng } from "../../kit/images/rng.ts";
 import { startRegistry } from "../../kit/registry/registry.ts";
 import type { Case, CampaignOptions, CampaignResult } from "../lib/campaign.ts";
 import { runCampaign } from "../lib/campaign.ts";
+import { publishMachines } from "../lib/machine-images.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage } from "../lib/real-image.ts";
 import { counts, megabytes, table } from "../lib/table.ts";
 import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
 import { publishUpdate } from "../lib/update-images.ts";
+import { openAt } from "../steps/scenes.ts";
+import { machineSchedules } from "./machines.ts";
 import { randomSchedule } from "./random.ts";
 import { runSchedule, type ScheduleOutcome } from "./run-schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -26,6 +29,7 @@ export interface NetworkOptions extends CampaignOptions {
   readonly random: {
     readonly small: number;
     readonly updates: number;
+    readonly machines: number;
     readonly ranges: number;
     readonly large: number;
   };
@@ -36,6 +40,7 @@ const SMALL_BYTES = 5_000_000;
 const RANGED_BYTES = 100_000_000;
 /** Of the layer that is made of pieces. */
 const UPDATE_BYTES = 2_000_000;
+const MACHINE_MEGABYTES = 10;
 /** Every so many of the schedules for ranges are run on the large image as well. */
 const LARGE_EVERY = 3;
 /** Every so many of the pulls are mounted and compared entry by entry. */
@@ -54,6 +59,8 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
     random.ranges > 0 ? await make("ranged", { seed: seed + 2, bytes: RANGED_BYTES, largest: 0.75 }) : small;
   const large = random.large > 0 ? await make("large", { seed: seed + 3, bytes: largeBytes }) : small;
 
+  await using making = await openAt(join(dir, "network-making"));
+  const machines = await publishMachines(making, registry.host, dir, MACHINE_MEGABYTES, seed + 5);
   const update = await publishUpdate(registry.host, "real/update", UPDATE_BYTES, seed + 4);
 
   async function make(name: string, shape: Parameters<typeof buildRealImage>[0]): Promise<PublishedImage> {
@@ -84,6 +91,14 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
   const draws = createRng(seed + 3);
   for (let number = 0; number < random.updates; number++)
     add("random, update", randomUpdate(update, draws.int(2 ** 31)));
+  const ofMachines = machineSchedules(machines);
+  for (const schedule of ofMachines.filter((_, index) => index % every === 0)) add("scripted, disk", schedule);
+  const chances = createRng(seed + 6);
+  for (let number = 0; number < random.machines; number++) {
+    const { machine, machineUpdate } = machines;
+    const drawn = randomSchedule(number % 2 === 0 ? machine : machineUpdate, chances.int(2 ** 31));
+    add("random, disk", number % 2 === 0 ? drawn : { ...drawn, held: machine });
+  }
   if (random.ranges > 0) {
     for (const schedule of rangeSchedules(ranged)) add("scripted, ranged", schedule);
     addRandom("random, ranged", ranged, random.ranges, createRng(seed + 1));

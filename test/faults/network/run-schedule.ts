@@ -18,7 +18,9 @@ import { startFaultProxy, type FaultProxy } from "../../kit/faults/fault-proxy.t
 import { fakeClock } from "../../kit/http/fake-clock.ts";
 import { NO_HOME } from "../../kit/http/test-client.ts";
 import { tempDir } from "../../kit/temp-dir.ts";
-import { imageFaults, soundnessFaults } from "../lib/judge.ts";
+import { imageFaults, machineFaults, soundnessFaults } from "../lib/judge.ts";
+import { bytesLeft, CHUNK_BYTES } from "../lib/machine-images.ts";
+import type { MachineFacts } from "../lib/published-image.ts";
 import type { Unpacking } from "../lib/unpacking.ts";
 import { mayCost, refusesRanges, spoils, type Schedule } from "./schedule.ts";
 
@@ -108,7 +110,8 @@ class Trial {
     try {
       const result = await pull(varve, `${this.#proxy.host}/${image.name}:${image.tag}`, { concurrency });
       this.result = result;
-      mustBeNothing(await imageFaults(varve, image, result, this.#options));
+      const judged = image.machine === undefined ? imageFaults : machineFaults;
+      mustBeNothing(await judged(varve, image, result, this.#options));
       return undefined;
     } catch (error) {
       if (!isVarveError(error)) throw error;
@@ -134,6 +137,8 @@ class Trial {
       this.#proxy.strikes.filter(({ fault }) => spoils(fault)).map((strike) => this.#blobOf(strike)),
     );
     await using varve = await this.#open();
+    const { machine } = this.#schedule.image;
+    if (machine !== undefined) return mustHaveLeft(varve, machine, reported.get(machine.key) ?? 0, spoilt.size);
     const { content, layers } = varve.store;
     for (const { digest, diffId, size } of this.#schedule.image.layers) {
       if (spoilt.has(digest) || (await layers.get(digest))?.discardedAt !== undefined) continue;
@@ -190,6 +195,13 @@ class Trial {
       },
     });
   }
+}
+
+/** A disk is gone on with where it was left, but for chunks that came wrong. */
+async function mustHaveLeft(varve: Varve, machine: MachineFacts, done: number, spoilt: number): Promise<void> {
+  const left = await bytesLeft(varve, machine);
+  if (left >= done - spoilt * CHUNK_BYTES) return;
+  throw new Error(`of the disk ${done} bytes were in place, and ${left} are kept`);
 }
 
 /** Back-off takes no time, but the event loop gets a turn, as it does when time passes. */

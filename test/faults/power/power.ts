@@ -1,6 +1,6 @@
 /**
  * Part three: the power goes at a random step of each operation, on real file systems in files. What no fsync had asked for is lost
- * (see steps/power-cut.ts). Every seventh case loses power the moment after the program said that it was done: then the effect must be there.
+ * (see steps/power-cut.ts). Every fifth case loses power the moment after the program said that it was done: then the effect must be there.
  */
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -34,7 +34,7 @@ interface Row extends Aftermath {
 
 /** Unpacks write no store; their trees are synced as a whole or not at all. */
 const CUT = OPERATIONS.filter(({ command }) => command !== "unpack");
-const AFTER_EVERY = 7;
+const AFTER_EVERY = 5;
 /** Part of the cases in which snapshots are mounted and compared. */
 const MOUNTING = 0.4;
 

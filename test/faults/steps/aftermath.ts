@@ -3,11 +3,13 @@
  * after, what is said to be unpacked is whole, `fsck` finds nothing that the next pulls do not mend, these fetch only what is not here and
  * end in exactly the images, and nothing is left over in the end.
  */
+import { existsSync, readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { collectGarbage, pull, removeImages, type Digest, type Varve } from "../../../src/index.ts";
+import { collectGarbage, importDisk, pull, removeImages, type Digest, type Varve } from "../../../src/index.ts";
 import { openSnapshots } from "../../../src/transfer/snapshotter.ts";
-import { errorsOf, imageFaults, soundnessFaults } from "../lib/judge.ts";
+import { errorsOf, imageFaults, machineFaults, soundnessFaults } from "../lib/judge.ts";
+import { IMPORT } from "../lib/machine-images.ts";
 import { committedNames, snapshotFaults, snapshotLeftovers } from "../lib/snapshot-faults.ts";
 import type { PublishedImage } from "../lib/published-image.ts";
 import type { Unpacking } from "../lib/unpacking.ts";
@@ -43,10 +45,17 @@ export async function checkAftermath(scene: Scene, root: string): Promise<Afterm
   {
     await using varve = await openAt(root, { snapshotter });
     for (const image of imagesOf(operation, scenes)) {
-      const result = await pull(varve, referenceOf(scenes, image));
+      const name = referenceOf(scenes, image);
+      if (operation.command === "disk import" && image.machine !== undefined) {
+        const result = await importDisk(varve, image.machine.source, name, IMPORT);
+        faults.push(...(await machineFaults(varve, image, result)));
+        continue;
+      }
+      const result = await pull(varve, name);
       fetched += result.bytes.network;
       resumed += result.resumedBytes;
-      faults.push(...(await imageFaults(varve, image, result, { mounting })));
+      const judged = image.machine === undefined ? imageFaults : machineFaults;
+      faults.push(...(await judged(varve, image, result, { mounting })));
     }
     if (operation.ofSnapshots === true) faults.push(...(await goOn(scene, varve)));
   }
@@ -81,11 +90,18 @@ async function lookAt({ scenes, operation, mounting }: Scene, root: string): Pro
 }
 
 async function missingBytes({ store }: Varve, images: readonly PublishedImage[]): Promise<number> {
+  const [machines, others] = [images.filter(isMachine), images.filter((image) => !isMachine(image))];
   const held = new Set<Digest>();
   for await (const { digest } of store.content.list()) held.add(digest);
-  const layers = new Map(images.flatMap((image) => image.layers).map(({ digest, size }) => [digest, size]));
-  const documents = images.reduce((sum, image) => sum + image.bytes - sizeOf(image), 0);
+  const layers = new Map(others.flatMap((image) => image.layers).map(({ digest, size }) => [digest, size]));
+  let documents = others.reduce((sum, image) => sum + image.bytes - sizeOf(image), 0);
+  // Blobs of chunks are not kept; the disk is there or not.
+  for (const { bytes } of machines) documents += bytes;
   return [...layers].reduce((sum, [digest, size]) => sum + (held.has(digest) ? 0 : size), documents);
+}
+
+function isMachine({ machine }: PublishedImage): boolean {
+  return machine !== undefined;
 }
 
 function sizeOf({ layers }: PublishedImage): number {
@@ -114,7 +130,16 @@ async function leftovers(
   if (snapshotter !== "none") await removeWritten(await openSnapshots(store, snapshotter));
   await collectGarbage(varve, { partialsOlderThanMs: 0 });
   const faults = await soundnessFaults(varve);
-  const wanted = new Set(images.flatMap(({ digest, config, layers }) => [digest, config, ...digestsOf(layers)]));
+  const wanted = new Set(
+    images.flatMap(({ digest, config, layers, machine }) => [
+      digest,
+      config,
+      ...digestsOf(layers),
+      ...(machine?.blobs ?? []),
+    ]),
+  );
+  const keys = new Set(images.map(({ machine }) => machine?.key));
+  for await (const { key } of store.disks.list()) if (!keys.has(key)) faults.push(`disk ${key} was left over`);
   for await (const { digest } of store.content.list()) if (!wanted.has(digest)) faults.push(`${digest} was left over`);
   const chains = new Set<string>(images.flatMap(({ chain }) => chain));
   for (const name of await committedNames(store)) if (!chains.has(name)) faults.push(`snapshot ${name} was left over`);
@@ -125,12 +150,20 @@ async function leftovers(
   for (const folder of ["blobs/sha256", "ingest"]) {
     for (const name of await readdir(join(store.root, folder))) faults.push(`${folder}/${name} was left over`);
   }
+  for (const path of filesBelow(join(store.root, "disks"))) faults.push(`${path} was left over`);
   for await (const { kind, key } of store.snapshots.walk()) faults.push(`${kind} snapshot ${key} was left over`);
   for (const path of snapshotLeftovers(root)) faults.push(`${path} was left over`);
   for (const name of await readdir(join(store.root, "locks"))) {
     if (!["store.lock", "index.lock"].includes(name)) faults.push(`locks/${name} was left over`);
   }
   return faults;
+}
+
+function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 }
 
 function digestsOf(layers: PublishedImage["layers"]): Digest[] {

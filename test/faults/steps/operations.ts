@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { PublishedImage } from "../lib/published-image.ts";
+import { IMPORT, IMPORT_FLAGS, type PublishedMachine } from "../lib/machine-images.ts";
 import { flagsOf, type Unpacking } from "../lib/unpacking.ts";
 import { referenceOf, type Scenes, type StoreState } from "./scenes.ts";
 
@@ -15,6 +16,10 @@ export interface Operation {
   /** Whether it is about snapshots alone, so that there is nothing to it where nothing is unpacked. Default false. */
   readonly ofSnapshots?: boolean;
   args(scenes: Scenes, dir: string, unpacking: Unpacking): readonly string[];
+  /** Whether it is about a machine's image, of which nothing is unpacked. Default false. */
+  readonly ofMachines?: boolean;
+  /** Beside what all get. */
+  readonly env?: Readonly<Record<string, string>>;
   /** The images that it is about. Default: the first and the second. */
   readonly images?: (scenes: Scenes) => readonly PublishedImage[];
   /** The names that are there before and after it. */
@@ -33,6 +38,7 @@ const HELD: Partial<Record<StoreState, (scenes: Scenes) => PublishedImage>> = {
   first: ({ first }) => first,
   old: ({ old }) => old,
   pieces: ({ old }) => old,
+  machine: ({ machine }) => machine,
 };
 
 const pullOf = (title: string, store: StoreState, pick: (scenes: Scenes) => PublishedImage): Operation => ({
@@ -49,9 +55,22 @@ const pullOf = (title: string, store: StoreState, pick: (scenes: Scenes) => Publ
 
 export const OPERATIONS: readonly Operation[] = [
   pullOf("a first pull", "empty", ({ first }) => first),
+  machinePull("an update of a disk", "machine", ({ machineUpdate }) => machineUpdate),
+  {
+    command: "disk import",
+    title: "an import of a disk",
+    store: "empty",
+    ofMachines: true,
+    env: { SOURCE_DATE_EPOCH: String(IMPORT.sourceDateEpoch) },
+    args: (scenes) => [...varve("disk", "import", ...IMPORT_FLAGS), ...importOf(scenes)],
+    images: ({ machine }) => [machine],
+    names: (scenes) => ({ before: [], after: [referenceOf(scenes, scenes.machine)] }),
+  },
   pullOf("a pull that shares layers", "first", ({ second }) => second),
   pullOf("a pull that goes on", "partial", ({ first }) => first),
   pullOf("a pull of what is not unpacked", "blobs", ({ first }) => first),
+  machinePull("a first pull of a disk", "empty", ({ machine }) => machine),
+  machinePull("a pull of a disk that goes on", "part of a machine", ({ machine }) => machine),
   { ...pullOf("an update of pieces", "old", ({ update }) => update), images: updated },
   { ...pullOf("an update that goes on", "pieces", ({ update }) => update), images: updated },
   {
@@ -99,6 +118,16 @@ export const OPERATIONS: readonly Operation[] = [
   },
 ];
 
+function machinePull(title: string, store: StoreState, pick: (scenes: Scenes) => PublishedMachine): Operation {
+  const images = (scenes: Scenes): PublishedImage[] => [...new Set([scenes.machine, pick(scenes)])];
+  return { ...pullOf(title, store, pick), ofMachines: true, images };
+}
+
+/** The words of a command line that imports the machine's disk under its name. */
+function importOf(scenes: Scenes): string[] {
+  return [scenes.machine.machine.source, referenceOf(scenes, scenes.machine)];
+}
+
 /** Each operation with each way of unpacking in turn, as many times as wanted. */
 export function takeTurns(
   operations: readonly Operation[],
@@ -108,7 +137,9 @@ export function takeTurns(
 ): { readonly operation: Operation; readonly unpacking: Unpacking }[] {
   return Array.from({ length: count }, (_, id) => {
     const operation = operations[id % operations.length]!;
-    const fit = unpackings.filter(({ snapshotter }) => operation.ofSnapshots !== true || snapshotter !== "none");
+    const fit = unpackings.filter(({ snapshotter }) =>
+      snapshotter === "none" ? operation.ofSnapshots !== true : operation.ofMachines !== true,
+    );
     const unpacking = fit[(Math.floor(id / operations.length) + id + seed) % fit.length] ?? unpackings[0]!;
     return { operation, unpacking };
   });

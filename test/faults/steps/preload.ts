@@ -71,6 +71,7 @@ async function wrapAll({ plan: { moment }, counts }: Counting): Promise<void> {
     "truncate",
   ];
   wrap(fs.promises as unknown as Functions, names, step);
+  wrap(fs as unknown as Functions, ["write", "fsync", "fdatasync"], step);
   wrap(fs as unknown as Functions, [...names.map((name) => `${name}Sync`), "writeSync", "fsyncSync"], step);
   wrap(DatabaseSync.prototype as unknown as Functions, ["exec"], step);
   wrap(StatementSync.prototype as unknown as Functions, ["run"], step);

@@ -33,7 +33,7 @@ export async function runOperation(
   const countTo = countFile(outside);
   const { program = VARVE_BIN } = operation;
   const args = [program, ...operation.args(scenes, dir, unpacking)];
-  const env = { ...home(outside), ...stepEnvironment({ countTo, moment }) };
+  const env = { ...home(outside), ...operation.env, ...stepEnvironment({ countTo, moment }) };
   await using running = start(process.execPath, args, { env: varveEnvironment({ root, env }) });
   const { code, stdout, stderr } = await running.result;
   const said = `${stdout.toString()}\n${stderr}`;

@@ -12,6 +12,7 @@ import { runOk } from "../../kit/peers/run.ts";
 import { expectedTree } from "../../kit/trees/expected-tree.ts";
 import type { TreeEntry } from "../../kit/trees/read-tree.ts";
 import { directory, file } from "../../kit/trees/tree-node.ts";
+import { publishMachines, type PublishedMachine } from "../lib/machine-images.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage, layerOf, realFiles } from "../lib/real-image.ts";
 import { publishUpdate } from "../lib/update-images.ts";
@@ -19,7 +20,17 @@ import type { ExpectedTrees } from "../lib/snapshot-faults.ts";
 import { OWN_CHANGES, OWN_NAME } from "./write-snapshot.ts";
 
 /** `blobs` has an image that was pulled without being unpacked; `old` one whose tag was pushed anew, `pieces` some of that besides. */
-export type StoreState = "empty" | "first" | "both" | "partial" | "garbage" | "blobs" | "old" | "pieces";
+export type StoreState =
+  | "empty"
+  | "first"
+  | "both"
+  | "partial"
+  | "garbage"
+  | "blobs"
+  | "old"
+  | "pieces"
+  | "machine"
+  | "part of a machine";
 
 export interface Scenes {
   /** The registry that has the images. */
@@ -32,6 +43,9 @@ export interface Scenes {
   /** A tag before and after it was pushed anew, with a chunked layer of which most is as it was. */
   readonly old: PublishedImage;
   readonly update: PublishedImage;
+  /** A virtual machine, and its next version. */
+  readonly machine: PublishedMachine;
+  readonly machineUpdate: PublishedMachine;
   /** What each snapshot has to show that operations may leave. */
   readonly trees: ExpectedTrees;
   /** Copies a store to `root`, which must not exist; made when it is asked for first. */
@@ -77,7 +91,9 @@ export async function makeScenes(dir: string, registryHost: string, bytes: numbe
   const second = await publish(registryHost, "scene/second", "1", await buildImage({ layers }), members);
   const home = join(dir, "home");
   await mkdir(home);
-  const images = { first, second, ...(await publishUpdate(registryHost, "scene/update", bytes, seed)) };
+  await using making = await openAt(join(dir, "making"));
+  const machines = await publishMachines(making, registryHost, home, bytes > 1e6 ? 16 : 8, seed);
+  const images = { first, second, ...machines, ...(await publishUpdate(registryHost, "scene/update", bytes, seed)) };
   const stores = new Stores(join(dir, "scenes"), registryHost, images, rng.bytes(200_000));
   return {
     host: registryHost,
@@ -93,14 +109,16 @@ export async function makeScenes(dir: string, registryHost: string, bytes: numbe
   };
 }
 
+type SceneImages = Pick<Scenes, "first" | "second" | "old" | "update" | "machine" | "machineUpdate">;
+
 class Stores {
   readonly #dir: string;
   readonly #host: string;
-  readonly #images: Pick<Scenes, "first" | "second" | "old" | "update">;
+  readonly #images: SceneImages;
   readonly #garbage: Buffer;
   readonly #made = new Map<string, Promise<string>>();
 
-  constructor(dir: string, host: string, images: Pick<Scenes, "first" | "second" | "old" | "update">, garbage: Buffer) {
+  constructor(dir: string, host: string, images: SceneImages, garbage: Buffer) {
     this.#dir = dir;
     this.#host = host;
     this.#images = images;
@@ -116,7 +134,7 @@ class Stores {
 
   async #make(state: StoreState, snapshotter: SnapshotterChoice, root: string): Promise<void> {
     await mkdir(root, { recursive: true });
-    const { first, second, old, update } = this.#images;
+    const { first, second, old, update, machine } = this.#images;
     switch (state) {
       case "empty":
         return;
@@ -134,6 +152,10 @@ class Stores {
         return leavePartial(root, snapshotter, this.#host, first);
       case "old":
         return this.#pull(root, snapshotter, old);
+      case "machine":
+        return this.#pull(root, "none", machine);
+      case "part of a machine":
+        return leavePartial(root, "none", this.#host, machine);
       case "pieces":
         await this.#pull(root, snapshotter, old);
         // Where a table of contents comes first, a part of the rest is to come as well.
@@ -199,5 +221,6 @@ async function leavePartial(
   await pull(varve, `${proxy.host}/${name}:${tag}`).catch(() => undefined);
   const { content } = varve.store;
   const left = [...(await content.partial(largest.digest)), ...(await content.partial(largest.diffId))];
+  if (image.machine !== undefined && (await varve.store.disks.partial(image.machine.key)) !== undefined) return;
   if (left.length === 0) throw new Error("nothing partial was left");
 }
