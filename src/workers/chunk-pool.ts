@@ -8,6 +8,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import { YOUNG_LIMIT } from "../sys/young-generation.ts";
 import type { ChunkJob, ChunkNews } from "./chunk-thread.ts";
 import { fromPlainError } from "./plain-error.ts";
+import { threadEnvironment } from "./thread.ts";
 
 const THREAD_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./chunk-thread.ts" : "./chunk-thread.js",
@@ -44,7 +45,7 @@ export class ChunkPool implements ChunkEncoders, AsyncDisposable {
 }
 
 class ChunkThread {
-  readonly #worker = new Worker(THREAD_FILE, { resourceLimits: YOUNG_LIMIT });
+  readonly #worker = new Worker(THREAD_FILE, { env: threadEnvironment(), resourceLimits: YOUNG_LIMIT });
   /** Rejects when the thread has ended, whatever for. */
   readonly #ended: Promise<never>;
   load = 0;

@@ -69,7 +69,7 @@ export class Thread {
  * A thread shares the process's compile cache only when its environment says so. Without it, each one compiles all modules again,
  * in a checkout from TypeScript: 60 ms and 25 MB.
  */
-function threadEnvironment(): NodeJS.ProcessEnv {
+export function threadEnvironment(): NodeJS.ProcessEnv {
   const cache = getCompileCacheDir();
   return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
