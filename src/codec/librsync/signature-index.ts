@@ -5,6 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import type { Signature } from "./read-signature.ts";
+import { SumFilter } from "./sum-filter.ts";
 
 const WEAK_BYTES = 4;
 const EMPTY = 0;
@@ -17,6 +18,8 @@ export class SignatureIndex {
   readonly #shift: number;
   readonly #mask: number;
   readonly #seed = randomBytes(4).readUInt32LE();
+  /** What cannot be here. */
+  readonly filter: SumFilter;
   /** Numbers of blocks, and one more. */
   readonly #byWeak: Uint32Array;
   readonly #byBoth: Uint32Array;
@@ -26,12 +29,14 @@ export class SignatureIndex {
     const { rows, blocks, rowBytes } = signature;
     this.#view = new DataView(rows.buffer, rows.byteOffset, rows.byteLength);
     const bits = Math.max(4, Math.ceil(Math.log2(2 * blocks + 1)));
+    this.filter = new SumFilter(blocks);
     this.#shift = 32 - bits;
     this.#mask = 2 ** bits - 1;
     this.#byWeak = new Uint32Array(2 ** bits);
     this.#byBoth = new Uint32Array(2 ** bits);
     for (let block = 0; block < blocks; block++) {
       const weak = this.#view.getUint32(block * rowBytes);
+      this.filter.add(weak);
       const slot = this.#slotOfWeak(weak);
       if (this.#byWeak[slot] === EMPTY) this.#byWeak[slot] = block + 1;
       const both = this.#slotOfBoth(weak, rows, block * rowBytes + WEAK_BYTES);

@@ -3,6 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { WEAK_SUMS } from "./kinds.ts";
 import { strongSum, strongSumOf } from "./strong-sum.ts";
+import { SumFilter } from "./sum-filter.ts";
 import { weakSum } from "./weak-sums.ts";
 
 const text = (of: string): Uint8Array => new TextEncoder().encode(of);
@@ -85,10 +86,12 @@ describe.each(WEAK_SUMS)("%s", (name) => {
           sum.update(bytes, from, to);
           return sum.value;
         };
+        const everything = new SumFilter(1);
+        everything.words.fill(-1);
         const rolled = weakSum(name);
         rolled.update(bytes, 0, width);
         for (let at = 0; at + width < bytes.length; at++) {
-          rolled.rotate(bytes[at]!, bytes[at + width]!);
+          expect(rolled.roll(bytes, at, at + width, bytes.length, everything)).toBe(1);
           expect(rolled.value).toBe(anew(at + 1, at + 1 + width));
         }
         for (let at = bytes.length - width; at < bytes.length; at++) {
@@ -98,6 +101,21 @@ describe.each(WEAK_SUMS)("%s", (name) => {
       }),
     );
   });
+});
+
+it.each(WEAK_SUMS)("%s rolls to the next sum that is looked for", (name) => {
+  const bytes = Uint8Array.from({ length: 3000 }, (_, at) => (at * at * at) >> 5);
+  const filter = new SumFilter(1);
+  const wanted = weakSum(name);
+  wanted.update(bytes, 2000, 2100);
+  filter.add(wanted.value);
+  const rolled = weakSum(name);
+  rolled.update(bytes, 0, 100);
+  let from = 0;
+  while (from + 100 < bytes.length && rolled.value !== wanted.value) {
+    from += rolled.roll(bytes, from, from + 100, bytes.length, filter);
+  }
+  expect(from).toBe(2000);
 });
 
 it("weak sums are those of librsync", () => {

@@ -3,6 +3,7 @@
  * 32 in Rabin-Karp.
  */
 import type { WeakName } from "./kinds.ts";
+import type { SumFilter } from "./sum-filter.ts";
 
 export interface WeakSum {
   /** As it stands in signatures: 32 bits, unsigned. */
@@ -11,8 +12,11 @@ export interface WeakSum {
   reset(): void;
   /** Takes in bytes `[from, to)`. */
   update(bytes: Uint8Array, from: number, to: number): void;
-  /** Moves the window on by one byte: `out` leaves it at its front, `into` joins it at its end. */
-  rotate(out: number, into: number): void;
+  /**
+   * Moves the window `[from, to)` on, by one byte at least, until the filter may have its sum or it ends at `end`; says by how many. One call for
+   * many bytes, because a call for each takes several times as long as what it does.
+   */
+  roll(bytes: Uint8Array, from: number, to: number, end: number, filter: SumFilter): number;
   /** Lets the first byte go. */
   drop(out: number): void;
 }
@@ -44,9 +48,20 @@ export class Rollsum implements WeakSum {
     this.#length += to - from;
   }
 
-  rotate(out: number, into: number): void {
-    this.#low = (this.#low + into - out) | 0;
-    this.#high = (this.#high + this.#low - Math.imul(this.#length, out + ROLLSUM_OFFSET)) | 0;
+  roll(bytes: Uint8Array, from: number, to: number, end: number, { words, shift, factor }: SumFilter): number {
+    let [low, high] = [this.#low, this.#high];
+    const length = this.#length;
+    let front = from;
+    for (let next = to; next < end; next++) {
+      const out = bytes[front++]!;
+      low = (low + bytes[next]! - out) | 0;
+      high = (high + low - Math.imul(length, out + ROLLSUM_OFFSET)) | 0;
+      const bit = Math.imul((high << 16) | (low & 0xffff), factor) >>> shift;
+      if ((words[bit >>> 5]! & (1 << (bit & 31))) !== 0) break;
+    }
+    this.#low = low;
+    this.#high = high;
+    return front - from;
   }
 
   drop(out: number): void {
@@ -85,9 +100,18 @@ export class RabinKarp implements WeakSum {
     this.#power = 0;
   }
 
-  rotate(out: number, into: number): void {
+  roll(bytes: Uint8Array, from: number, to: number, end: number, { words, shift, factor }: SumFilter): number {
     if (this.#power === 0) this.#power = powerOf(this.#length);
-    this.#hash = (Math.imul(this.#hash, MULTIPLIER) + into - Math.imul(this.#power, out + ADJUSTMENT)) | 0;
+    let hash = this.#hash;
+    const power = this.#power;
+    let front = from;
+    for (let next = to; next < end; next++) {
+      hash = (Math.imul(hash, MULTIPLIER) + bytes[next]! - Math.imul(power, bytes[front++]! + ADJUSTMENT)) | 0;
+      const bit = Math.imul(hash, factor) >>> shift;
+      if ((words[bit >>> 5]! & (1 << (bit & 31))) !== 0) break;
+    }
+    this.#hash = hash;
+    return front - from;
   }
 
   drop(out: number): void {

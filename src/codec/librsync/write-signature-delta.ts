@@ -112,7 +112,9 @@ class BlockMatcher {
     while (this.#fill()) {
       if (this.#tryBlock()) continue;
       if (this.#to === this.#end) break;
-      this.#weak.rotate(this.#bytes[this.#from++]!, this.#bytes[this.#to++]!);
+      const rolled = this.#weak.roll(this.#bytes, this.#from, this.#to, this.#end, this.#index.filter);
+      this.#from += rolled;
+      this.#to += rolled;
     }
     this.#writeLiterals(this.#from);
     this.#bytes.copyWithin(0, this.#from, this.#end);
