@@ -1,5 +1,5 @@
 /** The life of a disk in the store: made through windows, found by what it holds, resumed, copied into, removed. */
-import { readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { open, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { openPartialDisk } from "../../../test/kit/store/open-window.ts";
 import { sample } from "../../../test/kit/store/sample.ts";
@@ -91,6 +91,29 @@ describe("a disk in the store", () => {
     expect(await readFile(info.path)).toEqual(
       Buffer.concat([first.bytes, second.bytes, Buffer.alloc(SIZE - 2 * CHUNK)]),
     );
+  });
+
+  it("may be larger than what 32 bits count, and takes what is in it", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const size = 20 * 2 ** 30 + 777;
+    const content = { ...sample(CHUNK, 5), offset: size - CHUNK - 100 };
+    {
+      await using disk = await openPartialDisk(store, KEY, size);
+      await fill(disk, content);
+    }
+    // In the file that another try left all else is punched.
+    await using disk = await openPartialDisk(store, KEY, size);
+    const copy = { ...content, offset: 9 * 2 ** 30 + 1 };
+    await disk.copy({ path: disk.path, offset: content.offset }, copy);
+    const info = await disk.commit([copy, content]);
+    expect(info.size).toBe(size);
+    expect(info.allocatedBytes).toBeLessThan(3 * CHUNK);
+    await using file = await open(info.path);
+    for (const { offset, bytes } of [copy, content]) {
+      const { buffer } = await file.read(Buffer.alloc(CHUNK), 0, CHUNK, offset);
+      expect(buffer.equals(bytes)).toBe(true);
+    }
   });
 
   it("may come whole from outside", async () => {
