@@ -62,7 +62,8 @@ const PULL_JSON = `## What \`pull --json\` prints
       "requests", "retries", "resumedBytes", "durationMs", "peakRssBytes",
       "layers": [ { "digest", "diffId", "mediaType", "size", "how": "present" | "full" | "resumed" | "zstd-chunked" | "estargz" | "disk",
                     "bytes": { "network", "local", "data", "zero" }, "fallbacks": [ { "from", "reason" } ] } ],
-      "disks": [ { "name", "key", "size", "allocatedBytes", "path" } ],
+      "disks": [ { "name", "key", "size", "allocatedBytes", "path", "requests",
+                   "bytes": { "network", "local", "data", "zero", "copied" } } ],
       "warnings": [ ... ]
     }
 
@@ -72,7 +73,7 @@ array. With \`--plan\` nothing moves, and each layer also says \`why\` it would 
 Images of virtual machines, and no others, have \`disks\`: the raw file of each at \`path\`, which only the store may write, its \`size\` with holes, and
 the \`allocatedBytes\` that it takes. \`path\` and \`allocatedBytes\` are null as long as it is not made, \`size\` where only whoever has decoded it
 knows. A chunk of a disk is a layer whose \`how\` is \`disk\`: of its bytes \`network\` came from the registry, \`local\` from other disks, from blobs that were
-here, or from another place of the same disks, and \`zero\` is a hole. Its \`diffId\` is the digest of what it holds. \`platform\` and \`chainId\` are null.`;
+here, or from another place of the same disks (\`copied\`, in sums of a disk), and \`zero\` is a hole. Its \`diffId\` is the digest of what it holds. \`platform\` and \`chainId\` are null.`;
 
 const COPY_JSON = `## What \`copy --json\` and \`push --json\` print
 

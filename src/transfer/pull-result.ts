@@ -48,6 +48,9 @@ export interface DiskResult {
   readonly allocatedBytes: number | null;
   /** The raw disk, which only the store may write; null where it is not here. */
   readonly path: string | null;
+  /** Sums of its chunks' rows; `copied` are those of the local bytes that were taken from another place of the same disks. */
+  readonly bytes: ByteCounts & { readonly copied: number };
+  readonly requests: number;
 }
 
 export interface PullResult {

@@ -32,7 +32,7 @@ export function renderPlan(result: PullResult): string {
   const platform = result.platform === null ? "" : ` (${sanitize(result.platform)})`;
   const title = `${sanitize(result.reference)}: ${result.digest}${platform}\n`;
   const { network, local, data, zero } = result.bytes;
-  const disks = (result.disks ?? []).map((disk) => `  disk ${diskText(disk)}\n`).join("");
+  const disks = (result.disks ?? []).map((disk) => `  disk ${diskText(disk)}: ${diskCost(disk)}\n`).join("");
   const sources = `would move ${formatBytes(network)} over the network; ${formatBytes(local)} are on this machine`;
   const extras = data + zero === 0 ? "" : `, ${formatBytes(data)} come as data, ${formatBytes(zero)} are zeros`;
   return `${title}${indent(formatTable(LAYER_COLUMNS, result.layers))}${disks}  ${sources}${extras}\n${renderFallbacks(result)}`;
@@ -44,6 +44,15 @@ function diskText({ name, size, allocatedBytes, path }: DiskResult): string {
   if (size !== null) parts.push(formatBytes(size));
   if (allocatedBytes !== null) parts.push(`takes ${formatBytes(allocatedBytes)}`);
   parts.push(path === null ? "not made yet" : sanitize(path));
+  return parts.join(", ");
+}
+
+function diskCost({ bytes, requests }: DiskResult): string {
+  const { network, local, zero, copied } = bytes;
+  const parts = [`${formatBytes(network)} over the network in ${plural(requests, "request")}`];
+  if (local > copied) parts.push(`${formatBytes(local - copied)} from this machine`);
+  if (copied > 0) parts.push(`${formatBytes(copied)} copied within`);
+  if (zero > 0) parts.push(`${formatBytes(zero)} of zeros`);
   return parts.join(", ");
 }
 

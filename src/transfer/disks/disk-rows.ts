@@ -8,9 +8,10 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { DiskContents, DiskPlace } from "../../plan/disk-contents.ts";
-import { noBytes } from "../../recipe/bytes.ts";
+import { addBytes, noBytes } from "../../recipe/bytes.ts";
 import { resultOf } from "../present-layer.ts";
-import type { LayerResult } from "../pull-result.ts";
+import type { DiskResult, LayerResult } from "../pull-result.ts";
+import { blobsOf, type MachineDisk } from "./machine-parts.ts";
 
 type Facts = Partial<LayerResult> & Pick<LayerResult, "how">;
 
@@ -18,13 +19,20 @@ export class DiskRows {
   readonly #reference: Reference;
   /** By the manifest's own descriptor: one blob may be several layers. */
   readonly #rows = new Map<Descriptor, LayerResult>();
+  /** Bytes that are copied within the disks, of the rows' local ones. */
+  readonly #copied = new Map<Descriptor, number>();
+  readonly #digests = new Map<Descriptor, Digest | undefined>();
 
-  constructor(reference: Reference) {
+  /** @param disks of the image */
+  constructor(reference: Reference, disks: readonly MachineDisk[]) {
     this.#reference = reference;
+    for (const { disk } of disks) {
+      if (disk.kind === "chunks") for (const { blob, digest } of disk.chunks) this.#digests.set(blob, digest);
+    }
   }
 
-  /** What is said of a layer. @param diffId of the bytes that it holds, where they are known */
-  set(blob: Descriptor, facts: Facts, diffId?: Digest): void {
+  /** What is said of a layer. @param diffId of the bytes that it holds. Default: what the manifest says */
+  set(blob: Descriptor, facts: Facts, diffId: Digest | undefined = this.#digests.get(blob)): void {
     this.#rows.set(blob, resultOf({ reference: this.#reference, blob, diffId }, facts));
   }
 
@@ -55,6 +63,7 @@ export class DiskRows {
         why: "a copy of what is elsewhere in it",
       } as const;
       this.set(blob, isFirst ? facts : copied, digest);
+      if (!isFirst) this.#copied.set(blob, size);
     }
   }
 
@@ -67,8 +76,23 @@ export class DiskRows {
     return layers.map((blob) => {
       const own = this.#rows.get(blob) ?? byDigest.get(blob.digest);
       byDigest.delete(blob.digest);
-      return own ?? resultOf({ reference: this.#reference, blob, diffId: undefined }, { how: "present" });
+      const task = { reference: this.#reference, blob, diffId: this.#digests.get(blob) };
+      return own ?? resultOf(task, { how: "present" });
     });
+  }
+
+  /** What the disk's chunks cost together. */
+  costOf(disk: MachineDisk): Pick<DiskResult, "bytes" | "requests"> {
+    const bytes = { ...noBytes(), copied: 0 };
+    let requests = 0;
+    for (const blob of blobsOf(disk)) {
+      const row = this.#rows.get(blob);
+      if (row === undefined) continue;
+      addBytes(bytes, row.bytes);
+      bytes.copied += this.#copied.get(blob) ?? 0;
+      requests += row.requests;
+    }
+    return { bytes, requests };
   }
 }
 

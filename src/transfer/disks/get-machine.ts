@@ -44,7 +44,7 @@ export async function getMachine(
       if (held.has(key)) onProgress({ type: "layer-present", digest: key, total });
     }
     const missing = distinct.filter(({ key }) => !held.has(key));
-    const rows = new DiskRows(reference);
+    const rows = new DiskRows(reference, disks);
     const tasks = kept.map((blob): LayerTask => ({ reference, blob, diffId: undefined }));
     const given = { check: false, wait, concurrency, tally, lease };
     const { layers: keptRows, resumedBytes } = await getLayers(context, image, tasks, given);
@@ -61,7 +61,7 @@ export async function getMachine(
     return {
       status: isNew || changed ? "pulled" : "up-to-date",
       layers,
-      disks: diskResults(disks, await heldDisks(store, distinct)),
+      disks: diskResults(disks, await heldDisks(store, distinct), (disk) => rows.costOf(disk)),
       resumedBytes: resumed,
     };
   } catch (error) {

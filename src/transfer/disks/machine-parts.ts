@@ -45,13 +45,18 @@ export async function heldDisks({ disks }: Store, wanted: readonly MachineDisk[]
   return held;
 }
 
-export function diskResults(disks: readonly MachineDisk[], held: ReadonlyMap<Digest, DiskInfo>): DiskResult[] {
+/** @param costOf what was moved for a disk */
+export function diskResults(
+  disks: readonly MachineDisk[],
+  held: ReadonlyMap<Digest, DiskInfo>,
+  costOf: (disk: MachineDisk) => Pick<DiskResult, "bytes" | "requests">,
+): DiskResult[] {
   return disks.map(({ key, disk }) => {
     const {
       size = disk.kind === "chunks" ? disk.size : null,
       allocatedBytes = null,
       path = null,
     } = held.get(key) ?? {};
-    return { name: disk.name, key, size, allocatedBytes, path };
+    return { name: disk.name, key, size, allocatedBytes, path, ...costOf({ key, disk }) };
   });
 }

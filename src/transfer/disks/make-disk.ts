@@ -32,7 +32,7 @@ export async function makeDisk(
   const reference = parseReference(name, { defaultTag: false });
   await using lease = await store.leases.create();
   await lease.add(key, ...blobsOf({ key, disk }).map(({ digest }) => digest));
-  const rows = new DiskRows(reference);
+  const rows = new DiskRows(reference, [{ key, disk }]);
   const image = { reference, digest: manifest.digest };
   const options = { image, wait: true, concurrency: CONCURRENCY, tally: new Tally(), lease, rows, signal };
   const machine = { key, disk };

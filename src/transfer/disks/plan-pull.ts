@@ -23,7 +23,7 @@ export async function planPull(
   { concurrency, tally }: PullDisksOptions,
 ): Promise<PullDone> {
   const { store } = context;
-  const rows = new DiskRows(image.reference);
+  const rows = new DiskRows(image.reference, disks);
   const held = await heldDisks(store, disks);
   const missing = distinctDisks(disks).filter(({ key }) => !held.has(key));
   const kept = await planBlobs(context, image, keptBlobs(image.manifest, disks), concurrency);
@@ -34,7 +34,7 @@ export async function planPull(
     }
   }
   const layers = rows.inOrder(image.manifest, kept);
-  return { status: "planned", layers, disks: diskResults(disks, held), resumedBytes: 0 };
+  return { status: "planned", layers, disks: diskResults(disks, held, (disk) => rows.costOf(disk)), resumedBytes: 0 };
 }
 
 /** Blobs that come as they are. */

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { machineBench, type PullRun } from "../../../test/kit/disk/machine-bench.ts";
 import { tartImage, type TartImage } from "../../../test/kit/disk/tart-image.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
+import { noBytes } from "../../recipe/bytes.ts";
 import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
 
 const CHUNK = 256 << 10;
@@ -32,8 +33,9 @@ async function expectDisk({ disks }: PullRun, bytes: Buffer): Promise<void> {
 }
 
 /** What a plan has to tell beforehand. */
-const moved = ({ bytes, layers }: PullRun): unknown => ({
+const moved = ({ bytes, layers, disks }: PullRun): unknown => ({
   bytes,
+  disks: disks!.map((disk) => ({ bytes: disk.bytes, requests: disk.requests })),
   layers: layers.map((layer) => ({
     digest: layer.digest,
     how: layer.how,
@@ -55,7 +57,11 @@ describe("a machine's image that is pulled", () => {
       local: CHUNK,
       zero: 2 * CHUNK,
     });
-    expect(result.disks![0]!.allocatedBytes).toBeLessThan(4 * CHUNK);
+    const { allocatedBytes, bytes, requests } = result.disks![0]!;
+    expect(allocatedBytes).toBeLessThan(4 * CHUNK);
+    const network = blobBytes(image, 0, 2, 5);
+    expect(bytes).toEqual({ network, local: CHUNK, data: 0, zero: 2 * CHUNK, copied: CHUNK });
+    expect(requests).toBe(3);
     expect(result.layers.map(({ how }) => how)).toEqual(["full", ...Array<string>(6).fill("disk"), "full"]);
   });
 
@@ -67,7 +73,9 @@ describe("a machine's image that is pulled", () => {
     const again = await pull("1");
     expect(again).toMatchObject({ status: "up-to-date", requests: 1, bytes: { total: 0 }, resumedBytes: 0 });
     expect(registry.requests.map(({ method }) => method)).toEqual(["HEAD"]);
-    expect(again.disks).toEqual(first.disks);
+    const bytes = { ...noBytes(), copied: 0 };
+    expect(again.disks).toEqual(first.disks!.map((disk) => Object.assign(disk, { bytes, requests: 0 })));
+    expect(again.layers.map(({ diffId }) => diffId)).toEqual(first.layers.map(({ diffId }) => diffId));
     expect(again.layers.every(({ how }) => how === "present")).toBe(true);
   });
 

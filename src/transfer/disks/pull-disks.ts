@@ -62,16 +62,17 @@ async function findPresent(
   }
   await store.images.touch(image.name);
   await store.leases.finish(image.name);
-  const rows = kept.map((blob) => presentResult(context, { reference: image.reference, blob, diffId: undefined }));
+  const present = kept.map((blob) => presentResult(context, { reference: image.reference, blob, diffId: undefined }));
   for (const { key, disk } of disks) {
     const total = held.get(key)?.size ?? (disk.kind === "chunks" ? disk.size : 0);
     context.onProgress({ type: "disk-queued", digest: key, name: disk.name, total });
     context.onProgress({ type: "layer-present", digest: key, total });
   }
+  const rows = new DiskRows(image.reference, disks);
   return {
     status: "up-to-date",
-    layers: new DiskRows(image.reference).inOrder(image.manifest, rows),
-    disks: diskResults(disks, held),
+    layers: rows.inOrder(image.manifest, present),
+    disks: diskResults(disks, held, (disk) => rows.costOf(disk)),
     resumedBytes: 0,
   };
 }
