@@ -115,7 +115,8 @@ export function fromFile(segment: LocalSegment, part: Part, context: PartContext
     if (shared !== undefined) {
       // Read from where it is now, so that what is hashed is what is kept, whatever happens to the other file.
       writer.inPlace(true);
-      await copyFile({ ...segment, path: work.ingest.path, start: part.position }, start, end, context);
+      const { path, offset = 0 } = work.ingest;
+      await copyFile({ ...segment, path, start: offset + part.position }, start, end, context);
       writer.inPlace(false);
     }
     await copyFile(segment, end, to, context);

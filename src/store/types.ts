@@ -54,6 +54,8 @@ export interface Ingest extends AsyncDisposable {
   readonly size: number;
   /** The data file, for readers that follow the front. */
   readonly path: string;
+  /** Where in that file its bytes begin. Default 0. */
+  readonly offset?: number;
   /** Ranges that an earlier try left: those that hold, and those that are still to be checked. */
   readonly resumed: readonly ByteRange[];
   /** Ranges that the journal vouches for and that are not checked yet. They are not `done`, and need not be fetched. */
