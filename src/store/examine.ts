@@ -1,7 +1,7 @@
 /** What `fsck` needs of the store beyond what everybody may do: looking at the metadata itself, and putting it right. */
 import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { toVarveError } from "../errors/from-system.ts";
 import { isVarveError } from "../errors/varve-error.ts";
 import { isDigest } from "../oci/digest.ts";
@@ -83,14 +83,19 @@ export class Examination {
     }
   }
 
-  /** Files in `blobs/` whose names are no digests, as paths. */
+  /** What in `blobs/` and `disks/` has a name that nothing of the store has, as paths. */
   async *strayFiles(): AsyncGenerator<string> {
-    const known = new Set<string>(ALGORITHMS);
-    for (const algorithm of await namesIn(this.#layout.blobs)) {
-      const directory = join(this.#layout.blobs, algorithm);
-      if (!known.has(algorithm)) yield directory;
-      else
-        for (const name of await namesIn(directory)) if (!isDigest(`${algorithm}:${name}`)) yield join(directory, name);
+    const { blobs, disks, partialDisks } = this.#layout;
+    const known = new Set(ALGORITHMS.map((algorithm) => join(blobs, algorithm)));
+    for (const directory of await pathsIn(blobs)) {
+      if (!known.has(directory)) yield directory;
+      else yield* strayNames(directory, isDigest);
+    }
+    const knownDisks = new Set(ALGORITHMS.map((algorithm) => join(disks, algorithm)));
+    for (const directory of await pathsIn(disks)) {
+      if (directory === partialDisks) continue;
+      if (!knownDisks.has(directory)) yield directory;
+      else yield* strayNames(directory, (text) => isDigest(text.replace(/\.index$/, "")));
     }
   }
 
@@ -112,6 +117,16 @@ export class Examination {
   rewriteIndex(): Promise<void> {
     return this.#images.writeIndex({ force: true });
   }
+}
+
+/** Names in the folder of an algorithm that are not what they ought to be, given as `ALGORITHM:NAME`. */
+async function* strayNames(directory: string, isKnown: (text: string) => boolean): AsyncGenerator<string> {
+  const algorithm = basename(directory);
+  for (const name of await namesIn(directory)) if (!isKnown(`${algorithm}:${name}`)) yield join(directory, name);
+}
+
+async function pathsIn(directory: string): Promise<string[]> {
+  return (await namesIn(directory)).map((name) => join(directory, name));
 }
 
 function damageOf(connection: Connection): string[] {

@@ -1,5 +1,5 @@
 /** Disks of machines are held to their images, and mended with as little as can be. */
-import { chmod, open, rm, symlink, truncate } from "node:fs/promises";
+import { chmod, mkdir, open, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { machineBench, type MachineBench } from "../../../test/kit/disk/machine-bench.ts";
@@ -184,6 +184,20 @@ describe("what is known of disks", () => {
     const { findings, sound } = await checkStore(context);
     expect(sound).toBe(true);
     expect(findings.filter(({ kind }) => kind === "disk-unreferenced")).toMatchObject([{ digest: KEY }]);
+  });
+
+  it("is told apart from what is somebody else's", async () => {
+    const context = await transferContext();
+    const { path } = await putTartImage(context.store, NAME, MADE, { chunks: true });
+    await writeFile(`${path}.bak`, "");
+    await mkdir(join(context.store.root, "disks/mine"));
+    await mkdir(`${path}.index`);
+    const { findings } = await checkStore(context);
+    const unknown = findings.filter(({ kind }) => kind === "file-unknown");
+    expect(new Set(unknown.map((finding) => finding.path))).toEqual(
+      new Set([join(context.store.root, "disks/mine"), `${path}.bak`]),
+    );
+    expect(findings).toHaveLength(2);
   });
 
   it("goes with the image", async () => {

@@ -10,6 +10,7 @@ import { digestAlgorithm, type Digest } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";
 import { isConfigType, isLayerType, isManifestType, isIndexType } from "../../oci/media-types.ts";
 import type { ImageRecord } from "../../store/images.ts";
+import { isIndexList } from "../disks/index/index-lists.ts";
 import { inParallel } from "../in-parallel.ts";
 import { MAX_INDEX_DEPTH } from "../pick-platform.ts";
 import { DRIVER_NAMES } from "../snapshotter.ts";
@@ -20,7 +21,8 @@ export async function checkImages(check: Check, images: readonly ImageRecord[]):
   const layers = new Map<string, Layer>();
   for (const image of images) {
     check.context.signal.throwIfAborted();
-    check.counts.images++;
+    // Lists of chunk indexes are no images to those who count theirs.
+    if (!(await isIndexList(check.store, image))) check.counts.images++;
     for (const layer of await checkImage(check, image)) layers.set(`${layer.blob.digest} ${layer.diffId}`, layer);
   }
   await inParallel([...layers.values()], check.concurrency, (layer) => checkLayer(check, layer));
