@@ -12,7 +12,7 @@ import { DEFAULT_MEMORY } from "./memory-plan.ts";
 import { SeedIndex } from "./seed-index.ts";
 
 export interface DirectDeltaOptions {
-  /** Bytes for index and pages. More finds more in bases of more than some 300 MB. Default 320 MiB. */
+  /** Bytes for index and pages. More finds more in bases of more than some 200 MB. Default 320 MiB. */
   readonly memory?: number;
   readonly signal?: AbortSignal;
   /** Told, while the base is read for the index, how many of its bytes were. */
