@@ -6,7 +6,15 @@
 import { existsSync, readdirSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { collectGarbage, importDisk, pull, removeImages, type Digest, type Varve } from "../../../src/index.ts";
+import {
+  collectGarbage,
+  importDisk,
+  listImages,
+  pull,
+  removeImages,
+  type Digest,
+  type Varve,
+} from "../../../src/index.ts";
 import { openSnapshots } from "../../../src/transfer/snapshotter.ts";
 import { errorsOf, imageFaults, machineFaults, soundnessFaults } from "../lib/judge.ts";
 import { IMPORT } from "../lib/machine-images.ts";
@@ -80,7 +88,7 @@ async function lookAt({ scenes, operation, mounting }: Scene, root: string): Pro
   if (bad.length > 0) throw new Error(`fsck finds ${bad.map(({ kind, message }) => `${kind}: ${message}`).join(", ")}`);
   const faults = await snapshotFaults(store, mounting ? scenes.trees : undefined);
   if (faults.length > 0) throw new Error(faults.join("\n"));
-  const names = (await store.images.list()).map(({ name }) => name).toSorted();
+  const names = (await listImages(varve)).map(({ name }) => name).toSorted();
   const { before, after } = operation.names(scenes);
   const is = (wanted: readonly string[]): boolean => wanted.toSorted().join(" ") === names.join(" ");
   if (!is(before) && !is(after)) throw new Error(`the store has the images ${names.join(", ")}`);
@@ -145,7 +153,7 @@ async function leftovers(
   for (const name of await committedNames(store)) if (!chains.has(name)) faults.push(`snapshot ${name} was left over`);
   await removeImages(
     varve,
-    (await store.images.list()).map(({ name }) => name),
+    (await listImages(varve)).map(({ name }) => name),
   );
   for (const folder of ["blobs/sha256", "ingest"]) {
     for (const name of await readdir(join(store.root, folder))) faults.push(`${folder}/${name} was left over`);
