@@ -33,7 +33,10 @@ export function writeChunkIndex({ blob, content, pieces }: ChunkIndex): Buffer {
 }
 
 /** What the index must be of. */
-export type ExpectedIndex = Pick<ChunkIndex, "blob" | "content">;
+export interface ExpectedIndex extends Pick<ChunkIndex, "blob" | "content"> {
+  /** Asked before any piece is read: whether there is memory for so many. Default: for a chunk's of any size. */
+  readonly reserve?: (pieces: number) => boolean;
+}
 
 /**
  * Reads a document that comes piece by piece; memory is that of the pieces.
@@ -77,7 +80,6 @@ class ChunkIndexReader {
     if (this.#left !== 0) throw invalid("is cut short");
     const { blob, content } = this.#expected;
     const pieces = this.#pieces;
-    if (this.#at < this.#bytes.length) throw invalid("goes on behind its end");
     if (pieces.contentBytes !== content.size) throw invalid(`has pieces of ${pieces.contentBytes} bytes`);
     if (pieces.blobBytes + MAGIC_BYTES !== blob.size) throw invalid(`has blocks of ${pieces.blobBytes} bytes`);
     return pieces;
@@ -89,6 +91,7 @@ class ChunkIndexReader {
       if (this.#left === undefined) this.#readHeader();
       else this.#readPiece(this.#left);
     }
+    if (this.#left === 0 && this.#at < this.#bytes.length) throw invalid("goes on behind its end");
   }
 
   #readHeader(): void {
@@ -99,7 +102,8 @@ class ChunkIndexReader {
       if (this.#number() !== size || !isIt) throw invalid(`is that of another ${what}`);
     }
     const count = this.#number();
-    if (count > MOST_PIECES) throw limit(`has ${count} pieces`);
+    const { reserve } = this.#expected;
+    if (count > MOST_PIECES || reserve?.(count) === false) throw limit(`has ${count} pieces`);
     this.#left = count;
   }
 

@@ -198,6 +198,10 @@ describe("the index of a chunk", () => {
     await expect(reading(put(0x81, 0x00), index)).rejects.toThrow(/longer than they need be/);
     await expect(reading(put(0xff, 0xff, 0xff, 0x7f), index)).rejects.toMatchObject({ code: "TOC_LIMIT" });
     await expect(reading(put(...Array<number>(9).fill(0xff)), index)).rejects.toThrow(/absurd/);
+    const asked: number[] = [];
+    const reserve = (pieces: number): boolean => asked.push(pieces) === 0;
+    await expect(readChunkIndex([bytes], { ...index, reserve })).rejects.toMatchObject({ code: "TOC_LIMIT" });
+    expect(asked).toEqual([1]);
   });
 
   it("never breaks on any bytes", async () => {

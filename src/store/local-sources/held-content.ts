@@ -6,6 +6,7 @@ import { hash, createHash } from "node:crypto";
 import { constants, readlinkSync, realpathSync } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { dataExtents, type Extent } from "../../sys/sparse.ts";
 import type { HeldLayer } from "./held-layer.ts";
 import type { IndexFile } from "./index-file.ts";
@@ -18,6 +19,8 @@ const GAP_BYTES = 32 * 1024;
 /** Files of a tree that are opened at once, and what is read of each at once. */
 const AT_ONCE = 8;
 const TREE_READ_BYTES = 128 * 1024;
+/** Extents after which others get their turn: some milliseconds. */
+const TURN = 2000;
 /** Of a disk; what lies behind the last of them is read whatever it is. */
 const MOST_EXTENTS = 1 << 18;
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -190,6 +193,8 @@ export class HeldContent implements AsyncDisposable {
     const { size } = await handle.stat();
     const extents: Extent[] = [];
     for (const extent of dataExtents(handle.fd, size)) {
+      if (extents.length % TURN === TURN - 1) await setImmediate();
+      this.#signal?.throwIfAborted();
       if (extents.length < MOST_EXTENTS) extents.push(extent);
       else return [...extents, { offset: extent.offset, length: size - extent.offset }];
     }

@@ -43,13 +43,18 @@ export async function fetchIndexes(
     const index = indexes.get(blob.digest);
     const isOfUse = coding === "apple-lz4" && index !== undefined && index.size <= blob.size * LARGEST_SHARE;
     if (!isOfUse || index.size > largestIndex(size) || pieces >= MOST_PIECES) return;
+    let own = 0;
+    const reserve = (count: number): boolean => {
+      if (pieces + count > MOST_PIECES) return false;
+      pieces += own = count;
+      return true;
+    };
     try {
       const bytes = verified(blobs.readBlob(index, { signal }), index, { signal });
-      const read = await readChunkIndex(bytes, { blob, content: { digest, size } });
-      if (pieces + read.length > MOST_PIECES) return;
-      pieces += read.length;
+      const read = await readChunkIndex(bytes, { blob, content: { digest, size }, reserve });
       found.set(content, read);
     } catch (error) {
+      pieces -= own;
       signal.throwIfAborted();
       onFallback(blob.digest, error);
     }

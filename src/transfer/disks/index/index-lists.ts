@@ -24,7 +24,9 @@ export async function orphanedLists(store: Store, gone: ReadonlySet<string> = ne
   const found: ImageRecord[] = [];
   for (const record of left) {
     const subject = subjectOf(record.name);
-    if (subject !== undefined && !images.has(subject) && (await isIndexList(store, record))) found.push(record);
+    if (subject === undefined || images.has(subject) || !(await isIndexList(store, record))) continue;
+    // Whoever is at work on the image has listed its index before he names it.
+    if (!(await store.leases.isLeased(subject))) found.push(record);
   }
   return found;
 }
