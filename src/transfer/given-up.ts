@@ -77,11 +77,31 @@ export async function recordAllGivenUp(
     const { diffId, entries, size: uncompressedSize } = layer;
     const known = await layers.get(digest);
     if (known?.diffId === diffId && known.discardedAt !== undefined) continue;
+    // What was seen of a blob is more than what an image claims of it.
+    if (known !== undefined && known.diffId !== diffId && known.verifiedAt.getTime() > 0) continue;
+    // What an image says of a blob is not to take the place of what was found in it.
+    if (known !== undefined && known.diffId !== diffId && isVerified(known)) continue;
     // Of a blob that was never here only the image says what is in it.
     const verifiedAt = known?.diffId === diffId ? known.verifiedAt : new Date(0);
     records.push({ digest, diffId, mediaType, size, uncompressedSize, entries, verifiedAt, discardedAt: new Date() });
   }
   await layers.put(...records);
+}
+
+/** Records of a blob that is not kept what was found in it, all of it read. */
+export async function recordFound(store: Store, blob: Descriptor, found: Omit<LayerCheck, "entries">): Promise<void> {
+  const { digest, mediaType, size } = blob;
+  const known = await store.layers.get(digest);
+  if (known !== undefined && isVerified(known)) return;
+  const { diffId, size: uncompressedSize } = found;
+  const now = new Date();
+  const facts = { digest, diffId, mediaType, size, uncompressedSize, entries: 0 };
+  await store.layers.put({ ...facts, verifiedAt: now, discardedAt: now });
+}
+
+/** Whether it says what was found in the blob, and not only what an image says of it. */
+export function isVerified({ verifiedAt }: LayerRecord): boolean {
+  return verifiedAt.getTime() > 0;
 }
 
 /** A blob is here again, so nothing is given up. */

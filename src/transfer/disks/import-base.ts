@@ -3,28 +3,36 @@
  * encoded them.
  */
 import type { DiskChunk } from "../../codec/tart/disk-image.ts";
+import { decodeAppleLz4 } from "../../codec/apple-lz4/decoder.ts";
 import { DISK_INDEX_TYPE, readIndexManifest } from "../../codec/disk-index/index-manifest.ts";
 import { MOST_INDEX_BYTES } from "../../codec/disk-index/format.ts";
 import type { EncodedChunk } from "../../disk/import/encode-chunk.ts";
 import type { BlobFacts } from "../../codec/tart/write-tart.ts";
 import { isVarveError } from "../../errors/varve-error.ts";
-import type { Digest } from "../../oci/digest.ts";
+import { Digester, type Digest } from "../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, parseManifest } from "../../oci/manifest.ts";
 import type { Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
+import { isVerified } from "../given-up.ts";
 import { listedReferrers } from "../transports/store-referrers.ts";
 import { openDiskImage, type OpenDiskImage } from "./open-disk-image.ts";
 
 /** Nothing of the image is collected while it is open. */
 export class ImportBase implements AsyncDisposable {
   readonly #store: Store;
+  readonly #signal: AbortSignal;
   readonly #image: OpenDiskImage;
   /** By what they hold. */
   readonly #chunks: ReadonlyMap<Digest, DiskChunk>;
   readonly #indexes: ReadonlyMap<Digest, BlobFacts>;
 
-  private constructor(store: Store, image: OpenDiskImage, indexes: ReadonlyMap<Digest, BlobFacts>) {
+  private constructor(
+    { store, signal }: TransferContext,
+    image: OpenDiskImage,
+    indexes: ReadonlyMap<Digest, BlobFacts>,
+  ) {
     this.#store = store;
+    this.#signal = signal;
     this.#image = image;
     this.#indexes = indexes;
     const chunks = image.disks.flatMap(({ disk }) => (disk.kind === "chunks" ? disk.chunks : []));
@@ -39,24 +47,42 @@ export class ImportBase implements AsyncDisposable {
   static async open(context: TransferContext, name: string): Promise<ImportBase> {
     const image = await openDiskImage(context, name);
     try {
-      return new ImportBase(context.store, image, await indexesOf(context.store, image));
+      return new ImportBase(context, image, await indexesOf(context.store, image));
     } catch (error) {
       await image[Symbol.asyncDispose]();
       throw error;
     }
   }
 
-  /** The blob of this content, if it can be had. */
+  /** The blob of this content, if it can be had, and was found to make it: here, or by the pull that gave it up. */
   async find(content: BlobFacts): Promise<EncodedChunk | undefined> {
     const chunk = this.#chunks.get(content.digest);
     if (chunk?.size !== content.size) return undefined;
     const { digest, size } = chunk.blob;
     const { content: blobs, layers } = this.#store;
-    const isHere = (await blobs.stat(digest)) !== undefined;
-    if (!isHere && (await layers.get(digest))?.discardedAt === undefined) return undefined;
+    const known = await layers.get(digest);
+    const isFound = known?.discardedAt !== undefined && known.diffId === content.digest && isVerified(known);
+    // What the image says of its blobs would else be what the new one says.
+    if (!isFound && !(await this.#holds(digest, content))) return undefined;
     const listed = this.#indexes.get(digest);
     const index = listed && (await blobs.readBytes(listed.digest, MOST_INDEX_BYTES).catch(unlessDamaged));
     return { digest, size, content, ...(index !== undefined && { index }) };
+  }
+
+  /** Whether the blob is here, and makes the content. */
+  async #holds(blob: Digest, { digest, size }: BlobFacts): Promise<boolean> {
+    const { content } = this.#store;
+    if ((await content.stat(blob)) === undefined) return false;
+    const found = new Digester();
+    try {
+      for await (const bytes of decodeAppleLz4(content.read(blob, { signal: this.#signal }), { size }))
+        found.update(bytes);
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (!isVarveError(error)) throw error;
+      return false;
+    }
+    return found.size === size && found.digest() === digest;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,7 @@ import type { Manifest } from "../../oci/manifest.ts";
 import { formatReference, parseReference } from "../../oci/reference.ts";
 import type { DiskContent, DiskInfo } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
-import { recordGivenUp, takeBlobBack } from "../given-up.ts";
+import { recordFound, takeBlobBack } from "../given-up.ts";
 import type { ImportBase } from "./import-base.ts";
 import { importChunks, type ImportedChunk } from "./import-chunks.ts";
 import { checkCapacity, checkLabels, putDocuments, type MadeDocuments } from "./import-documents.ts";
@@ -185,7 +185,7 @@ async function recordChunks(
   for (const { blob, digest, size } of new Map(parsed.map((chunk) => [chunk.blob.digest, chunk])).values()) {
     if (reused.has(blob.digest)) continue;
     if (!discards) await takeBlobBack(store, blob.digest);
-    else if (digest !== undefined) await recordGivenUp(store, blob, { diffId: digest, size, entries: 0 });
+    else if (digest !== undefined) await recordFound(store, blob, { diffId: digest, size });
   }
 }
 

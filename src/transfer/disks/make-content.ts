@@ -13,7 +13,9 @@ import { assemble, type AssemblyReport, type Replanned } from "../../recipe/asse
 import type { ByteCounts } from "../../recipe/bytes.ts";
 import type { TransferBudget } from "../../recipe/limiter.ts";
 import type { DiskContent, DiskWindow, PartialDisk } from "../../store/disks/types.ts";
+import type { Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
+import { recordFound } from "../given-up.ts";
 import type { Fallback } from "../pull-result.ts";
 import { Tally } from "../tally.ts";
 import type { ContentLeft, ContentPlan } from "./content-plans.ts";
@@ -67,7 +69,9 @@ export async function makeContent(
   for (let attempt = 1; ; attempt++) {
     try {
       const again = { ...task, plan: (left: ContentLeft) => wholePlan(task.chunk, left) };
-      const { plan, report } = await tryContent(context, attempt === 1 ? task : again, options, own);
+      const made = await tryContent(context, attempt === 1 ? task : again, options, own);
+      const { plan, report } = made;
+      if (made.isOfBlob) await recordMade(context, task.chunk);
       return {
         plan,
         // What tries that failed have received counts too.
@@ -79,7 +83,7 @@ export async function makeContent(
     } catch (error) {
       if (attempt === TRIES || !isVarveError(error) || !WRONG.has(error.code)) throw error;
       registry.distrust(blob.digest);
-      await store.content.removeDamaged(blob.digest, { signal });
+      await dropDamaged(store, blob.digest, signal);
       const fallback = { from: "first try", reason: error.message };
       fallbacks.push(fallback);
       onProgress({ type: "fallback", digest: blob.digest, ...fallback });
@@ -87,12 +91,29 @@ export async function makeContent(
   }
 }
 
+/** What somebody is at work on is his to mend; and what a manifest calls a blob may have the name of the disk that is locked here. */
+async function dropDamaged({ content }: Store, digest: Digest, signal: AbortSignal): Promise<void> {
+  if ((await content.stat(digest)) === undefined) return;
+  try {
+    await content.removeDamaged(digest, { signal, wait: false });
+  } catch (error) {
+    if (!isVarveError(error, "STORE_BUSY")) throw error;
+  }
+}
+
+interface Tried {
+  readonly plan: Plan;
+  readonly report: AssemblyReport;
+  /** The blob was read from its beginning to its end, and nothing else. */
+  readonly isOfBlob: boolean;
+}
+
 async function tryContent(
   context: TransferContext,
   { reference, chunk, disk, offset, plan: planWith }: ContentTask,
   { budget, priority, meter, tally, signal }: MakeOptions,
   own: Tally,
-): Promise<{ readonly plan: Plan; readonly report: AssemblyReport }> {
+): Promise<Tried> {
   const { digest, size } = chunk;
   const content: DiskContent = { digest, size, offset };
   await using window = await disk.window(content, { blob: chunk.blob.digest, check: "later", signal });
@@ -113,13 +134,19 @@ async function tryContent(
           : { recipe: planContent(chunk).recipe, from: source },
     });
     await window.commit(report);
-    return { plan, report };
+    const isOfBlob = source === undefined && report.resumedBytes === 0 && report.fallbacks.length === 0;
+    return { plan, report, isOfBlob };
   } catch (error) {
     progress.undo();
     // Nobody knows which of its bytes are bad.
     if (isVarveError(error) && WRONG.has(error.code)) await discard(window);
     throw error;
   }
+}
+
+/** What is known of the blob is then no claim of its image any more. */
+async function recordMade({ store }: TransferContext, { blob, digest: diffId, size }: NamedChunk): Promise<void> {
+  if ((await store.content.stat(blob.digest)) === undefined) await recordFound(store, blob, { diffId, size });
 }
 
 /** Of the content's blob alone. */
