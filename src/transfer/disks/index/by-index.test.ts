@@ -6,6 +6,7 @@ import { changedBlocks } from "../../../../test/kit/disk/changed-blocks.ts";
 import { indexedMachines, type IndexedMachines } from "../../../../test/kit/disk/indexed-machines.ts";
 import { noise } from "../../../../test/kit/recipe/random-recipe.ts";
 import { transferContext } from "../../../../test/kit/store/transfer-context.ts";
+import type { ProgressEvent } from "../../../recipe/progress.ts";
 import type { PullResult } from "../../pull-result.ts";
 
 const MIB = 1 << 20;
@@ -90,6 +91,25 @@ describe("a pull of the next version of a machine", () => {
       expect(sentBy(machines, chunksOf(last)).chunks).toBeLessThan(140_000);
     },
   );
+
+  it("goes on where it was cut off, with what pieces came", async () => {
+    const machines = await indexedMachines(4 * MIB);
+    const [first, next] = [firstDisk(), nextDisk(firstDisk())];
+    await machines.publish("v1", first);
+    await machines.publish("v2", next);
+    const context = await transferContext();
+    await machines.pull(context, "v1");
+    const planned = networkOf(await machines.pull(context, "v2", { plan: true }));
+    const cut = new AbortController();
+    // One chunk is whole by then, others are begun.
+    const onProgress = ({ type }: ProgressEvent): void => (type === "progress" ? cut.abort() : undefined);
+    const cutOff = machines.pull({ ...context, signal: cut.signal, onProgress }, "v2");
+    await expect(cutOff).rejects.toMatchObject({ code: "INTERRUPTED" });
+    const pulled = await machines.pull(context, "v2");
+    expect((await diskOf(pulled)).equals(next)).toBe(true);
+    expect(networkOf(pulled)).toBeLessThanOrEqual(planned);
+    expect(context.events.filter(({ type }) => type === "fallback")).toEqual([]);
+  });
 
   it("fetches no zeros that stand around a few blocks, also where nothing is here", async () => {
     const machines = await indexedMachines(64 * MIB);
