@@ -15,12 +15,13 @@ export type LockName = "store" | "index";
 
 const USE = "use-";
 const LEASE = "lease-";
+const DISK = "disk-";
 const LAYER = "layer-";
 const CHAIN = "chain-";
 const SNAPSHOT = "snapshot-";
 const STAGE = "stage-";
 /** Kinds of locks whose files say nothing when nobody holds them. */
-const PASSING: readonly string[] = [LEASE, LAYER, CHAIN, SNAPSHOT, STAGE];
+const PASSING: readonly string[] = [LEASE, DISK, LAYER, CHAIN, SNAPSHOT, STAGE];
 const SUFFIX = ".lock";
 
 export interface LockWaitOptions {
@@ -56,6 +57,28 @@ export class StoreLocks {
       throw new VarveError("STORE_BUSY", `another process is at work on ${digest}`, { detail: { digest } });
     }
     return this.#lock(this.#digestPath(digest), digest, { signal, onWait });
+  }
+
+  /**
+   * The lock under which a machine's disk is made or removed. Not that of a digest: a blob may have been made whose digest is a disk's key, and
+   * who has the disk may come to want the blob. @throws VarveError as {@link digest}
+   */
+  async disk(key: Digest, options: LockWaitOptions = {}): Promise<FileLock> {
+    const { wait = true, signal, onWait } = options;
+    const taken = this.tryDisk(key);
+    if (taken !== undefined) return taken;
+    if (wait) return this.#lock(this.#pathOf(DISK, fileKey(key)), `the disk ${key}`, { signal, onWait });
+    throw new VarveError("STORE_BUSY", `another process is at work on the disk ${key}`, { detail: { digest: key } });
+  }
+
+  /** That lock, or undefined when someone has it. */
+  tryDisk(key: Digest): FileLock | undefined {
+    return this.#try(this.#pathOf(DISK, fileKey(key)), `the disk ${key}`);
+  }
+
+  /** Whether someone has it. Makes nothing. */
+  isDiskHeld(key: Digest): boolean {
+    return isHeld(this.#pathOf(DISK, fileKey(key)));
   }
 
   /** The lock under which a layer is unpacked, once for all who want it. @throws VarveError as {@link digest} */

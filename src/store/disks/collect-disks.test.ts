@@ -69,7 +69,7 @@ describe("collecting disks", () => {
     await using lease = await store.leases.create();
     await lease.add(leased);
     {
-      using _lock = await store.locks.digest(busy);
+      using _lock = await store.locks.disk(busy);
       expect(await store.collectGarbage({ partialsOlderThanMs: 0 })).toMatchObject({ disks: { count: 0 } });
     }
     await lease.release();

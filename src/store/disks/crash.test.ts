@@ -40,7 +40,7 @@ async function expectWhole(store: Store, root: string): Promise<void> {
   );
   expect(await store.disks.open({ key, size: SIZE })).toMatchObject({ key, size: SIZE });
   expect(await readdir(join(root, "disks/partial"))).toEqual([]);
-  expect((await readdir(join(root, "locks"))).filter((name) => name.startsWith("sha256"))).toEqual([]);
+  expect((await readdir(join(root, "locks"))).filter((name) => name.startsWith("disk-"))).toEqual([]);
 }
 
 describe("a process that is killed while it makes a disk", () => {

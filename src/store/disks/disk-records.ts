@@ -55,6 +55,12 @@ export class DiskRecords {
     return rows.map(toPlace).map(({ digest, offset, size }) => ({ digest, offset, size }));
   }
 
+  /** Bytes that the disk was recorded with; undefined of one that there are no rows of. */
+  async size(key: Digest): Promise<number | undefined> {
+    const [row] = (await this.#metadata.readable())?.all("SELECT size FROM disks WHERE key = ?", key) ?? [];
+    return row?.["size"] as number | undefined;
+  }
+
   /** The disks that there are rows of. */
   async keys(): Promise<Digest[]> {
     const rows = (await this.#metadata.readable())?.all("SELECT key FROM disks ORDER BY key") ?? [];

@@ -35,6 +35,11 @@ export interface DiskStoreOptions {
   readonly checkpointBytes?: number;
 }
 
+export interface OpenDiskOptions extends LockWaitOptions {
+  /** Make it though it is there: its bytes are not what they should be. It stays until the new one takes its place. Default false. */
+  readonly anew?: boolean;
+}
+
 export class DiskStore {
   readonly #options: DiskStoreOptions;
   readonly #layout: StoreLayout;
@@ -50,6 +55,21 @@ export class DiskStore {
     return statDisk(this.#layout.disk(key), key);
   }
 
+  /**
+   * Whether the disk is there, for who has just leased its key: one that is being removed at this moment is not. A disk that someone is at
+   * work on counts as not there; {@link open} waits for him.
+   */
+  async holds({ key, size }: { readonly key: Digest; readonly size: number }): Promise<boolean> {
+    if ((await this.stat(key))?.size !== size) return false;
+    const lock = this.#options.locks.tryDisk(key);
+    if (lock === undefined) return false;
+    try {
+      return (await this.stat(key))?.size === size;
+    } finally {
+      lock.unlock({ remove: true });
+    }
+  }
+
   /** Where the disk lies if it is there. */
   pathOf(key: Digest): string {
     return this.#layout.disk(key);
@@ -57,19 +77,20 @@ export class DiskStore {
 
   /**
    * Locks the key and opens its partial disk, new or resumed. When the disk is there already, perhaps because the process that was waited
-   * for finished it, the answer is its {@link DiskInfo}. One of another size was damaged, and is made anew.
+   * for finished it, the answer is its {@link DiskInfo}. One of another size was damaged, and is made anew; it stays until the new one takes
+   * its place.
    * @throws VarveError `STORE_BUSY` with `wait: false`; `STORE_READ_ONLY`, `NO_SPACE`, `PERMISSION`, `IO`, `INTERRUPTED`
    */
   async open(
     { key, size }: { readonly key: Digest; readonly size: number },
-    options: LockWaitOptions = {},
+    options: OpenDiskOptions = {},
   ): Promise<PartialDisk | DiskInfo> {
     this.#mustBeWritable();
-    const lock = await this.#options.locks.digest(key, options);
+    const lock = await this.#options.locks.disk(key, options);
     let kept = false;
     try {
       const present = await this.stat(key);
-      if (present?.size === size) {
+      if (present?.size === size && options.anew !== true) {
         await this.#removeFolder(key);
         return present;
       }
@@ -162,6 +183,11 @@ export class DiskStore {
     return (await this.stat(key)) === undefined ? [] : records.contents(key);
   }
 
+  /** Bytes that a disk had when it was recorded, whatever its file has; undefined when the database knows nothing of it. */
+  async recordedSize(key: Digest): Promise<number | undefined> {
+    return (await this.#records()).size(key);
+  }
+
   /**
    * Says again what a disk holds, whose rows went with the database. The caller knows it from the image that the disk is of.
    * @returns whether the store has the disk, and its size is the one that was said
@@ -174,7 +200,7 @@ export class DiskStore {
     this.#mustBeWritable();
     const { checkContents } = await import("./disk-records.ts");
     checkContents(contents, disk.size);
-    const lock = await this.#options.locks.digest(disk.key, { wait: false });
+    const lock = await this.#options.locks.disk(disk.key, { wait: false });
     try {
       if ((await this.stat(disk.key))?.size !== disk.size) return false;
       await (await this.#records()).put(disk, contents);
@@ -210,7 +236,7 @@ export class DiskStore {
 
   async #removing(key: Digest, { unless }: RemoveOptions, work: () => Promise<void>): Promise<boolean> {
     this.#mustBeWritable();
-    const lock = this.#options.locks.tryDigest(key);
+    const lock = this.#options.locks.tryDisk(key);
     if (lock === undefined) return false;
     try {
       // Asked under the lock: who leases a key and then locks it either sees the disk gone or has it kept.

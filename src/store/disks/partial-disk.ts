@@ -163,21 +163,21 @@ export class LockedDisk implements PartialDisk {
     if (this.#places.isOccupied) throw this.#misuse("was committed while one of its places was written to");
     const { layout, records, step, sync, lock } = this.#options;
     this.#state = "ending";
+    const path = join(this.#folder, "data");
+    // From then on it is a disk of the store, and nobody's to write to, whatever else fails.
+    const onNamed = (): void => void (this.#state = "committed");
     try {
       await this.#punchBetween(contents);
       await this.#file.finish(sync);
       step("synced");
-      await publishDisk({ layout, records, step, sync, path: join(this.#folder, "data"), contents, disk: this });
-      this.#state = "committed";
-      await rm(this.#folder, { recursive: true, force: true });
-      step("removed");
+      await publishDisk({ layout, records, step, sync, path, contents, disk: this, onNamed });
     } catch (error) {
-      // Once it has its name it is a disk; its old folder goes at the next chance.
-      if (this.#state !== "committed") {
-        this.#state = "open";
-        throw toVarveError(error, `storing the disk ${this.key}`);
-      }
+      this.#stayOpen();
+      throw toVarveError(error, `storing the disk ${this.key}`);
     }
+    // What cannot be removed goes at the next chance.
+    await rm(this.#folder, { recursive: true, force: true }).catch(() => {});
+    step("removed");
     lock.unlock({ remove: true });
     const info = await statDisk(layout.disk(this.key), this.key);
     return (
@@ -194,7 +194,7 @@ export class LockedDisk implements PartialDisk {
       this.#state = "discarded";
       this.#options.lock.unlock({ remove: true });
     } catch (error) {
-      this.#state = "open";
+      this.#stayOpen();
       throw toVarveError(error, `discarding the partial disk ${this.key}`);
     }
   }
@@ -211,6 +211,11 @@ export class LockedDisk implements PartialDisk {
     }
     this.#options.lock.unlock({ remove: true });
     await this.#file[Symbol.asyncDispose]();
+  }
+
+  /** What was to end it has failed before it did. */
+  #stayOpen(): void {
+    if (this.#state === "ending") this.#state = "open";
   }
 
   async #punchBetween(contents: readonly DiskContent[]): Promise<void> {

@@ -33,6 +33,8 @@ export interface PublishOptions {
   readonly contents: readonly DiskContent[];
   readonly sync: boolean;
   readonly step: StepHook;
+  /** Called when the disk has its name. */
+  readonly onNamed?: () => void;
 }
 
 /** Records what a disk holds, then moves its file to its place; replaces what is there. The caller holds the key's lock. */
@@ -44,12 +46,14 @@ export async function publishDisk({
   contents,
   sync,
   step,
+  onNamed,
 }: PublishOptions): Promise<void> {
   await records.put(disk, contents);
   step("recorded");
   const directory = layout.diskDirectory(digestAlgorithm(disk.key));
   const made = await mkdir(directory, { recursive: true });
   await rename(path, layout.disk(disk.key));
+  onNamed?.();
   step("renamed");
   if (sync) {
     await syncNames(directory);

@@ -56,7 +56,7 @@ export class StagedFile implements StagedDisk {
 
   async publish(key: Digest, contents: readonly DiskContent[], options: LockWaitOptions = {}): Promise<DiskInfo> {
     const { layout, locks, records, sync, step } = this.#options;
-    const lock = await locks.digest(key, options);
+    const lock = await locks.disk(key, options);
     try {
       await using file = await open(this.path, constants.O_RDWR | constants.O_NOFOLLOW);
       const found = await file.stat();

@@ -88,7 +88,7 @@ describe("stale bytes of a partial disk", () => {
     symlinkSync(join(dir.path, "mine"), data);
     await expect(store.disks.open({ key: KEY, size: SIZE })).rejects.toMatchObject({ code: "IO" });
     expect(readFileSync(join(dir.path, "mine"), "utf8")).toBe("precious");
-    expect(store.locks.isHeld(KEY)).toBe(false);
+    expect(store.locks.isDiskHeld(KEY)).toBe(false);
   });
 
   it("of content that was cut in another way lose to the new cut, durably", async () => {

@@ -25,7 +25,7 @@ export async function sweepDisks(context: SweepContext): Promise<Swept> {
     if (needed.wasNeeded(key)) continue;
     const index = await measure(layout.diskIndex(key));
     const gone = dryRun
-      ? !locks.isHeld(key) && !(await leases.isLeased(key, partialsOlderThanMs))
+      ? !locks.isDiskHeld(key) && !(await leases.isLeased(key, partialsOlderThanMs))
       : await disks.remove(key, { unless: () => needed.isNeeded(key) });
     if (!gone) continue;
     swept.count++;
@@ -58,8 +58,8 @@ export async function sweepDiskRecords(context: SweepContext): Promise<number> {
   for (const key of await records.keys()) {
     if (await isThere(context, key)) continue;
     // Who commits a disk has its lock while the rows are there and the file is not yet.
-    const lock = dryRun ? undefined : locks.tryDigest(key);
-    if (lock === undefined && (!dryRun || locks.isHeld(key))) continue;
+    const lock = dryRun ? undefined : locks.tryDisk(key);
+    if (lock === undefined && (!dryRun || locks.isDiskHeld(key))) continue;
     try {
       if ((await disks.stat(key).catch(() => undefined)) !== undefined) continue;
       if (!dryRun) await records.delete(key);
@@ -85,7 +85,7 @@ async function sweepPartial(
   if (key === undefined) return false;
   if (trashed !== undefined || (await isThere(context, key))) return removeLocked(context, key, path);
   if (!isStale(context, { touchedAt }) || needed.wasNeeded(key)) return false;
-  if (dryRun) return !locks.isHeld(key) && !(await leases.isLeased(key, partialsOlderThanMs));
+  if (dryRun) return !locks.isDiskHeld(key) && !(await leases.isLeased(key, partialsOlderThanMs));
   return disks.removePartial(key, { unless: () => needed.isNeeded(key) });
 }
 
@@ -114,8 +114,8 @@ async function removeLocked(
   path: string,
   unless?: () => Promise<boolean>,
 ): Promise<boolean> {
-  if (dryRun) return !locks.isHeld(key);
-  const lock = locks.tryDigest(key);
+  if (dryRun) return !locks.isDiskHeld(key);
+  const lock = locks.tryDisk(key);
   if (lock === undefined) return false;
   try {
     return (await unless?.()) !== true && (await remove(path, false));
