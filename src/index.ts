@@ -61,7 +61,7 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
 export { fileBase, memoryBase, type Base } from "./codec/librsync/base.ts";
 export type { DeltaOp } from "./codec/librsync/delta-format.ts";
 export { readDelta } from "./codec/librsync/delta-parser.ts";
-export { writeDirectDelta, type DirectDeltaOptions } from "./codec/librsync/direct/generate.ts";
+export { DirectDeltas, writeDirectDelta, type DirectDeltaOptions } from "./codec/librsync/direct/generate.ts";
 export { applyDelta, type PatchOptions } from "./codec/librsync/patch.ts";
 export { readSignature, type Signature } from "./codec/librsync/read-signature.ts";
 export type { SignatureOptions } from "./codec/librsync/signature-sizes.ts";

@@ -17,10 +17,13 @@ export interface Signature extends SignatureHead {
 export interface ReadSignatureOptions {
   /** Bytes of sums that are taken at most. Default 256 MiB, which is that of some 15 GB in blocks of 2 KiB. */
   readonly limit?: number;
+  /** Blocks that are taken at most, because tables over them take memory as well. Default 2^23. */
+  readonly blockLimit?: number;
 }
 
 const WEAK_BYTES = 4;
 const DEFAULT_LIMIT = 256 << 20;
+const DEFAULT_BLOCK_LIMIT = 2 ** 23;
 /** Sizes of memory before the whole is known: each is twice the one before. */
 const FIRST_ROOM = 64 << 10;
 
@@ -29,7 +32,7 @@ export async function readSignature(
   source: AsyncIterable<Uint8Array>,
   options: ReadSignatureOptions = {},
 ): Promise<Signature> {
-  const { limit = DEFAULT_LIMIT } = options;
+  const { limit = DEFAULT_LIMIT, blockLimit = DEFAULT_BLOCK_LIMIT } = options;
   let bytes = new Uint8Array(FIRST_ROOM);
   let used = 0;
   let head: SignatureHead | undefined;
@@ -42,6 +45,9 @@ export async function readSignature(
     used += chunk.length;
     // At once, so that what is no signature is not read to its end.
     if (head === undefined && used >= HEAD_BYTES) head = readHead(bytes);
+    if (head !== undefined && used - HEAD_BYTES > blockLimit * (WEAK_BYTES + head.strongBytes)) {
+      throw new VarveError("SIGNATURE_LIMIT", `the signature has more than ${blockLimit} blocks`);
+    }
   }
   if (head === undefined) throw badSignature("ends within its first words", used);
   const rowBytes = WEAK_BYTES + head.strongBytes;

@@ -75,8 +75,12 @@ describe("a signature is refused", () => {
   });
 
   it("that is larger than is allowed", async () => {
-    const read = readSignature(inPieces(await signed(new Uint8Array(3000)), 100), { limit: 400 });
-    await expect(read).rejects.toMatchObject({ code: "SIGNATURE_LIMIT" });
+    // Twelve blocks of 36 bytes each.
+    const read = async (limits: object): Promise<number> =>
+      (await readSignature(inPieces(await signed(new Uint8Array(3000)), 100), limits)).blocks;
+    await expect(read({ limit: 431 })).rejects.toMatchObject({ code: "SIGNATURE_LIMIT" });
+    await expect(read({ blockLimit: 11 })).rejects.toMatchObject({ code: "SIGNATURE_LIMIT" });
+    expect(await read({ limit: 432, blockLimit: 12 })).toBe(12);
   });
 });
 

@@ -5,7 +5,7 @@ import { gather, inPieces } from "../../../../test/codec/streams.ts";
 import { memoryBase, type Base } from "../base.ts";
 import { readDelta } from "../delta-parser.ts";
 import { applyDelta } from "../patch.ts";
-import { writeDirectDelta } from "./generate.ts";
+import { DirectDeltas, writeDirectDelta } from "./generate.ts";
 import { planMemory } from "./memory-plan.ts";
 
 /** So little that spacing grows and pages go at bases of a few hundred KiB. */
@@ -111,6 +111,23 @@ it("whatever the files are, the delta makes the new one", async () => {
     }),
     { numRuns: 150 },
   );
+});
+
+it("one base serves several new files, one after the other", async () => {
+  const base = random(300_000);
+  const targets = [base.subarray(1000), random(5_000_000, 9), Buffer.concat([base.subarray(200_000), base])];
+  for (const memory of [undefined, TIGHT]) {
+    const deltas = await DirectDeltas.over(memoryBase(base), memory === undefined ? {} : { memory });
+    for (const target of targets) {
+      const made = await gather(deltas.to(inPieces(target, 70_000)));
+      expect(Buffer.compare(made, await delta(base, target, memory))).toBe(0);
+    }
+    const first = deltas.to(inPieces(targets[1]!, 1_000_000));
+    await first.next();
+    await expect(gather(deltas.to(inPieces(base, 1000)))).rejects.toThrow("one delta after the other");
+    await first.return();
+    expect((await gather(deltas.to(inPieces(base, 1000)))).length).toBeLessThan(20);
+  }
 });
 
 it("places beyond 4 GiB", async () => {
