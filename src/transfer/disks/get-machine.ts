@@ -37,7 +37,7 @@ export async function getMachine(
     ...distinct.map(({ key }) => key),
   );
   try {
-    const held = await heldDisks(store, distinct);
+    const held = await heldDisks(store, distinct, { leased: true });
     for (const { key, disk } of distinct) {
       const total = disk.kind === "chunks" ? disk.size : (held.get(key)?.size ?? 0);
       onProgress({ type: "disk-queued", digest: key, name: disk.name, total });
@@ -66,11 +66,15 @@ export async function getMachine(
     };
   } catch (error) {
     await lease.leave(name).catch(() => {});
-    throw await explainNoRoom(store, await roomForMachine(store, image, distinct), error);
+    const wanted = await roomForMachine(store, image, distinct).catch(() => undefined);
+    throw wanted === undefined ? error : await explainNoRoom(store, wanted, error);
   }
 }
 
-/** The disks have what the blobs hold, so nobody is to miss these. */
+/**
+ * The disks have what the blobs hold, so nobody is to miss these. Nobody here has seen most of them: what is known of one, because another image has it
+ * too, stays as it is.
+ */
 async function giveUpBlobs(store: Store, disks: readonly MachineDisk[]): Promise<void> {
   const seen = new Set<Digest>();
   const givenUp: Parameters<typeof recordAllGivenUp>[1][number][] = [];
@@ -80,6 +84,8 @@ async function giveUpBlobs(store: Store, disks: readonly MachineDisk[]): Promise
     for (const { blob, digest = key, size } of chunks) {
       if (seen.has(blob.digest) || (await store.content.stat(blob.digest)) !== undefined) continue;
       seen.add(blob.digest);
+      const known = await store.layers.get(blob.digest);
+      if (known !== undefined && known.diffId !== digest) continue;
       givenUp.push({ blob, layer: { diffId: digest, size, entries: 0 } });
     }
   }

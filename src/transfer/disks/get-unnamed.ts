@@ -48,14 +48,14 @@ export async function getUnnamed(
   let resumed = got.resumedBytes;
   const diffIds = new Map<Digest, Digest>();
   if (disk.kind === "stream") {
-    resumed += await writeStream(context, disk, { key, wait, signal });
+    resumed += await writeStream(context, disk, { key, wait, anew: options.anew, signal });
     for (const blob of disk.blobs) diffIds.set(blob.digest, key);
   } else {
     const named = await nameChunks(store, disk, signal);
     for (const { blob, digest } of named.chunks) diffIds.set(blob.digest, digest!);
     resumed += await getDisks(context, [{ key, disk: named }], options);
   }
-  for (const row of got.layers) tellFetched({ key, disk }, row, rows, diffIds.get(row.digest));
+  tellFetched({ key, disk }, got.layers, rows, diffIds);
   for (const blob of blobs) {
     if (before.has(blob.digest)) continue;
     await recordGivenUp(store, blob, { diffId: diffIds.get(blob.digest) ?? key, size: blob.size, entries: 0 });
@@ -70,10 +70,26 @@ async function heldBlobs({ content }: Store, blobs: readonly Descriptor[]): Prom
   return held;
 }
 
-/** What came over the network is what the chunk cost, whatever was then made of it here. Where a blob occurs again it cost nothing. */
-export function tellFetched(disk: MachineDisk, row: LayerResult, rows: DiskRows, diffId: Digest | undefined): void {
-  const blob = blobsOf(disk).find(({ digest }) => digest === row.digest);
-  if (blob === undefined || row.how === "present") return;
-  const { bytes, requests, fallbacks, why } = row;
-  rows.set(blob, { how: "disk", bytes, requests, fallbacks, ...(why !== undefined && { why }) }, diffId);
+/**
+ * What came over the network is what the chunk cost, whatever was then made of it here. Where a blob occurs again it cost nothing.
+ * @param fetched rows of the disk's blobs
+ * @param diffIds of what these hold, where it is known
+ */
+export function tellFetched(
+  disk: MachineDisk,
+  fetched: readonly LayerResult[],
+  rows: DiskRows,
+  diffIds: ReadonlyMap<Digest, Digest> = new Map(),
+): void {
+  const first = new Map(
+    blobsOf(disk)
+      .toReversed()
+      .map((blob) => [blob.digest, blob]),
+  );
+  for (const { digest, how, bytes, requests, fallbacks, why } of fetched) {
+    const blob = first.get(digest);
+    if (blob === undefined || how === "present") continue;
+    const facts = { how: "disk", bytes, requests, fallbacks, ...(why !== undefined && { why }) } as const;
+    rows.set(blob, facts, diffIds.get(digest));
+  }
 }

@@ -31,6 +31,9 @@ export async function heldContents(store: Store, contents: DiskContents, lease?:
 async function keep(store: Store, places: Map<number, { readonly key: Digest }>, lease: Lease): Promise<void> {
   const keys = new Set([...places.values()].map(({ key }) => key));
   await lease.add(...keys);
-  for (const key of keys) if ((await store.disks.stat(key)) !== undefined) keys.delete(key);
+  for (const key of keys) {
+    const found = await store.disks.stat(key);
+    if (found !== undefined && (await store.disks.holds(found))) keys.delete(key);
+  }
   for (const [piece, { key }] of places) if (keys.has(key)) places.delete(piece);
 }

@@ -35,12 +35,21 @@ export function keptBlobs({ layers }: Manifest, disks: readonly MachineDisk[]): 
   return [...new Map(kept.map((blob) => [blob.digest, blob])).values()];
 }
 
-/** Of the store, by key. One of another size than its image says was damaged, and is made anew. */
-export async function heldDisks({ disks }: Store, wanted: readonly MachineDisk[]): Promise<Map<Digest, DiskInfo>> {
+/**
+ * Of the store, by key. One of another size than its image says was damaged, and is made anew.
+ * @param options.leased whether the caller has leased their keys, and relies on their staying: then none is among them that is being removed. Default
+ * false
+ */
+export async function heldDisks(
+  { disks }: Store,
+  wanted: readonly MachineDisk[],
+  { leased = false }: { readonly leased?: boolean } = {},
+): Promise<Map<Digest, DiskInfo>> {
   const held = new Map<Digest, DiskInfo>();
   for (const { key, disk } of wanted) {
     const info = await disks.stat(key);
-    if (info !== undefined && (disk.kind === "stream" || info.size === disk.size)) held.set(key, info);
+    if (info === undefined || (disk.kind === "chunks" && info.size !== disk.size)) continue;
+    if (!leased || (await disks.holds(info))) held.set(key, info);
   }
   return held;
 }

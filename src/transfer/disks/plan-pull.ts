@@ -29,9 +29,7 @@ export async function planPull(
   const kept = await planBlobs(context, image, keptBlobs(image.manifest, disks), concurrency);
   await planNamed(context, image, missing.filter(isNamed), { rows, tally, concurrency });
   for (const disk of missing) {
-    for (const row of await planBlobs(context, image, unnamedBlobs(disk), concurrency)) {
-      tellFetched(disk, row, rows, undefined);
-    }
+    tellFetched(disk, await planBlobs(context, image, unnamedBlobs(disk), concurrency), rows);
   }
   const layers = rows.inOrder(image.manifest, kept);
   return { status: "planned", layers, disks: diskResults(disks, held, (disk) => rows.costOf(disk)), resumedBytes: 0 };

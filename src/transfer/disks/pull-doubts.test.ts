@@ -9,6 +9,7 @@ import { startFaultProxy } from "../../../test/kit/faults/fault-proxy.ts";
 import { canMount } from "../../../test/kit/mounts/can-mount.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
 import { summed } from "../../store/disks/done-log.ts";
+import { digestOf } from "../../oci/digest.ts";
 import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
 import { isNamed } from "./get-unnamed.ts";
 import { roomForMachine } from "./disk-room.ts";
@@ -49,6 +50,32 @@ describe("a disk that is here, and has another size", () => {
     await truncate(path!, MIB);
     expect(await pull("1")).toMatchObject({ status: "pulled" });
     expect((await readFile(path!)).equals(image.disk)).toBe(true);
+  });
+});
+
+describe("a manifest that means harm", () => {
+  it("cannot make a pull wait for itself by calling a blob what it calls the disk", async () => {
+    const content = random("a", 16_384);
+    const text = Buffer.from(`varve disk 1\ncontent ${digestOf(content)} ${content.length}\n`);
+    const image = tartImage(content, { blobOf: () => text });
+    expect(disksOf(readDiskImage(image.manifest)!)[0]!.key).toBe(digestOf(text));
+    const { push, pull } = await machineBench();
+    await push("1", image);
+    await expect(pull("1")).rejects.toMatchObject({
+      code: expect.stringMatching(/COMPRESSION_INVALID|MANIFEST_INVALID/),
+    });
+  });
+
+  it("cannot change what is known of a blob that another image has too", async () => {
+    const image = machine(Buffer.alloc(MIB));
+    const { digest, size, mediaType } = image.manifest.layers[1]!;
+    const diffId = digestOf("the layer's tar");
+    const known = { digest, diffId, mediaType, size, uncompressedSize: 5, entries: 1, verifiedAt: new Date(1000) };
+    const { push, pull, withStore } = await machineBench();
+    await withStore((store) => store.layers.put({ ...known, discardedAt: new Date(2000) }));
+    await push("1", image);
+    await pull("1");
+    expect(await withStore((store) => store.layers.get(digest))).toMatchObject(known);
   });
 });
 

@@ -16,6 +16,8 @@ export interface TartImageOptions {
   readonly chunkSizes?: readonly number[];
   /** What a chunk's blob holds in the place of what the manifest says of it. Default: just that. */
   readonly holds?: (content: Buffer) => Buffer;
+  /** A chunk's blob, which need not be Apple LZ4. Default: what `holds` says, encoded. */
+  readonly blobOf?: (content: Buffer) => Buffer;
 }
 
 export function appleLz4(bytes: Uint8Array): Buffer {
@@ -28,7 +30,11 @@ export function appleLz4(bytes: Uint8Array): Buffer {
 
 export function tartImage(
   disk: Buffer,
-  { chunkSizes = [disk.length], holds = (content) => content }: TartImageOptions = {},
+  {
+    chunkSizes = [disk.length],
+    holds = (content) => content,
+    blobOf = (content) => appleLz4(holds(content)),
+  }: TartImageOptions = {},
 ): TartImage {
   const blobs = new Map<Digest, Buffer>();
   const put = (bytes: Buffer): { digest: Digest; size: number } => {
@@ -39,7 +45,7 @@ export function tartImage(
   const chunks: ChunkBlob[] = [];
   for (let at = 0; at < disk.length;) {
     const content = disk.subarray(at, at + chunkSizes[chunks.length % chunkSizes.length]!);
-    chunks.push({ ...put(appleLz4(holds(content))), content: { digest: digestOf(content), size: content.length } });
+    chunks.push({ ...put(blobOf(content)), content: { digest: digestOf(content), size: content.length } });
     at += content.length;
   }
   const bytes = tartManifest({
