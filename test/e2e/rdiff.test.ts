@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { DeltaResult, PatchResult, SignatureResult } from "../../src/index.ts";
-import { runVarve } from "../kit/peers/varve.ts";
+import { runVarve, startVarve } from "../kit/peers/varve.ts";
 import { tempDir } from "../kit/temp-dir.ts";
 
 const OLD = Buffer.from(Array.from({ length: 5000 }, (_, line) => `line ${line} of ${line * line}\n`).join(""));
@@ -111,6 +111,21 @@ describe("varve rdiff", () => {
     expect(await said("delta", "old", "new", "delta")).toContain("SIGNATURE_INVALID");
     expect(await said("diff", "old", ".", "delta")).toContain("PATH_INVALID");
     expect(at.names()).toEqual(["new", "old"]);
+  });
+
+  it("leaves nothing when it is stopped", async () => {
+    await using at = await bench();
+    // Of endless files, which are read for as long as the test likes.
+    for (const args of [
+      ["signature", "/dev/zero", at.path("made")],
+      ["diff", at.path("old"), "/dev/zero", at.path("made")],
+    ]) {
+      await using program = startVarve(["rdiff", ...args]);
+      await expect.poll(() => at.names().length, { timeout: 30_000 }).toBe(3);
+      program.kill("SIGINT");
+      expect((await program.result).code).toBe(130);
+      expect(at.names()).toEqual(["new", "old"]);
+    }
   });
 
   it("tells how far it is, for programs", async () => {
