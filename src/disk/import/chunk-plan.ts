@@ -2,6 +2,7 @@
  * How a disk is cut into chunks (formats "tart" §2): all of one size, the last one shorter; and where each has data, as far as the disk's holes
  * tell. Holes are never read (sparse-files, 1).
  */
+import { setImmediate as turn } from "node:timers/promises";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Extent } from "../../sys/sparse.ts";
 
@@ -13,6 +14,7 @@ export const MOST_CHUNK_BYTES = 1 << 30;
 const CHUNK_UNIT = 64 << 10;
 /** Holes that are smaller are read over: there may be millions of them. */
 const NEAR = 64 << 10;
+const TURN = 2000;
 
 export interface PlannedChunk {
   /** Of its first byte in the disk. */
@@ -31,6 +33,26 @@ export function checkChunkSize(bytes: number): void {
   });
 }
 
+/**
+ * Runs of data, those that are near to each other as one: a file may have millions of them. Each question is one to the system, so others get a turn
+ * in between.
+ * @throws the signal's reason
+ */
+export async function dataRuns(extents: Iterable<Extent>, signal: AbortSignal): Promise<Extent[]> {
+  const runs: Extent[] = [];
+  let asked = 0;
+  for (const extent of extents) {
+    const last = runs.at(-1);
+    const isNear = last !== undefined && extent.offset - last.offset - last.length < NEAR;
+    if (isNear) runs[runs.length - 1] = { offset: last.offset, length: extent.offset + extent.length - last.offset };
+    else runs.push(extent);
+    if (++asked % TURN !== 0) continue;
+    await turn();
+    signal.throwIfAborted();
+  }
+  return runs;
+}
+
 /** @param extents the disk's runs of data, ascending */
 export function* chunksOf(size: number, extents: Iterable<Extent>, chunkSize: number): Generator<PlannedChunk> {
   const left = Iterator.from(extents);
@@ -41,10 +63,7 @@ export function* chunksOf(size: number, extents: Iterable<Extent>, chunkSize: nu
     while (run !== undefined && run.offset < end) {
       const start = Math.max(run.offset, offset);
       const stop = Math.min(run.offset + run.length, end);
-      const last = runs.at(-1);
-      const isNear = last !== undefined && start - last.offset - last.length < NEAR;
-      if (isNear) runs[runs.length - 1] = { offset: last.offset, length: stop - last.offset };
-      else runs.push({ offset: start, length: stop - start });
+      runs.push({ offset: start, length: stop - start });
       if (stop === end && run.offset + run.length > end) break;
       run = left.next().value;
     }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { decodePlainly } from "../../../test/codec/apple-lz4/reference.ts";
 import { pushMachine } from "../../../test/kit/disk/machine-bench.ts";
-import { someVmConfig } from "../../../test/kit/disk/tart-image.ts";
+import { putTartImage } from "../../../test/kit/disk/put-tart-image.ts";
+import { someVmConfig, tartImage } from "../../../test/kit/disk/tart-image.ts";
 import { noise } from "../../../test/kit/recipe/random-recipe.ts";
 import { startRegistry, type KitRegistry } from "../../../test/kit/registry/registry.ts";
 import { transferContext, type TestContext } from "../../../test/kit/store/transfer-context.ts";
@@ -16,6 +17,8 @@ import { digestOf, type Digest } from "../../oci/digest.ts";
 import { parseManifest, type Manifest } from "../../oci/manifest.ts";
 import { copyImage } from "../copy.ts";
 import { convertImage } from "../convert.ts";
+import { recordGivenUp } from "../given-up.ts";
+import type { Store } from "../../store/store.ts";
 import { pull } from "../pull.ts";
 import type { PullResult } from "../pull-result.ts";
 import { pushImage } from "../push.ts";
@@ -260,6 +263,39 @@ describe("a pulled disk that others encoded", () => {
     const again = await importDisk(context, path, `${started.host}/next:3`, more);
     expect(again.chunks).toMatchObject({ count: 3, reused: 3 });
     expect(again.chunkIndex).not.toBeNull();
+  });
+
+  it("is no base for what its manifest only says of its blobs", async () => {
+    const disk = Buffer.from(noise(2 * MIB, "base"));
+    const honest = tartImage(disk, { chunkSizes: [MIB] });
+    const lying = tartImage(disk, { chunkSizes: [MIB], holds: (content) => Buffer.from(content.toReversed()) });
+    for (const [image, reused] of [
+      [honest, 2],
+      [lying, 0],
+    ] as const) {
+      const context = await transferContext();
+      await putTartImage(context.store, "example.com/base:1", image, { chunks: true });
+      const path = join(context.path, "disk");
+      await writeFile(path, disk);
+      const result = await importDisk(context, path, NAME, { chunkSize: MIB, base: "example.com/base:1" });
+      expect(result.chunks).toMatchObject({ count: 2, reused });
+    }
+    const context = await transferContext();
+    await putTartImage(context.store, "example.com/base:1", honest, { chunks: false });
+    const path = join(context.path, "disk");
+    await writeFile(path, disk);
+    const result = await importDisk(context, path, NAME, { chunkSize: MIB, base: "example.com/base:1" });
+    expect(result.chunks.reused).toBe(0);
+  });
+
+  it("says nothing of blobs that were read before", async () => {
+    const { layers } = (await transferContext()).store;
+    const blob = { mediaType: "application/vnd.oci.image.layer.v1.tar", digest: digestOf("blob"), size: 4 };
+    const facts = { ...blob, uncompressedSize: 10, entries: 1 };
+    await layers.put({ ...facts, diffId: digestOf("found"), verifiedAt: new Date(1000), discardedAt: new Date(2000) });
+    const claim = { diffId: digestOf("claimed"), size: 99, entries: 0 };
+    await recordGivenUp({ layers } as Store, blob, claim);
+    expect(await layers.get(blob.digest)).toMatchObject({ diffId: digestOf("found"), verifiedAt: new Date(1000) });
   });
 
   it("is not made of a disk that went bad", async () => {

@@ -2,7 +2,7 @@
  * The chunks of a disk become blobs, as many at once as there are encoders. Each waits in a file without a name, for its digest is known with its last
  * byte. Chunks that are nothing but holes are made once for each size.
  */
-import { chunksOf, type PlannedChunk } from "../../disk/import/chunk-plan.ts";
+import { chunksOf, dataRuns, type PlannedChunk } from "../../disk/import/chunk-plan.ts";
 import { hashChunk, type ChunkEncoding, type EncodedChunk } from "../../disk/import/encode-chunk.ts";
 import type { ChunkEncoders } from "../../disk/import/encoders.ts";
 import type { CopySource } from "../../disk/copy-source.ts";
@@ -45,7 +45,7 @@ export async function importChunks(
   options: ImportChunksOptions,
 ): Promise<ImportedChunk[]> {
   const { encoders, chunkSize } = options;
-  const planned = [...chunksOf(disk.size, disk.extents(), chunkSize)];
+  const planned = [...chunksOf(disk.size, await dataRuns(disk.extents(), context.signal), chunkSize)];
   const work = new ImportWork(context, disk, planned, options);
   const imported: ImportedChunk[] = [];
   await inParallel([...planned.entries()], encoders.lanes, async ([index, chunk]) => {
