@@ -35,13 +35,14 @@ export function planDiskPieces(
   rates: Rates = {},
 ): Plan | Refusal {
   const { digest, size, blob } = chunk;
-  const bare = [...segmentsOf(chunk, pieces, held, true)];
+  // Told anew each time: there may be a million.
+  const bare = (): Iterable<Segment> => segmentsOf(chunk, pieces, held, true);
   // What is decoded is hashed and written like what is here already, so it costs as much beside the network.
   const whole: Cost = { network: blob.size, local: size, data: 0, zero: 0, requests: 1 };
   const weighed = { ...rates, network: Math.min(FASTEST, rates.network ?? FASTEST), request: rates.request ?? REQUEST };
   const most = WORTH * estimate(whole, weighed);
-  for (const gapBytes of [gapBytesFor(bare, weighed), ...WIDER_GAPS]) {
-    const cost = costOf(bare, gapBytes);
+  for (const gapBytes of [gapBytesFor(bare(), weighed), ...WIDER_GAPS]) {
+    const cost = costOf(bare(), gapBytes);
     const made: Cost = { ...cost, local: size - cost.zero };
     if (cost.network >= blob.size || estimate(made, weighed) > most) continue;
     const segments = { [Symbol.iterator]: () => segmentsOf(chunk, pieces, held, false) };

@@ -2,7 +2,12 @@
  * The chunk index of an image of disks in the store: listed among what refers to the image (transports/store-referrers.ts), so it is kept as long
  * as the image is, and goes with it (index-lists.ts).
  */
-import { DISK_INDEX_TYPE, EMPTY_CONFIG, writeIndexManifest } from "../../../codec/disk-index/index-manifest.ts";
+import {
+  DISK_INDEX_TYPE,
+  EMPTY_CONFIG,
+  writeIndexManifest,
+  type IndexedChunk,
+} from "../../../codec/disk-index/index-manifest.ts";
 import type { Descriptor } from "../../../oci/descriptor.ts";
 import { digestOf, type Digest } from "../../../oci/digest.ts";
 import { parseManifest, type Manifest } from "../../../oci/manifest.ts";
@@ -15,8 +20,11 @@ export interface PublishOptions {
   /** Canonical, of the image. */
   readonly name: string;
   readonly manifest: Manifest;
-  /** Documents of `writeChunkIndex`, by the digests of the chunks' blobs. Chunks without one have none. */
-  readonly indexes: ReadonlyMap<Digest, Uint8Array>;
+  /**
+   * Documents of `writeChunkIndex`, by the digests of the chunks' blobs; or what they are, where they are in the store already, and leased. Chunks without
+   * one have none.
+   */
+  readonly indexes: ReadonlyMap<Digest, Uint8Array | IndexedChunk["index"]>;
   readonly lease: Pick<Lease, "add">;
   readonly signal: AbortSignal;
 }
@@ -33,8 +41,11 @@ export async function publishChunkIndex(store: Store, options: PublishOptions): 
   const chunks = [...new Set(manifest.layers.map(({ digest }) => digest))].filter((chunk) => indexes.has(chunk));
   if (chunks.length === 0) return undefined;
   await put(EMPTY_CONFIG);
-  const written = [];
-  for (const chunk of chunks) written.push({ chunk, index: await put(indexes.get(chunk)!) });
+  const written: IndexedChunk[] = [];
+  for (const chunk of chunks) {
+    const index = indexes.get(chunk)!;
+    written.push({ chunk, index: index instanceof Uint8Array ? await put(index) : index });
+  }
   const subject = { mediaType: manifest.mediaType, digest: manifest.digest, size: manifest.bytes.length };
   const bytes = writeIndexManifest(subject, written);
   const { digest, size } = await put(bytes);
