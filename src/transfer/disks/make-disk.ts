@@ -20,11 +20,17 @@ export interface RecordedMachine {
   readonly manifest: Manifest;
 }
 
+export interface MakeDiskOptions {
+  /** Though it is there, because it is damaged; it stays until the new one takes its place. Default false. */
+  readonly anew?: boolean;
+}
+
 /** When it settles the disk is in the store. @throws VarveError as a pull does */
 export async function makeDisk(
   context: TransferContext,
   { name, manifest }: RecordedMachine,
   { key, disk }: MachineDisk,
+  { anew = false }: MakeDiskOptions = {},
 ): Promise<void> {
   const { store, signal, openRegistry } = context;
   const registry = openRegistry === undefined ? context.registry : await openRegistry();
@@ -34,7 +40,7 @@ export async function makeDisk(
   await lease.add(key, ...blobsOf({ key, disk }).map(({ digest }) => digest));
   const rows = new DiskRows(reference, [{ key, disk }]);
   const image = { reference, digest: manifest.digest };
-  const options = { image, wait: true, concurrency: CONCURRENCY, tally: new Tally(), lease, rows, signal };
+  const options = { image, wait: true, anew, concurrency: CONCURRENCY, tally: new Tally(), lease, rows, signal };
   const machine = { key, disk };
   if (isNamed(machine)) await getDisks(online, [machine], options);
   else await getUnnamed(online, asResolved(name, manifest), machine, options);

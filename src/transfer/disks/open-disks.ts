@@ -20,6 +20,8 @@ export interface OpenDisk extends DiskTask {
 
 export interface OpenOptions {
   readonly wait: boolean;
+  /** Make them though they are there, because they are damaged; they stay until the new ones take their places. Default false. */
+  readonly anew?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -52,11 +54,12 @@ export async function openDisks(
 export async function openPartial(
   context: TransferContext,
   { key, size }: { readonly key: Digest; readonly size: number },
-  { wait, signal }: OpenOptions,
+  { wait, anew = false, signal }: OpenOptions,
 ): Promise<PartialDisk | DiskInfo> {
   const waiting = new AbortController();
   const onWait = (): void => void watchOther(context, key, size, waiting.signal);
-  const found = await context.store.disks.open({ key, size }, { wait, signal, onWait }).finally(() => waiting.abort());
+  const options = { wait, anew, signal, onWait };
+  const found = await context.store.disks.open({ key, size }, options).finally(() => waiting.abort());
   if (!("window" in found)) context.onProgress({ type: "layer-present", digest: key, total: found.size });
   return found;
 }

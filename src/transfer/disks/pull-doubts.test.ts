@@ -120,6 +120,22 @@ async function shiftBorders(root: string): Promise<void> {
   }
 }
 
+describe("zeros that somebody compressed badly", () => {
+  it("are fetched, and are a hole all the same", async () => {
+    // Of a size whose zeros are not known by heart.
+    const size = MIB + 1;
+    const stored = Buffer.alloc(size + 12);
+    stored.write("bv4-", 0);
+    stored.writeUInt32LE(size, 4);
+    stored.write("bv4$", size + 8);
+    const image = tartImage(Buffer.alloc(size), { blobOf: () => stored });
+    const { push, pull, faults } = await machineBench();
+    await push("1", image);
+    expect((await pull("1")).disks![0]).toMatchObject({ size, allocatedBytes: 0, bytes: { network: stored.length } });
+    expect(await faults()).toEqual([]);
+  });
+});
+
 describe("the room that a machine needs at least", () => {
   it("is about what is no zeros, and nothing for what is here", async () => {
     const image = machine(random("a", 4 * MIB), Buffer.alloc(8 * MIB), Buffer.concat([random("b"), Buffer.alloc(MIB)]));

@@ -129,6 +129,17 @@ describe("lume's image", () => {
 });
 
 describe("Tart's first version", () => {
+  it("leaves no blobs of an earlier try either", async () => {
+    const image = tartV1(random("a"), 30_000);
+    const bench = await machineBench();
+    await bench.push("1", image);
+    await bench.withStore(async ({ content }) => {
+      for (const { digest } of image.manifest.layers) await content.writeBytes(digest, image.blobs.get(digest)!);
+    });
+    expect(await bench.pull("1")).toMatchObject({ status: "pulled" });
+    expect(await blobsLeft(bench, image)).toBe(2);
+  });
+
   // The second block's header begins behind 12 bytes of header and the stored or compressed block before it.
   it.each([20_000, 65_544 + 3, 65_544 + 9, 1 << 20])("is one stream, cut every %i bytes", async (cutBytes) => {
     const disk = Buffer.concat([random("a"), Buffer.alloc(4 * CHUNK), random("b", 777)]);

@@ -10,6 +10,8 @@ import { openPartial } from "./open-disks.ts";
 export interface WriteStreamOptions {
   readonly key: Digest;
   readonly wait: boolean;
+  /** As in `OpenOptions`. Default false. */
+  readonly anew?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -17,11 +19,11 @@ export interface WriteStreamOptions {
 export async function writeStream(
   context: TransferContext,
   disk: StreamedDisk,
-  { key, wait, signal }: WriteStreamOptions,
+  { key, wait, anew, signal }: WriteStreamOptions,
 ): Promise<number> {
   const pieces = await namePieces(context.store, disk, signal);
   const size = bytesOf(pieces);
-  const found = await openPartial(context, { key, size }, { wait, signal });
+  const found = await openPartial(context, { key, size }, { wait, anew, signal });
   if (!("window" in found)) return 0;
   await using partial = found;
   const meter = new DiskMeter(key, size, context.onProgress);
