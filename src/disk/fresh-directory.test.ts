@@ -65,12 +65,12 @@ describe("a directory that is there", () => {
     expect((await readdir(target)).toSorted().filter((name) => !name.startsWith("."))).toEqual(["last", "one"]);
   });
 
-  it("is shared by two at once, and neither removes what the other makes", async () => {
+  it("is not shared by two at once: the first has it, and neither removes what the other makes", async () => {
     const target = await place();
     await using one = await FreshDirectory.create(target);
     await using two = await FreshDirectory.create(target);
     await one.publish(await fill(one));
-    await two.publish(await fill(two));
+    await expect(two.publish(await fill(two))).rejects.toMatchObject({ code: "TARGET_NOT_EMPTY" });
     expect((await readdir(target)).toSorted().filter((name) => !name.startsWith("."))).toEqual(["last", "one"]);
   });
 

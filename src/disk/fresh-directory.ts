@@ -27,6 +27,8 @@ export class FreshDirectory implements AsyncDisposable {
   /** Whether the target is a directory that is there. */
   readonly #isThere: boolean;
   readonly #replaces: boolean;
+  /** How names of unfinished directories in the same place begin. */
+  readonly #prefix: string;
   readonly #lock: FileLock | undefined;
   /** Topmost of the parents that were made for it. */
   readonly #madeParent: string | undefined;
@@ -36,13 +38,19 @@ export class FreshDirectory implements AsyncDisposable {
     path: string,
     target: string,
     lock: FileLock | undefined,
-    given: { readonly isThere: boolean; readonly replaces: boolean; readonly madeParent: string | undefined },
+    given: {
+      readonly isThere: boolean;
+      readonly replaces: boolean;
+      readonly prefix: string;
+      readonly madeParent: string | undefined;
+    },
   ) {
     this.path = path;
     this.target = target;
     this.#lock = lock;
     this.#isThere = given.isThere;
     this.#replaces = given.replaces;
+    this.#prefix = given.prefix;
     this.#madeParent = given.madeParent;
   }
 
@@ -56,12 +64,10 @@ export class FreshDirectory implements AsyncDisposable {
       const [home, madeParent] = there === undefined ? await homeOf(target) : [there, undefined];
       const prefix = `.varve-vm-${createHash("sha256").update(basename(target)).digest("hex").slice(0, 12)}-`;
       await removeLeftBehind(home, prefix);
-      if (there !== undefined && !replaces && (await readdir(there)).some((name) => !name.startsWith(prefix))) {
-        throw new VarveError("TARGET_NOT_EMPTY", `${target} is not empty`);
-      }
+      if (there !== undefined && !replaces) await mustBeEmpty(there, prefix);
       const path = join(home, prefix + randomUUID());
       const lock = lockIfPossible(path + LOCK);
-      const given = { isThere: there !== undefined, replaces, madeParent };
+      const given = { isThere: there !== undefined, replaces, prefix, madeParent };
       const fresh = new FreshDirectory(path, there ?? join(home, basename(target)), lock, given);
       await mkdir(path).catch(async (error: unknown) => {
         await fresh[Symbol.asyncDispose]();
@@ -105,6 +111,8 @@ export class FreshDirectory implements AsyncDisposable {
   }
 
   async #moveIn(names: readonly string[]): Promise<void> {
+    // Somebody may have put something there meanwhile.
+    if (!this.#replaces) await mustBeEmpty(this.target, this.#prefix);
     for (const name of names) await mustNotBeDirectory(join(this.target, name));
     const moved: string[] = [];
     try {
@@ -147,6 +155,11 @@ async function removeEmpty(from: string, top: string): Promise<void> {
       return;
     }
   }
+}
+
+async function mustBeEmpty(directory: string, prefix: string): Promise<void> {
+  if ((await readdir(directory)).every((name) => name.startsWith(prefix))) return;
+  throw new VarveError("TARGET_NOT_EMPTY", `${directory} is not empty`);
 }
 
 async function mustNotBeDirectory(path: string): Promise<void> {

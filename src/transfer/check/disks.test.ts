@@ -1,5 +1,5 @@
 /** Disks of machines are held to their images, and mended with as little as can be. */
-import { chmod, mkdir, open, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, open, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { machineBench, type MachineBench } from "../../../test/kit/disk/machine-bench.ts";
@@ -12,7 +12,7 @@ import { transferContext } from "../../../test/kit/store/transfer-context.ts";
 import { inProcess } from "../../layer/in-process.ts";
 import { readDiskImage } from "../../codec/tart/read-disk-image.ts";
 import { diskKey } from "../../codec/tart/disk-key.ts";
-import type { Digest } from "../../oci/digest.ts";
+import { digestOf, type Digest } from "../../oci/digest.ts";
 import { RegistryClient } from "../../registry/client.ts";
 import { openStore, type Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
@@ -116,7 +116,7 @@ describe("mending a disk", () => {
 
   it.each<[string, (path: string) => Promise<void>, string]>([
     ["missing", (path) => rm(path), "disk-missing"],
-    ["cut off", (path) => chmod(path, 0o644).then(() => truncate(path, 5)), "disk-damaged"],
+    ["cut off", (path) => cutOff(path, 2.5 * MIB), "disk-damaged"],
     ["a link", (path) => rm(path).then(() => symlink("/dev/null", path)), "disk-damaged"],
   ])("gets one again that is %s", async (_, spoil, kind) => {
     const { bench, path } = await pulled();
@@ -134,24 +134,56 @@ describe("mending a disk", () => {
     expect((await checkStore(context)).findings).toEqual([]);
   });
 
-  it("says why it could not, and leaves what was good for the next pull", async () => {
+  it("leaves the disk where it is, and says why, when what is wrong of it cannot be had", async () => {
     const { bench, path } = await pulled();
     await write(path, 10, Buffer.from("!"));
     await bench.registry.close();
-    const report = await check(bench, { repair: true });
-    expect(errors(report)).toEqual([["disk-damaged", false]]);
-    expect(report.findings[0]?.message).toContain("; not mended: ");
+    const spoilt = digestOf(await readFile(path));
+    for (let times = 0; times < 2; times++) {
+      const report = await check(bench, { repair: true });
+      expect(errors(report)).toEqual([["disk-damaged", false]]);
+      expect(report.findings[0]?.message).toContain("; not mended: ");
+    }
+    expect(digestOf(await readFile(path))).toBe(spoilt);
+  });
+
+  it("leaves a disk of which nothing says what it holds, until it can be had again", async () => {
+    const bench = await machineBench();
+    const made = tartV1(DISK, 500_000);
+    await bench.push("1", made);
+    await bench.pull("1");
+    await loseDatabase(bench);
+    expect(await kinds(bench, { repair: false })).toEqual(["database"]);
+    const path = await bench.withStore((store) =>
+      Promise.resolve(store.disks.pathOf(diskKey(readDiskImage(made.manifest)!.disks[0]!))),
+    );
+    const name = `${bench.registry.host}/vm:1`;
+    await bench.withStore(async (store) => {
+      const images = await store.examination.lostImages();
+      await store.examination.restoreImages(
+        images.map(({ name: own, descriptor }) => ({ name: own, descriptor, manifest: descriptor })),
+      );
+    });
+    const { ino } = await stat(path);
+    expect(await kinds(bench, { images: [name] })).toContain("disk-record");
+    expect((await stat(path)).ino).toBe(ino);
+    expect((await check(bench, { images: [name], repair: true })).sound).toBe(true);
+    expect((await stat(path)).ino).not.toBe(ino);
+    expect((await check(bench)).findings).toEqual([]);
   });
 });
 
 describe("what is known of disks", () => {
   it("is said again when the rows are lost", async () => {
     const { bench } = await pulled();
-    for (const file of ["meta.db", "meta.db-wal", "meta.db-shm"]) await rm(join(bench.root, file), { force: true });
+    await loseDatabase(bench);
     const lost = await check(bench, { repair: true });
     expect(lost.sound).toBe(true);
-    const kinds = new Set(errors(lost).map(([kind]) => kind));
-    expect([...kinds].toSorted()).toEqual(["database", "disk-record", "layer-record"]);
+    expect([...new Set(errors(lost).map(([kind]) => kind))].toSorted()).toEqual([
+      "database",
+      "disk-record",
+      "layer-record",
+    ]);
     expect((await check(bench)).findings).toEqual([]);
     expect(await bench.withStore((store) => store.disks.contentsOf(KEY))).toHaveLength(3);
   });
@@ -171,9 +203,16 @@ describe("what is known of disks", () => {
 
   it("may be nothing, of a disk that is nothing but zeros", async () => {
     const bench = await machineBench();
-    await bench.push("1", tartV1(Buffer.alloc(MIB), 500));
+    const made = tartV1(Buffer.alloc(MIB), 500);
+    await bench.push("1", made);
     await bench.pull("1");
     expect((await check(bench)).findings).toEqual([]);
+    const key = diskKey(readDiskImage(made.manifest)!.disks[0]!);
+    const path = await bench.withStore((store) => Promise.resolve(store.disks.pathOf(key)));
+    await write(path, 0, Buffer.alloc(100_000));
+    expect((await check(bench)).findings).toEqual([]);
+    await cutOff(path, 0);
+    expect(errors(await check(bench))).toEqual([["disk-damaged"]]);
   });
 
   it("is told apart from what is left over", async () => {
@@ -210,6 +249,20 @@ describe("what is known of disks", () => {
     expect(await listImages(context)).toEqual([]);
   });
 });
+
+async function cutOff(path: string, size: number): Promise<void> {
+  await chmod(path, 0o644);
+  await truncate(path, size);
+  await chmod(path, 0o444);
+}
+
+async function loseDatabase({ root }: MachineBench): Promise<void> {
+  for (const file of ["meta.db", "meta.db-wal", "meta.db-shm"]) await rm(join(root, file), { force: true });
+}
+
+async function kinds(bench: MachineBench, options: CheckOptions): Promise<string[]> {
+  return errors(await check(bench, options)).map(([kind]) => kind);
+}
 
 function chunkOf({ manifest }: TartImage, number: number): Digest {
   const [disk] = readDiskImage(manifest)!.disks;

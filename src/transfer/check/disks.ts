@@ -45,18 +45,20 @@ async function checkDisk(check: Check, key: Digest, of: ImageDisk): Promise<bool
   const damaged = (why: string, good: readonly DiskContent[] = []): Promise<boolean> =>
     mend(check, findings.add("disk-damaged", `${what} ${why}`, { ...facts, path: found.path }), { key, of, good });
   if ("fault" in found) return damaged(found.fault);
-  if (disk.kind === "chunks" && found.size !== disk.size) {
-    return damaged(`has ${formatBytes(found.size)} instead of ${formatBytes(disk.size)}`);
-  }
   await checkMode(check, key, { image, path: found.path });
-  const expected = await expectedContents(check.store, key, disk, found);
-  if (expected === undefined) return damaged("is a disk of which nothing says what it has to hold");
-  const wrong = await readThrough(check, { key, path: found.path, size: found.size }, expected);
-  if (wrong.length === 0) {
-    await checkRecord(check, { key, size: found.size, image }, expected);
-    return true;
+  const expected = await expectedContents(check.store, key, disk);
+  if (expected === undefined) {
+    const why = "has no record of what it holds, and its image does not say it";
+    return mend(check, findings.add("disk-record", `${what} ${why}`, facts), { key, of, good: [] });
   }
-  return damaged(describe(wrong), await goodOf(expected, wrong));
+  const { size, contents } = expected;
+  const wrong = await readThrough(check, found, contents);
+  if (found.size !== size) {
+    return damaged(`has ${formatBytes(found.size)} instead of ${formatBytes(size)}`, await goodOf(contents, wrong));
+  }
+  if (wrong.length > 0) return damaged(describe(wrong), await goodOf(contents, wrong));
+  await checkRecord(check, { key, size, image }, contents);
+  return true;
 }
 
 /** What of a damaged disk need not be got again; zeros come of themselves. */
@@ -133,12 +135,20 @@ async function checkRecord(
   expected: readonly ExpectedContent[],
 ): Promise<void> {
   const right = await goodOf(expected, []);
-  const known = await store.disks.contentsOf(key);
+  const zeros = await zeroDigests(expected);
+  // Zeros may be recorded as what they are, or not at all.
+  const known = (await store.disks.contentsOf(key)).filter(({ digest }) => !zeros.has(digest));
   const text = (contents: readonly DiskContent[]): string =>
     contents.map(({ digest, offset, size: bytes }) => `${digest} ${offset} ${bytes}`).join("\n");
-  if (text(known) === text(right)) return;
+  if ((await store.disks.recordedSize(key)) === size && text(known) === text(right)) return;
   const found = findings.add("disk-record", `what is recorded of the disk ${key} is not so`, { digest: key, image });
-  if (repair && (await store.disks.recordContents({ key, size }, right))) findings.repaired(found);
+  if (!repair) return;
+  try {
+    if (await store.disks.recordContents({ key, size }, right)) findings.repaired(found);
+  } catch (error) {
+    // Somebody is at work on it.
+    findings.failed(found, toVarveError(error).message);
+  }
 }
 
 async function mend(check: Check, found: string, what: Omit<Mendable, "image">): Promise<boolean> {

@@ -2,24 +2,28 @@
 import type { ChunkedDisk, StreamedDisk } from "../../codec/tart/disk-image.ts";
 import { zeroContents } from "../../codec/tart/zero-digests.ts";
 import type { Digest } from "../../oci/digest.ts";
-import type { DiskInfo } from "../../store/disks/types.ts";
 import type { Store } from "../../store/store.ts";
 import type { ExpectedContent } from "./disk-contents.ts";
+
+export interface ExpectedContents {
+  /** Bytes of the disk. */
+  readonly size: number;
+  readonly contents: readonly ExpectedContent[];
+}
 
 /** Undefined when neither the image nor a record says it. */
 export async function expectedContents(
   store: Store,
   key: Digest,
   disk: ChunkedDisk | StreamedDisk,
-  { size, allocatedBytes }: Pick<DiskInfo, "size" | "allocatedBytes">,
-): Promise<ExpectedContent[] | undefined> {
+): Promise<ExpectedContents | undefined> {
   const chunks = disk.kind === "chunks" ? disk.chunks : [];
   if (disk.kind === "chunks" && chunks.every(({ digest }) => digest !== undefined)) {
-    return chunks.map(({ offset, size: bytes, digest }) => ({ offset, size: bytes, digest }));
+    return { size: disk.size, contents: chunks.map(({ offset, size, digest }) => ({ offset, size, digest })) };
   }
+  const size = await store.disks.recordedSize(key);
+  if (size === undefined) return undefined;
   const recorded = await store.disks.contentsOf(key);
-  // Of a disk that is nothing but zeros nothing is recorded.
-  if (recorded.length === 0 && allocatedBytes > 0) return undefined;
   // What is not recorded are zeros.
   const expected: ExpectedContent[] = [];
   let end = 0;
@@ -29,7 +33,7 @@ export async function expectedContents(
     end = offset + bytes;
   }
   if (end < size) expected.push({ offset: end, size: size - end, digest: undefined });
-  return expected;
+  return { size, contents: expected };
 }
 
 /** Those of the digests that are those of zeros, which nothing is recorded of. */

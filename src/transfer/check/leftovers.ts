@@ -10,7 +10,6 @@ export async function checkLeftovers(check: Check): Promise<void> {
   // What a broken image needs is not known, so nothing can be called nobody's.
   if (check.findings.isSound()) await findUnreferenced(check);
   await findRecords(check);
-  await findPartialDisks(check);
   const { store, findings, repair } = check;
   for await (const path of store.examination.strayFiles()) {
     const key = findings.add("file-unknown", "no file of the store has such a name", { path });
@@ -31,7 +30,8 @@ export async function checkLeftovers(check: Check): Promise<void> {
 }
 
 /** Leased ones are somebody's who is at work, or unfinished pulls'. */
-async function findUnreferenced({ store, states, findings }: Check): Promise<void> {
+async function findUnreferenced(check: Check): Promise<void> {
+  const { store, states, findings } = check;
   const images = await store.images.list();
   const roots = images.flatMap(({ manifest, descriptor }) => [manifest, descriptor]);
   const needed = await reachable(store.content, [...roots, ...(await store.foreignRoots())]);
@@ -44,12 +44,13 @@ async function findUnreferenced({ store, states, findings }: Check): Promise<voi
     if (neededDisks.has(key) || (await store.leases.isLeased(key))) continue;
     findings.add("disk-unreferenced", `no image needs the disk ${key}; varve gc removes it`, { digest: key, path });
   }
+  await findPartialDisks(check, neededDisks);
 }
 
-/** What unfinished pulls and imports have left. */
-async function findPartialDisks({ store, findings, repair }: Check): Promise<void> {
+/** What unfinished pulls and imports have left; what an image needs is what is to be gone on with. */
+async function findPartialDisks({ store, findings, repair }: Check, needed: ReadonlySet<Digest>): Promise<void> {
   for await (const { key, path, updatedAt } of store.disks.partials()) {
-    if (Date.now() - updatedAt.getTime() < WEEK_MS) continue;
+    if (needed.has(key) || Date.now() - updatedAt.getTime() < WEEK_MS) continue;
     const found = findings.add("partial-stale", PARTIAL_STALE, { digest: key, path });
     if (repair && (await store.disks.removePartial(key))) findings.repaired(found);
   }

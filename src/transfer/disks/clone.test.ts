@@ -1,5 +1,5 @@
 /** One more machine from an image or a directory: the same but for the address of its network card. */
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { putTartImage } from "../../../test/kit/disk/put-tart-image.ts";
@@ -56,7 +56,6 @@ describe("cloning a directory", () => {
     await cloneMachine(context, NAME, one);
     await writeFile(join(one, "disk.img"), "run", { flag: "r+" });
     await writeFile(join(one, ".lock"), "");
-    await mkdir(join(one, "more"));
     const result = await cloneMachine(context, one, two);
     expect((await readdir(two)).toSorted()).toEqual(["config.json", "disk.img", "manifest.json", "nvram.bin"]);
     expect(digestOf(await readFile(join(two, "disk.img")))).toBe(digestOf(await readFile(join(one, "disk.img"))));
@@ -66,6 +65,22 @@ describe("cloning a directory", () => {
       logicalBytes: DISK.length,
       disks: [{ target: join(two, "disk.img") }],
     });
+  });
+
+  it("follows links to disks elsewhere, and is not done in part", async () => {
+    const context = await machine();
+    const [one, two] = [join(context.path, "one"), join(context.path, "two")];
+    await cloneMachine(context, NAME, one);
+    await rename(join(one, "disk.img"), join(context.path, "elsewhere.img"));
+    await symlink("../elsewhere.img", join(one, "disk.img"));
+    await cloneMachine(context, one, two);
+    expect((await lstat(join(two, "disk.img"))).isFile()).toBe(true);
+    expect(digestOf(await readFile(join(two, "disk.img")))).toBe(digestOf(DISK));
+    await rm(join(context.path, "elsewhere.img"));
+    await expect(cloneMachine(context, one, join(context.path, "three"))).rejects.toMatchObject({
+      code: "PATH_INVALID",
+    });
+    expect(await readdir(context.path)).not.toContain("three");
   });
 
   it("with a configuration that cannot be read is done as it is, or not at all", async () => {

@@ -131,7 +131,16 @@ async function ofImage(context: TransferContext, opened: OpenDiskImage, options:
 }
 
 async function ofDirectory(context: TransferContext, path: string, options: CloneOptions): Promise<Original> {
-  const { config, files, disks, format } = await readMachineDirectory(path);
+  const { config, files, others, disks, format } = await readMachineDirectory(path);
+  if (others.length > 0) {
+    throw new VarveError(
+      "PATH_INVALID",
+      `${join(path, others[0]!)} is no file, so the machine cannot be cloned whole`,
+      {
+        hint: "move it away, or give it a name that begins with a dot",
+      },
+    );
+  }
   return {
     source: path,
     format: format ?? null,

@@ -1,6 +1,6 @@
 /** A machine's directory, whoever made it: its configuration, and which of its files are disks. Names and contents are somebody else's. */
 import { constants } from "node:fs";
-import { lstat, open, readdir } from "node:fs/promises";
+import { open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { DiskImage } from "../../codec/tart/disk-image.ts";
 import { formatOf } from "../../codec/tart/format-of.ts";
@@ -20,8 +20,10 @@ export interface MachineDirectory {
   readonly format: DiskImage["format"] | undefined;
   /** The bytes of `config.json`. */
   readonly config: Buffer;
-  /** Names of all its files, `config.json` too. Hidden ones, such as locks and sockets, are not the machine's. */
+  /** Names of all its files, and of links to files, `config.json` too. Hidden ones, such as locks, are not the machine's. */
   readonly files: readonly string[];
+  /** Names of what may be a part of it and is no file: directories, devices, links to nothing. Sockets and pipes are of who runs it. */
+  readonly others: readonly string[];
   /** Names of its disks. */
   readonly disks: readonly string[];
 }
@@ -37,14 +39,17 @@ export async function readMachineDirectory(path: string): Promise<MachineDirecto
   const names = await readdir(path).catch((error: unknown) => {
     throw toVarveError(error, `reading ${path}`);
   });
-  const files: string[] = [];
+  const [files, others]: [string[], string[]] = [[], []];
   for (const name of names.toSorted()) {
-    if (!name.startsWith(".") && (await lstat(join(path, name))).isFile()) files.push(name);
+    if (name.startsWith(".")) continue;
+    const found = await stat(join(path, name)).catch(() => undefined);
+    if (found?.isFile() === true) files.push(name);
+    else if (found?.isSocket() !== true && found?.isFIFO() !== true) others.push(name);
     if (files.length > MOST_FILES) throw new VarveError("PATH_INVALID", `${path} has more than ${MOST_FILES} files`);
   }
   const manifest = await readSmall(join(path, "manifest.json"), MAX_DOCUMENT_BYTES).catch(() => undefined);
   const disks = files.filter((name) => !OTHERS.has(name));
-  return { path, config, files, disks, format: formatIn(files, manifest) };
+  return { path, config, files, others, disks, format: formatIn(files, manifest) };
 }
 
 /** Its manifest says it where it has one. */
