@@ -5,8 +5,6 @@
 import type { DiskChunk } from "../../codec/tart/disk-image.ts";
 import { decodeAppleLz4 } from "../../codec/apple-lz4/decoder.ts";
 import { DISK_INDEX_TYPE, readIndexManifest } from "../../codec/disk-index/index-manifest.ts";
-import { MOST_INDEX_BYTES } from "../../codec/disk-index/format.ts";
-import type { EncodedChunk } from "../../disk/import/encode-chunk.ts";
 import type { BlobFacts } from "../../codec/tart/write-tart.ts";
 import { isVarveError } from "../../errors/varve-error.ts";
 import { Digester, type Digest } from "../../oci/digest.ts";
@@ -15,6 +13,7 @@ import type { Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
 import { isVerified } from "../given-up.ts";
 import { listedReferrers } from "../transports/store-referrers.ts";
+import type { KnownChunk } from "./import-chunks.ts";
 import { openDiskImage, type OpenDiskImage } from "./open-disk-image.ts";
 
 /** Nothing of the image is collected while it is open. */
@@ -55,7 +54,7 @@ export class ImportBase implements AsyncDisposable {
   }
 
   /** The blob of this content, if it can be had, and was found to make it: here, or by the pull that gave it up. */
-  async find(content: BlobFacts): Promise<EncodedChunk | undefined> {
+  async find(content: BlobFacts): Promise<KnownChunk | undefined> {
     const chunk = this.#chunks.get(content.digest);
     if (chunk?.size !== content.size) return undefined;
     const { digest, size } = chunk.blob;
@@ -65,8 +64,8 @@ export class ImportBase implements AsyncDisposable {
     // What the image says of its blobs would else be what the new one says.
     if (!isFound && !(await this.#holds(digest, content))) return undefined;
     const listed = this.#indexes.get(digest);
-    const index = listed && (await blobs.readBytes(listed.digest, MOST_INDEX_BYTES).catch(unlessDamaged));
-    return { digest, size, content, ...(index !== undefined && { index }) };
+    const hasIndex = listed !== undefined && (await blobs.stat(listed.digest))?.size === listed.size;
+    return { digest, size, content, ...(hasIndex && { index: { digest: listed.digest, size: listed.size } }) };
   }
 
   /** Whether the blob is here, and makes the content. */
@@ -103,8 +102,4 @@ async function indexesOf(store: Store, { record, manifest }: OpenDiskImage): Pro
     if (!isVarveError(error)) throw error;
     return none;
   }
-}
-
-function unlessDamaged(error: unknown): undefined {
-  if (!isVarveError(error)) throw error;
 }

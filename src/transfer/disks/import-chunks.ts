@@ -2,11 +2,13 @@
  * The chunks of a disk become blobs, as many at once as there are encoders. Each waits in a file without a name, for its digest is known with its last
  * byte. Chunks that are nothing but holes are made once for each size.
  */
+import type { BlobFacts, ChunkBlob } from "../../codec/tart/write-tart.ts";
 import { chunksOf, dataRuns, type PlannedChunk } from "../../disk/import/chunk-plan.ts";
 import { hashChunk, type ChunkEncoding, type EncodedChunk } from "../../disk/import/encode-chunk.ts";
 import type { ChunkEncoders } from "../../disk/import/encoders.ts";
 import type { CopySource } from "../../disk/copy-source.ts";
 import { CopyMeter } from "../../disk/copy-meter.ts";
+import { digestOf } from "../../oci/digest.ts";
 import { storeFile } from "../commit/store-file.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
 import type { TransferContext } from "../context.ts";
@@ -27,7 +29,12 @@ export interface ImportChunksOptions {
   readonly name: string;
 }
 
-export interface ImportedChunk extends EncodedChunk {
+/** A chunk whose index, where it has one, is in the store. */
+export interface KnownChunk extends ChunkBlob {
+  readonly index?: BlobFacts;
+}
+
+export interface ImportedChunk extends KnownChunk {
   /** Of its first byte in the disk. */
   readonly offset: number;
   /** Nothing of it was read. */
@@ -36,7 +43,7 @@ export interface ImportedChunk extends EncodedChunk {
   readonly isReused: boolean;
 }
 
-type Made = EncodedChunk & Pick<ImportedChunk, "isReused">;
+type Made = KnownChunk & Pick<ImportedChunk, "isReused">;
 
 /** @throws VarveError `NO_SPACE`, `SOURCE_CHANGED`, `IO`; the signal's reason */
 export async function importChunks(
@@ -120,10 +127,21 @@ class ImportWork {
     const { base, hold } = this.#options;
     const [disk, signal] = [this.#disk.descriptor, this.#signal];
     const known = base && (await base.find(await hashChunk(disk, chunk, signal)));
-    if (known === undefined) return { ...(await this.#makeNew(chunk, onProgress)), isReused: false };
-    await hold.add(known.digest);
+    if (known === undefined) {
+      return { ...(await this.#keepIndex(await this.#makeNew(chunk, onProgress))), isReused: false };
+    }
+    await hold.add(known.digest, ...(known.index === undefined ? [] : [known.index.digest]));
     onProgress(chunk.size);
     return { ...known, isReused: true };
+  }
+
+  /** At once, for of a large disk all indexes are more than memory is for. */
+  async #keepIndex({ index, ...blob }: EncodedChunk): Promise<KnownChunk> {
+    if (index === undefined) return blob;
+    const digest = digestOf(index);
+    await this.#options.hold.add(digest);
+    await this.#context.store.content.writeBytes(digest, index);
+    return { ...blob, index: { digest, size: index.length } };
   }
 
   async #makeNew(chunk: PlannedChunk, onProgress: (done: number) => void): Promise<EncodedChunk> {

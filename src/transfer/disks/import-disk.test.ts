@@ -198,13 +198,19 @@ describe("importDisk", () => {
     };
     const failing = { ...context, encoders: () => Promise.resolve({ lanes: 2, encode }) };
     await expect(importDisk(failing, path, NAME, options)).rejects.toThrow("out of luck");
-    const put = (): Promise<never> => Promise.reject(new Error("no name today"));
-    const nameless = {
-      ...context,
-      store: { ...context.store, images: { put } as unknown as typeof context.store.images },
-    };
-    await expect(importDisk(nameless, path, NAME, options)).rejects.toThrow("no name today");
     const { content, disks, images } = context.store;
+    const put: typeof images.put = (entry) => {
+      if (entry.name === NAME) throw new Error("no name today");
+      return images.put(entry);
+    };
+    const nameless = Object.assign(Object.create(images) as typeof images, {
+      put,
+      get: images.get.bind(images),
+      list: images.list.bind(images),
+      deleteUnchanged: images.deleteUnchanged.bind(images),
+    });
+    const failingLate = { ...context, store: { ...context.store, images: nameless } };
+    await expect(importDisk(failingLate, path, NAME, options)).rejects.toThrow("no name today");
     expect([await images.list(), await Array.fromAsync(content.list()), await Array.fromAsync(disks.list())]).toEqual([
       [],
       [],

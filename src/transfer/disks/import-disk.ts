@@ -124,13 +124,14 @@ export async function importDisk(
   const info = await staged.disk.publish(made.key, await contentsOf(chunks, signal), { signal });
   await recordChunks(context, made, chunks, discardBlobs);
   const { os, architecture } = machine;
+  // Before the image has its name: what fails is then as if nothing had been.
+  const index = chunkIndex ? await indexChunks(context, image, made.manifest, chunks, hold) : NO_INDEX;
   await store.images.put({
     name: image,
     descriptor: made.descriptor,
     manifest: { ...made.descriptor, platform: { os, architecture } },
     configDigest: made.manifest.config.digest,
   });
-  const index = chunkIndex ? await indexChunks(context, image, made.manifest, chunks, hold) : NO_INDEX;
   hold.keep();
   return report({ index, path, image, machine, staged, chunks, chunkSize, discardBlobs, made, info, startedAt });
 }

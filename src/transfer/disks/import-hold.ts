@@ -31,6 +31,10 @@ export class ImportHold implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#lease.release();
-    if (!this.#isWanted) await this.#store.removeUnreferenced(this.#held);
+    if (this.#isWanted) return;
+    // The image's index may have been listed already.
+    const { orphanedLists } = await import("./index/index-lists.ts");
+    await this.#store.images.deleteUnchanged(await orphanedLists(this.#store));
+    await this.#store.removeUnreferenced(this.#held);
   }
 }

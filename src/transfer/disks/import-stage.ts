@@ -3,7 +3,7 @@ import { copyDisk } from "../../disk/copy.ts";
 import { convertDisk, foreignDiskSize } from "../../disk/import/convert-disk.ts";
 import { diskFormatOf, type DiskFormat } from "../../disk/import/disk-format.ts";
 import { openToRead } from "../transports/plain-file.ts";
-import { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { StagedDisk } from "../../store/disks/types.ts";
 import type { TransferContext } from "../context.ts";
 import type { Machine } from "./import-machine.ts";
@@ -39,7 +39,11 @@ export async function stageDisk(
   const warnings: string[] = [];
   if (format === "raw") {
     const tell: typeof onProgress = (event) => onProgress(event.type === "disk" ? { ...event, path } : event);
-    const copied = await copyDisk(path, disk.path, { signal, sync: false, onProgress: tell });
+    const copied = await copyDisk(path, disk.path, { signal, sync: false, onProgress: tell }).catch(
+      (error: unknown) => {
+        throw ofStore(error, disk.path);
+      },
+    );
     warnings.push(...copied.warnings.map((warning) => warning.replaceAll(disk.path, "its copy in the store")));
   } else {
     await convertDisk({ path, format }, disk.path, { signal, onProgress: (share) => tellConverted(share) });
@@ -52,6 +56,13 @@ export async function stageDisk(
     const phase = done < total ? "copying" : "done";
     onProgress({ type: "disk", path, phase, done, total, copied: done, bytesPerSecond: 0, etaSeconds: null });
   }
+}
+
+/** What is wrong with the copy is so with the store. */
+function ofStore(error: unknown, path: string): unknown {
+  if (!isVarveError(error, "NO_SPACE") && !isVarveError(error, "STORE_READ_ONLY")) return error;
+  const message = error.message.replaceAll(path, "the store");
+  return new VarveError(error.code, message, { cause: error, detail: error.detail });
 }
 
 async function lengthOf(path: string): Promise<number> {
