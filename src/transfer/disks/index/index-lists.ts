@@ -19,16 +19,23 @@ export async function isIndexList(store: Store, record: ImageRecord): Promise<bo
 
 /** The lists of chunk indexes of images that no name stands for, when the names in `gone` are gone. Default: as it is now. */
 export async function orphanedLists(store: Store, gone: ReadonlySet<string> = new Set()): Promise<ImageRecord[]> {
-  const left = (await store.images.list()).filter(({ name }) => !gone.has(name));
-  const images = new Set(left.flatMap(digestsOf));
-  const found: ImageRecord[] = [];
-  for (const record of left) {
+  const found: { readonly subject: Digest; readonly record: ImageRecord }[] = [];
+  const before = await imagesLeft(store, gone);
+  const images = new Set(before.flatMap(digestsOf));
+  for (const record of before) {
     const subject = subjectOf(record.name);
     if (subject === undefined || images.has(subject) || !(await isIndexList(store, record))) continue;
     // Whoever is at work on the image has listed its index before he names it.
-    if (!(await store.leases.isLeased(subject))) found.push(record);
+    if (!(await store.leases.isLeased(subject))) found.push({ subject, record });
   }
-  return found;
+  if (found.length === 0) return [];
+  // Whoever let go of his lease meanwhile has named the image.
+  const after = new Set((await imagesLeft(store, gone)).flatMap(digestsOf));
+  return found.filter(({ subject }) => !after.has(subject)).map(({ record }) => record);
+}
+
+async function imagesLeft(store: Store, gone: ReadonlySet<string>): Promise<ImageRecord[]> {
+  return (await store.images.list()).filter(({ name }) => !gone.has(name));
 }
 
 function digestsOf({ descriptor, manifest }: ImageRecord): Digest[] {
