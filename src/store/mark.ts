@@ -41,8 +41,11 @@ export function partsOf(document: Manifest | Index): readonly Descriptor[] {
   return document.kind === "index" ? document.manifests : [document.config, ...document.layers];
 }
 
-/** The keys of a machine's disks; none when its manifest contradicts itself, for then nobody can have made any. */
-export async function disksOf(document: Manifest | Index): Promise<Digest[]> {
+/**
+ * The keys of a machine's disks; none when its manifest contradicts itself, for then nobody can have made any. Undefined when it is of a kind that
+ * another version may know, and may have made disks of.
+ */
+export async function disksOf(document: Manifest | Index): Promise<Digest[] | undefined> {
   if (document.kind === "index" || formatOf(document) === undefined) return [];
   const [{ diskKey }, { readDiskImage }] = await Promise.all([
     import("../codec/tart/disk-key.ts"),
@@ -51,8 +54,8 @@ export async function disksOf(document: Manifest | Index): Promise<Digest[]> {
   try {
     return (readDiskImage(document)?.disks ?? []).map(diskKey);
   } catch (error) {
-    if (isVarveError(error)) return [];
-    throw error;
+    if (!isVarveError(error)) throw error;
+    return error.code === "MANIFEST_INVALID" ? [] : undefined;
   }
 }
 
@@ -61,6 +64,7 @@ export class Marker {
   readonly #marked = new Set<Digest>();
   /** Documents that were followed. A digest may be marked as somebody's layer long before it is named as a document. */
   readonly #followed = new Set<Digest>();
+  #hasUnknownDisks = false;
 
   constructor(content: ContentStore) {
     this.#content = content;
@@ -68,6 +72,11 @@ export class Marker {
 
   has(digest: Digest): boolean {
     return this.#marked.has(digest);
+  }
+
+  /** Whether a machine's disk is needed, or may be: as long as one manifest is not understood, any disk may be its own. */
+  hasDisk(key: Digest): boolean {
+    return this.#hasUnknownDisks || this.#marked.has(key);
   }
 
   /**
@@ -86,7 +95,9 @@ export class Marker {
       else if (found === "absent" && next === root) result = "absent";
       if (typeof found === "string") continue;
       this.#followed.add(next.digest);
-      for (const key of await disksOf(found)) this.#marked.add(key);
+      const keys = await disksOf(found);
+      if (keys === undefined) this.#hasUnknownDisks = true;
+      for (const key of keys ?? []) this.#marked.add(key);
       for (const { digest, mediaType } of partsOf(found)) waiting.push({ digest, mediaType });
     }
     return result;

@@ -57,6 +57,17 @@ export class Needed {
     return this.#marker.has(digest);
   }
 
+  /** As {@link wasNeeded}, of a machine's disk by its key. */
+  wasDiskNeeded(key: Digest): boolean {
+    return this.#marker.hasDisk(key);
+  }
+
+  /** As {@link isNeeded}, of a machine's disk by its key and under its lock. */
+  async isDiskNeeded(key: Digest): Promise<boolean> {
+    await this.#update();
+    return this.#marker.hasDisk(key);
+  }
+
   /** Roots whose documents are missing or damaged, so that nobody can say what they need: who needs it, and why it is unknown. */
   get broken(): ReadonlyMap<string, string> {
     return this.#broken;

@@ -52,7 +52,7 @@ export async function reachableDisks(content: ContentStore, roots: Iterable<Desc
   const keys = new Set<Digest>();
   for (const descriptor of (await reachable(content, roots)).values()) {
     const document = await findDocument(content, descriptor);
-    if (typeof document !== "string") for (const key of await disksOf(document)) keys.add(key);
+    if (typeof document !== "string") for (const key of (await disksOf(document)) ?? []) keys.add(key);
   }
   return keys;
 }
@@ -98,7 +98,7 @@ async function disksOfBlob(content: ContentStore, { digest, size }: ContentInfo)
   if (size === 0 || size > MAX_DOCUMENT_BYTES) return [];
   for await (const [first] of content.read(digest, { end: 1 })) if (first !== BRACE) return [];
   const document = await findDocument(content, { digest });
-  return typeof document === "string" ? [] : disksOf(document);
+  return typeof document === "string" ? [] : ((await disksOf(document)) ?? []);
 }
 
 async function removeDisks(
@@ -109,8 +109,8 @@ async function removeDisks(
   const removed: { key: Digest; bytes: number }[] = [];
   for (const key of keys) {
     const info = await disks.stat(key);
-    const unless = (): Promise<boolean> => needed.isNeeded(key);
-    if (info === undefined || needed.wasNeeded(key) || !(await disks.remove(key, { unless }))) continue;
+    const unless = (): Promise<boolean> => needed.isDiskNeeded(key);
+    if (info === undefined || needed.wasDiskNeeded(key) || !(await disks.remove(key, { unless }))) continue;
     removed.push({ key, bytes: info.allocatedBytes });
   }
   return removed;

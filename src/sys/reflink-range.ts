@@ -3,7 +3,7 @@ import { errnoName, systemError } from "./errno.ts";
 import { bind, ffiAvailable, lastErrno, type Foreign } from "./libc.ts";
 
 /** `_IOW(0x94, 13, struct file_clone_range)`; some architectures count the directions otherwise (asm/ioctl.h). */
-const FICLONERANGE = ["ppc64", "mips", "mipsel"].includes(process.arch) ? 0x8020940d : 0x4020940d;
+export const FICLONERANGE = ["ppc64", "mips", "mipsel"].includes(process.arch) ? 0x8020940d : 0x4020940d;
 const UNSHARED: ReadonlySet<string> = new Set([
   "ENOTSUP",
   "EOPNOTSUPP",

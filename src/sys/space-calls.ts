@@ -4,6 +4,7 @@
  */
 import { errnoName, systemError } from "./errno.ts";
 import { bindAsync, bindCall, ffiAvailable } from "./libc.ts";
+import { FICLONERANGE } from "./reflink-range.ts";
 import { FICLONE, UNSHARED } from "./reflink.ts";
 
 const FALLOC_KEEP_SIZE_PUNCH_HOLE = 0x03;
@@ -90,6 +91,24 @@ export async function zeroDeviceRange(device: number, offset: number, length: nu
 export async function reflinkWhole(from: number, to: number): Promise<boolean> {
   if (unavailable()) return false;
   return done(await pooled("int ioctl(int, unsigned long, int)")(to, FICLONE, from), UNSHARED, "ioctl (FICLONE)");
+}
+
+/**
+ * As `reflinkRange`, for ranges of any size and files in many pieces. All are multiples of its `SHARED_BLOCK`.
+ * @returns false when their file system cannot, they are on two, or `from` is too short; nothing has changed then
+ * @throws NodeJS.ErrnoException
+ */
+export async function shareRange(
+  from: number,
+  start: number,
+  to: number,
+  position: number,
+  length: number,
+): Promise<boolean> {
+  if (unavailable()) return false;
+  const range = BigInt64Array.of(BigInt(from), BigInt(start), BigInt(length), BigInt(position));
+  const ioctl = pooled("int ioctl(int, unsigned long, const void *)");
+  return done(await ioctl(to, FICLONERANGE, range), UNSHARED, "ioctl (FICLONERANGE)");
 }
 
 /** Lets go of what is cached of a file and written out, so that it is read from where it lies. Does nothing where that cannot be. */

@@ -123,6 +123,27 @@ describe("collecting disks", () => {
     expect(await store.collectGarbage()).toMatchObject({ records: 0 });
   });
 
+  it("keeps all disks while a machine's manifest is of a kind that another version may know", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const { manifest } = tartImage(sample(1000).bytes);
+    const unknown = { mediaType: "application/vnd.cirruslabs.tart.disk.v9", digest: digestOf("x"), size: 1 };
+    const document = JSON.parse(manifest.bytes.toString()) as { layers: object[] };
+    const bytes = Buffer.from(JSON.stringify({ ...document, layers: [...document.layers, unknown] }));
+    const descriptor = { digest: digestOf(bytes), mediaType: manifest.mediaType, size: bytes.length };
+    await store.content.writeBytes(descriptor.digest, bytes);
+    await store.images.put({ name: "example.org/of-tomorrow:1", descriptor, manifest: descriptor });
+    const [key, partial] = [digestOf("whose?"), digestOf("whose too?")];
+    await putDisk(store, key, sample(10_000).bytes);
+    await begin(store, partial);
+    const options = { partialsOlderThanMs: 0 };
+    const nothing = { disks: { count: 0 }, partialDisks: { count: 0 }, broken: [] };
+    expect(await store.collectGarbage({ ...options, dryRun: true })).toMatchObject(nothing);
+    expect(await store.collectGarbage(options)).toMatchObject(nothing);
+    await store.images.delete("example.org/of-tomorrow:1");
+    expect(await store.collectGarbage(options)).toMatchObject({ disks: { count: 1 }, partialDisks: { count: 1 } });
+  });
+
   it("removes nothing while a manifest cannot be read", async () => {
     await using dir = await tempDir();
     await using store = await openStore(dir.path);

@@ -6,7 +6,7 @@ import { SHARED_BLOCK } from "../../sys/reflink-range.ts";
 import type { DiskFile } from "./disk-file.ts";
 
 const PIECE = 1 << 20;
-/** Shared at once: some milliseconds, however many pieces the file lies in. */
+/** Shared at once; between them the signal is looked at. */
 const SHARED_PIECE = 256 << 20;
 
 interface Place {

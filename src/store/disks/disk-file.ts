@@ -1,14 +1,14 @@
 /**
  * The file of a partial disk, which all its windows write to. Zeros are not written: where nothing was yet they are a hole by being left out,
- * elsewhere whole blocks of them are given back to the file system. Parts of blocks, whose rest may be a neighbour's, are only written, and only
- * where they hold something (sparse-files, 4). A sync serves all who wait for one, and one that fails ends the work on the
+ * elsewhere whole blocks of them are given back to the file system. Parts of blocks, whose rest may be a neighbour's, and where nothing can be
+ * given back, all of them are written, and only where they hold something (sparse-files, 4). A sync serves all who wait for one, and one that fails ends the work on the
  * disk: the kernel tells of lost pages once, whoever's they are.
  */
 import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";
-import { dataStretches, HOLE_BLOCK, isZero } from "../../codec/zero-runs.ts";
+import { dataStretches, HOLE_BLOCK } from "../../codec/zero-runs.ts";
 import { toVarveError } from "../../errors/from-system.ts";
-import { freeRange } from "../../sys/space-calls.ts";
+import { freeRange, shareRange } from "../../sys/space-calls.ts";
 import { writeFully } from "../journal.ts";
 import type { FileRange } from "../types.ts";
 import { TouchedBlocks } from "./touched-blocks.ts";
@@ -55,10 +55,9 @@ export class DiskFile implements AsyncDisposable {
   async zero(position: number, length: number): Promise<void> {
     for (const { start, end } of this.#touched.within(position, position + length)) {
       const [first, last] = [Math.ceil(start / HOLE_BLOCK) * HOLE_BLOCK, Math.floor(end / HOLE_BLOCK) * HOLE_BLOCK];
-      if (first >= last) await this.#clear(start, end);
+      if (first >= last || !(await freeRange(this.#handle.fd, first, last - first))) await this.#clear(start, end);
       else {
         await this.#clear(start, first);
-        if (!(await freeRange(this.#handle.fd, first, last - first))) await this.#writeZeros(first, last);
         await this.#clear(last, end);
       }
     }
@@ -66,9 +65,8 @@ export class DiskFile implements AsyncDisposable {
 
   /** As `Ingest.share`. */
   async share(position: number, { descriptor, start, length }: FileRange): Promise<boolean> {
-    const { reflinkRange } = await import("../../sys/reflink-range.ts");
     this.#touched.add(position, position + length);
-    return reflinkRange(descriptor, start, this.#handle.fd, position, length);
+    return shareRange(descriptor, start, this.#handle.fd, position, length);
   }
 
   /** Makes all that was written before the call durable. @throws VarveError, and from then on always that */
@@ -111,12 +109,16 @@ export class DiskFile implements AsyncDisposable {
     for (let at = start; at < end;) at += writeSync(this.#handle.fd, bytes, at, end - at, position + at - start);
   }
 
-  /** Of less than two blocks. What is zeros already may be a hole, and stays one. */
+  /** Writes zeros where there is something else: what reads as zeros already may be a hole, and stays one. */
   async #clear(start: number, end: number): Promise<void> {
-    if (start >= end) return;
-    const there = Buffer.alloc(end - start);
-    const { bytesRead } = await this.#handle.read(there, 0, there.length, start);
-    if (bytesRead < there.length || !isZero(there, 0, there.length)) await this.#writeZeros(start, end);
+    const there = Buffer.allocUnsafe(Math.max(0, Math.min(ZEROS.length, end - start)));
+    for (let at = start; at < end;) {
+      const { bytesRead } = await this.#handle.read(there, 0, Math.min(there.length, end - at), at);
+      // Somebody has cut the file short; its end reads as zeros once it has its size.
+      if (bytesRead === 0) return;
+      for (const [from, to] of dataStretches(there, 0, bytesRead, at)) await this.#writeZeros(at + from, at + to);
+      at += bytesRead;
+    }
   }
 
   async #writeZeros(start: number, end: number): Promise<void> {

@@ -116,6 +116,49 @@ describe("a disk in the store", () => {
     }
   });
 
+  it("is made anew beside itself, and is there until the new one takes its place", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const { info, contents, bytes } = await makeDisk(store);
+    const opened = await store.disks.open({ key: KEY, size: SIZE }, { anew: true });
+    if (!("commit" in opened)) throw new Error("it was to be made anew");
+    await using disk = opened;
+    for (const content of contents) await disk.copy({ path: info.path, offset: content.offset }, content);
+    expect((await readFile(info.path)).equals(bytes)).toBe(true);
+    const { ino } = await stat(info.path);
+    await disk.commit(contents);
+    expect((await stat(info.path)).ino).not.toBe(ino);
+    expect((await readFile(info.path)).equals(bytes)).toBe(true);
+    expect(await store.disks.contentsOf(KEY)).toEqual(contents);
+  });
+
+  it("is not held for who leases it while it is being removed", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    await makeDisk(store);
+    const disk = { key: KEY, size: SIZE };
+    expect([await store.disks.holds(disk), await store.disks.holds({ ...disk, size: 1 })]).toEqual([true, false]);
+    await using lease = await store.leases.create();
+    const late = async (): Promise<boolean> => {
+      await lease.add(KEY);
+      return store.disks.holds(disk);
+    };
+    expect(await store.disks.remove(KEY, { unless: late })).toBe(true);
+    expect(await store.disks.holds(disk)).toBe(false);
+  });
+
+  it("is in nobody's way who wants a blob of the same digest", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const bytes = Buffer.from("the very text that a key is made of");
+    const key = digestOf(bytes);
+    await store.content.writeBytes(key, bytes);
+    await using disk = await openPartialDisk(store, key, SIZE);
+    expect(await store.content.removeDamaged(key)).toBe(false);
+    expect(await store.content.remove(key)).toBe(true);
+    expect(disk.isDone(contentAt(0))).toBe(false);
+  });
+
   it("may come whole from outside", async () => {
     await using dir = await tempDir();
     await using store = await openStore(dir.path);

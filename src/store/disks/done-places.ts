@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { syncNames } from "../durable.ts";
+import { RangeSet } from "../range-set.ts";
 import { DoneLog } from "./done-log.ts";
 import type { DiskContent } from "./types.ts";
 
@@ -19,6 +20,8 @@ export class DonePlaces implements AsyncDisposable {
   /** By their offsets. */
   readonly #done: Map<number, DiskContent>;
   readonly #copied = new Map<number, DiskContent>();
+  /** All of those, to be asked first: contents are many, and hardly ever reach into one another. */
+  readonly #covered: RangeSet;
   readonly #occupied = new Set<DiskContent>();
   #waiting: { readonly together: DiskContent[]; readonly added: Promise<void> } | undefined;
   /** Changes of the log, one after the other. */
@@ -30,6 +33,7 @@ export class DonePlaces implements AsyncDisposable {
     this.#sync = sync;
     this.#log = log;
     this.#done = new Map(done.map((content) => [content.offset, content]));
+    this.#covered = new RangeSet(done.map(({ offset, size }) => ({ start: offset, end: offset + size })));
   }
 
   static async open(
@@ -70,7 +74,12 @@ export class DonePlaces implements AsyncDisposable {
 
   /** Other contents that reach into the place, of the same disk cut in another way, are about to be overwritten. */
   async forgetOthers(content: DiskContent): Promise<void> {
-    for (const other of this.#copied.values()) if (overlap(other, content)) this.#copied.delete(other.offset);
+    if (!this.#covered.overlaps(content.offset, content.offset + content.size)) return;
+    for (const other of this.#copied.values()) {
+      if (!overlap(other, content)) continue;
+      this.#copied.delete(other.offset);
+      this.#covered.delete(other.offset, other.offset + other.size);
+    }
     const lost = [...this.#done.values()].filter((other) => overlap(other, content));
     if (lost.length > 0) await this.#change(() => this.#forget(lost));
   }
@@ -88,6 +97,7 @@ export class DonePlaces implements AsyncDisposable {
   /** The content's bytes are there, and durable with the disk. */
   addCopied(content: DiskContent): void {
     this.#copied.set(content.offset, content);
+    this.#covered.add(content.offset, content.offset + content.size);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -98,11 +108,17 @@ export class DonePlaces implements AsyncDisposable {
   async #append(together: readonly DiskContent[]): Promise<void> {
     this.#waiting = undefined;
     await this.#log.append(together);
-    for (const content of together) this.#done.set(content.offset, content);
+    for (const content of together) {
+      this.#done.set(content.offset, content);
+      this.#covered.add(content.offset, content.offset + content.size);
+    }
   }
 
   async #forget(lost: readonly DiskContent[]): Promise<void> {
-    for (const { offset } of lost) this.#done.delete(offset);
+    for (const { offset, size } of lost) {
+      this.#done.delete(offset);
+      this.#covered.delete(offset, offset + size);
+    }
     const before = this.#log;
     this.#log = await DoneLog.create(this.#path, this.#disk, [...this.#done.values()], this.#sync);
     await before[Symbol.asyncDispose]();

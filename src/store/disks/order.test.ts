@@ -15,6 +15,8 @@ const contentAt = (offset: number) => ({ ...sample(100_000, offset + 1), offset 
 const calls: string[] = [];
 /** The next sync of a disk's data fails so, once, as the kernel tells of lost pages once. */
 let failing: string | undefined;
+/** Syncs of this folder fail. */
+let failingFolder: string | undefined;
 let root = "";
 const shown = (path: unknown): string => relative(root, String(path)).replaceAll(/[0-9a-f]{64}/g, "<hex>") || ".";
 
@@ -30,6 +32,9 @@ vi.mock("node:fs/promises", async (original) => {
         Object.assign(file, {
           [name]: (...args: unknown[]) => {
             calls.push(`${name} ${shown(path)}`);
+            if (shown(path) === failingFolder && name === "sync") {
+              throw Object.assign(new Error("EIO"), { code: "EIO", syscall: "fsync" });
+            }
             if (!name.endsWith("sync") || failing === undefined || !path.endsWith("data")) return method(...args);
             const error = Object.assign(new Error(failing), { code: failing, syscall: name });
             failing = undefined;
@@ -52,6 +57,7 @@ vi.mock("node:fs/promises", async (original) => {
 
 beforeEach(() => {
   failing = undefined;
+  failingFolder = undefined;
 });
 
 const PARTIAL = "disks/partial/sha256-<hex>";
@@ -137,6 +143,26 @@ describe("the order in which a disk becomes durable", () => {
     expect([done, failed, beside].map((content) => disk.isDone(content))).toEqual([true, false, false]);
     await using again = await disk.window(failed);
     expect(again.done).toEqual([]);
+  });
+
+  it("leaves a disk that has its name alone, though the name's sync fails", async () => {
+    await using dir = await tempDir();
+    root = dir.path;
+    await using store = await openStore(dir.path);
+    await using disk = await openPartialDisk(store, KEY, SIZE);
+    const content = contentAt(0);
+    await using window = await disk.window(content);
+    await window.write(0, content.bytes);
+    await window.commit(content);
+    failingFolder = "disks/sha256";
+    await expect(disk.commit([content])).rejects.toMatchObject({ code: "IO" });
+    failingFolder = undefined;
+    await expect(disk.window(contentAt(100_000))).rejects.toMatchObject({ code: "INTERRUPTED" });
+    await expect(disk.copy({ path: disk.path, offset: 0 }, contentAt(100_000))).rejects.toMatchObject({
+      code: "INTERRUPTED",
+    });
+    await disk[Symbol.asyncDispose]();
+    expect(await store.disks.open({ key: KEY, size: SIZE })).toMatchObject({ key: KEY, path: disk.path });
   });
 
   it("serves several places with one sync", async () => {

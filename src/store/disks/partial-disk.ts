@@ -55,6 +55,7 @@ export class LockedDisk implements PartialDisk {
   readonly #places: DonePlaces;
   readonly #windows = new Set<AsyncDisposable>();
   #state: State = "open";
+  #hasName = false;
 
   private constructor(options: LockedDiskOptions, folder: string, file: DiskFile, places: DonePlaces) {
     this.key = options.key;
@@ -93,7 +94,7 @@ export class LockedDisk implements PartialDisk {
   }
 
   get path(): string {
-    return this.#state === "committed" ? this.#options.layout.disk(this.key) : join(this.#folder, "data");
+    return this.#hasName ? this.#options.layout.disk(this.key) : join(this.#folder, "data");
   }
 
   isDone(content: DiskContent): boolean {
@@ -165,7 +166,10 @@ export class LockedDisk implements PartialDisk {
     this.#state = "ending";
     const path = join(this.#folder, "data");
     // From then on it is a disk of the store, and nobody's to write to, whatever else fails.
-    const onNamed = (): void => void (this.#state = "committed");
+    const onNamed = (): void => {
+      this.#state = "committed";
+      this.#hasName = true;
+    };
     try {
       await this.#punchBetween(contents);
       await this.#file.finish(sync);

@@ -7,8 +7,10 @@ import { describe, expect, it } from "vitest";
 import { createRng, type Rng } from "../../../test/kit/images/rng.ts";
 import { DISK_FILE_SYSTEMS } from "../../../test/kit/disk/file-systems.ts";
 import { openPartialDisk } from "../../../test/kit/store/open-window.ts";
+import { tempDir } from "../../../test/kit/temp-dir.ts";
 import { HOLE_BLOCK } from "../../codec/zero-runs.ts";
 import { digestOf } from "../../oci/digest.ts";
+import { withoutFfi } from "../../sys/libc.ts";
 import { openStore, type Store } from "../store.ts";
 import type { DiskContent, DiskWindow } from "./types.ts";
 
@@ -128,6 +130,32 @@ function blocksOf(bytes: Buffer): number {
   }
   return count;
 }
+
+describe("a disk where no hole can be made again", () => {
+  it("keeps those that are there, also in what another try left", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path, { sync: false });
+    const [size, data] = [64 << 20, Buffer.alloc(8192, 7)];
+    const content = { digest: digestOf(data), size: data.length, offset: 1 << 20 };
+    const wrong = Buffer.alloc(100_000, 9);
+    {
+      await using disk = await openPartialDisk(store, KEY, size);
+      await using window = await disk.window(content);
+      await window.write(0, data);
+      await window.commit(content);
+      await using beside = await disk.window({ digest: digestOf("x"), size: wrong.length, offset: 30_000_001 });
+      await beside.write(0, wrong);
+    }
+    await using disk = await openPartialDisk(store, KEY, size);
+    using _ = withoutFfi();
+    const info = await disk.commit([content]);
+    expect(info.allocatedBytes).toBeLessThanOrEqual(data.length + wrong.length + 2 * HOLE_BLOCK);
+    const bytes = await readFile(info.path);
+    expect(bytes.subarray(content.offset, content.offset + content.size).equals(data)).toBe(true);
+    bytes.fill(0, content.offset, content.offset + content.size);
+    expect(bytes.equals(Buffer.alloc(size))).toBe(true);
+  });
+});
 
 describe.each(DISK_FILE_SYSTEMS)("a disk of the store on $name", (fileSystem) => {
   const { missing, shares } = fileSystem;

@@ -22,11 +22,11 @@ export async function sweepDisks(context: SweepContext): Promise<Swept> {
   const swept = { count: 0, bytes: 0 };
   for await (const { key, allocatedBytes } of disks.list()) {
     signal?.throwIfAborted();
-    if (needed.wasNeeded(key)) continue;
+    if (needed.wasDiskNeeded(key)) continue;
     const index = await measure(layout.diskIndex(key));
     const gone = dryRun
       ? !locks.isDiskHeld(key) && !(await leases.isLeased(key, partialsOlderThanMs))
-      : await disks.remove(key, { unless: () => needed.isNeeded(key) });
+      : await disks.remove(key, { unless: () => needed.isDiskNeeded(key) });
     if (!gone) continue;
     swept.count++;
     swept.bytes += allocatedBytes + index.bytes;
@@ -84,9 +84,9 @@ async function sweepPartial(
   const key = digestOfKey(trashed ?? name);
   if (key === undefined) return false;
   if (trashed !== undefined || (await isThere(context, key))) return removeLocked(context, key, path);
-  if (!isStale(context, { touchedAt }) || needed.wasNeeded(key)) return false;
+  if (!isStale(context, { touchedAt }) || needed.wasDiskNeeded(key)) return false;
   if (dryRun) return !locks.isDiskHeld(key) && !(await leases.isLeased(key, partialsOlderThanMs));
-  return disks.removePartial(key, { unless: () => needed.isNeeded(key) });
+  return disks.removePartial(key, { unless: () => needed.isDiskNeeded(key) });
 }
 
 /** Folders of what was derived from disks that are gone. */
