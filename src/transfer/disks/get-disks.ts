@@ -98,7 +98,12 @@ class DiskGroup {
         throw error;
       }
     });
-    for (const disk of this.#disks.keys()) await this.#commit(disk, zeros);
+    // Nothing is recorded of zeros, however badly their blobs were compressed: by their digests alone.
+    const stored = chunks.map(({ digest, ...chunk }) =>
+      Object.assign(chunk, { digest: digest!, coding: "stored" as const }),
+    );
+    const holes = await zeroContents(stored, { signal });
+    for (const disk of this.#disks.keys()) await this.#commit(disk, holes);
     await plans.remember(this.#disks.map(({ key }) => key));
     return this.#resumedBytes;
   }

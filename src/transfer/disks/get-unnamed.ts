@@ -7,9 +7,10 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Store } from "../../store/store.ts";
 import type { TransferContext } from "../context.ts";
 import { getLayers } from "../get-layers.ts";
-import { discardBlob, recordGivenUp } from "../given-up.ts";
+import { discardBlob, neededByOthers, recordGivenUp } from "../given-up.ts";
 import type { LayerTask } from "../present-layer.ts";
 import type { LayerResult } from "../pull-result.ts";
+import { isRecorded } from "../record-image.ts";
 import type { ResolvedImage } from "../resolve-image.ts";
 import { getDisks, type GetDisksOptions } from "./get-disks.ts";
 import type { DiskRows } from "./disk-rows.ts";
@@ -42,7 +43,7 @@ export async function getUnnamed(
   const { signal, lease, rows, wait } = options;
   const { reference } = image;
   const blobs = unnamedBlobs({ key, disk });
-  const before = await heldBlobs(store, blobs);
+  const wanted = await wantedBlobs(store, image, blobs);
   const tasks = blobs.map((blob): LayerTask => ({ reference, blob, diffId: undefined }));
   const got = await getLayers(context, image, tasks, { ...options, check: false });
   let resumed = got.resumedBytes;
@@ -57,17 +58,22 @@ export async function getUnnamed(
   }
   tellFetched({ key, disk }, got.layers, rows, diffIds);
   for (const blob of blobs) {
-    if (before.has(blob.digest)) continue;
+    if (wanted.has(blob.digest)) continue;
     await recordGivenUp(store, blob, { diffId: diffIds.get(blob.digest) ?? key, size: blob.size, entries: 0 });
     await discardBlob(context, blob, lease);
   }
   return resumed;
 }
 
-async function heldBlobs({ content }: Store, blobs: readonly Descriptor[]): Promise<Set<Digest>> {
-  const held = new Set<Digest>();
-  for (const { digest } of blobs) if ((await content.stat(digest)) !== undefined) held.add(digest);
-  return held;
+/** Those that are here for somebody else's sake, and not because an earlier try of this pull has left them. */
+async function wantedBlobs(store: Store, image: ResolvedImage, blobs: readonly Descriptor[]): Promise<Set<Digest>> {
+  const others = (await isRecorded(store, image)) ? undefined : await neededByOthers(store, image.manifest.digest);
+  const wanted = new Set<Digest>();
+  for (const { digest } of blobs) {
+    const isNeeded = others === undefined || others.has(digest);
+    if (isNeeded && (await store.content.stat(digest)) !== undefined) wanted.add(digest);
+  }
+  return wanted;
 }
 
 /**
