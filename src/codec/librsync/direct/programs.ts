@@ -7,12 +7,14 @@ import {
   advance,
   atLeast,
   block,
+  choose,
   equal,
   giveBack,
   goTo,
   goToIf,
   greater,
   isZero,
+  less,
   load32,
   load64,
   load8,
@@ -35,17 +37,22 @@ import {
 } from "../../wasm/instructions.ts";
 import { compileFunction, type CompiledModule } from "../../wasm/module.ts";
 import {
+  AHEAD,
   FOUND_BUCKET,
-  FOUND_RUN,
   FOUND_TAG,
   hashSeed,
   isRun,
   isTagged,
   loadSeed,
+  NO_BUCKET,
+  NOTE_BYTES,
+  NOTES,
+  RUN_BUCKET,
   RUN_BYTE,
   RUN_ENTRY_BYTES,
   RUN_LENGTH,
   RUN_START,
+  RUN_TAG,
   RUNS,
   SEED_BYTES,
   SEED_WIDES,
@@ -126,41 +133,64 @@ function noteRun({ at, number, entry }: Readonly<Record<"at" | "number" | "entry
 }
 
 /**
- * Looks for a seed that the table may have: `scan(at, last, ...shape)` gives the address of the first, between the addresses inclusive, or the one
- * behind `last`. What was found is told at {@link FOUND_BUCKET} and {@link FOUND_TAG}, or for a run at {@link FOUND_RUN}.
+ * Looks for a seed that the table may have: `scan(at, last, ...shape)` gives the address of the first, between the addresses inclusive, or one behind
+ * `last`. What was found is told at {@link FOUND_BUCKET} and {@link FOUND_TAG}. First the buckets of some seeds are computed, then looked at:
+ * nearly each look waits for memory, and the processor has the more of them under way the less there is between them.
  */
 export const scanProgram = compiledOnce(() =>
   compileFunction(
-    { parameters: ["at", "last", ...TABLE_SHAPE], variables: ["bucket", "tag"], wide: SEED_WIDES },
+    {
+      parameters: ["at", "last", ...TABLE_SHAPE],
+      variables: ["bucket", "tag", "end", "ahead", "note"],
+      wide: SEED_WIDES,
+    },
     (locals) => {
-      const { at, last, bucket, tag } = locals;
-      const seeds: Label = { name: "seeds" };
+      const { at, last, bucket, tag, end, ahead, note } = locals;
+      const batches: Label = { name: "batches" };
       const done: Label = { name: "done" };
-      const next: Label = { name: "next" };
+      const hashes: Label = { name: "hashes" };
+      const looks: Label = { name: "looks" };
       return [
         block(
           done,
           loop(
-            seeds,
+            batches,
             goToIf(done, greater(at, last)),
-            block(
-              next,
-              loadSeed(at, locals),
+            set(end, add(at, AHEAD)),
+            when(greater(end, last), set(end, add(last, 1))),
+            set(ahead, at),
+            set(note, NOTES),
+            loop(
+              hashes,
+              loadSeed(ahead, locals),
+              hashSeed(locals, locals),
               when(
                 isRun(locals),
-                goToIf(next, isZero(load32(shiftLeft(load8(at), 3), RUNS + 4))),
-                store32(0, 1, FOUND_RUN),
+                set(bucket, choose(load32(shiftLeft(load8(ahead), 3), RUNS + 4), RUN_BUCKET, NO_BUCKET)),
+                set(tag, RUN_TAG),
+              ),
+              store32(note, bucket),
+              store32(note, tag, 4),
+              advance(note, NOTE_BYTES),
+              advance(ahead, 1),
+              goToIf(hashes, less(ahead, end)),
+            ),
+            set(note, NOTES),
+            loop(
+              looks,
+              set(bucket, load32(note)),
+              set(tag, load32(note, 4)),
+              when(
+                isTagged(locals, locals),
+                store32(0, bucket, FOUND_BUCKET),
+                store32(0, tag, FOUND_TAG),
                 giveBack(at),
               ),
-              hashSeed(locals, locals),
-              goToIf(next, isZero(isTagged(locals, locals))),
-              store32(0, bucket, FOUND_BUCKET),
-              store32(0, tag, FOUND_TAG),
-              store32(0, 0, FOUND_RUN),
-              giveBack(at),
+              advance(note, NOTE_BYTES),
+              advance(at, 1),
+              goToIf(looks, less(at, end)),
             ),
-            advance(at, 1),
-            goTo(seeds),
+            goTo(batches),
           ),
         ),
         giveBack(at),

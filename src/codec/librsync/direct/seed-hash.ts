@@ -29,13 +29,20 @@ export const SEED_BYTES = 16;
 /** What the memory begins with: what the programs tell, one entry of 8 bytes for each value of a byte, the table. */
 export const FOUND_BUCKET = 0;
 export const FOUND_TAG = 4;
-export const FOUND_RUN = 8;
 export const RUN_BYTE = 16;
 export const RUN_START = 20;
 export const RUN_LENGTH = 24;
+/** Stands for a bucket where the seed is a run that the base has: four slots with this tag. The other one is empty. */
+export const RUN_BUCKET = 32;
+export const RUN_TAG = 1;
+export const NO_BUCKET = 48;
 /** The longest run of each byte: the number of its first seed, and how many there are. */
 export const RUNS = 64;
 export const RUN_ENTRY_BYTES = 8;
+/** How many seeds are hashed before they are looked for, and where bucket and tag of each are noted. */
+export const AHEAD = 32;
+export const NOTES = RUNS + 256 * RUN_ENTRY_BYTES;
+export const NOTE_BYTES = 8;
 export const TABLE = 4096;
 
 /** Odd, and without a pattern. */

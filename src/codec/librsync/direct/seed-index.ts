@@ -8,7 +8,7 @@ import { BasePages, PAGE_BYTES } from "../base-pages.ts";
 import { instantiate, memoryOf, type NumberFunction } from "../../wasm/module.ts";
 import { BUCKET_BYTES, planMemory } from "./memory-plan.ts";
 import { backwardsProgram, forwardsProgram, insertProgram, realignProgram, runEntry, scanProgram } from "./programs.ts";
-import { FOUND_BUCKET, FOUND_RUN, FOUND_TAG, SEED_BYTES, TABLE } from "./seed-hash.ts";
+import { FOUND_BUCKET, FOUND_TAG, RUN_BUCKET, RUN_TAG, SEED_BYTES, TABLE } from "./seed-hash.ts";
 
 /** Of the new file: what is compared at once. */
 export const WINDOW_BYTES = 4 << 20;
@@ -57,6 +57,7 @@ export class SeedIndex {
     this.#spacing = spacing;
     this.#numberBits = Math.max(32 - MOST_TAG_BITS, Math.ceil(Math.log2(base.size / spacing + 2)));
     this.#shape = [64 - bucketBits, 2 ** (32 - this.#numberBits) - 1, this.#numberBits];
+    this.#words.fill(RUN_TAG * 2 ** this.#numberBits, RUN_BUCKET / 4, RUN_BUCKET / 4 + 4);
     this.#insert = instantiate(insertProgram(), memory);
     this.#scan = instantiate(scanProgram(), memory);
     this.forwards = instantiate(forwardsProgram(), memory);
@@ -85,7 +86,7 @@ export class SeedIndex {
 
   /** Where in the base what {@link scan} found at `at` may be. */
   candidates(at: number): number[] {
-    if (this.#words[FOUND_RUN / 4] === 1) {
+    if (this.#words[FOUND_BUCKET / 4] === RUN_BUCKET) {
       return [this.#words[runEntry(this.#bytes[this.windowAt + at]!) / 4]! * this.#spacing];
     }
     const bucket = this.#words[FOUND_BUCKET / 4]! / 4;
