@@ -23,6 +23,8 @@ export interface CollectOptions {
   readonly partialsOlderThanMs?: number;
   /** Only tell what would go, and change nothing. Default false. */
   readonly dryRun?: boolean;
+  /** In a dry run: images whose names would be taken out before. Default: none. */
+  readonly goneNames?: ReadonlySet<string>;
   readonly signal?: AbortSignal;
 }
 
@@ -58,10 +60,10 @@ export interface CollectContext extends RemovalContext {
 
 /** @throws VarveError `STORE_READ_ONLY` unless it is a dry run, `INTERRUPTED`, `IO`, `PERMISSION` */
 export async function collectGarbage(context: CollectContext, options: CollectOptions = {}): Promise<Collection> {
-  const { dryRun = false, partialsOlderThanMs = WEEK_MS, signal } = options;
+  const { dryRun = false, goneNames, partialsOlderThanMs = WEEK_MS, signal } = options;
   if (!dryRun) await context.metadata.writable();
   const leases = await (dryRun ? context.leases.ended(partialsOlderThanMs) : context.leases.sweep(partialsOlderThanMs));
-  const needed = await Needed.find(context);
+  const needed = await Needed.find({ ...context, ...(dryRun && goneNames !== undefined && { goneNames }) });
   context.step("marked");
   const now = context.now();
   const sweeping: SweepContext = { ...context, needed, dryRun, wouldGo: new Set(), partialsOlderThanMs, now, signal };

@@ -25,6 +25,8 @@ export interface NeededContext {
   readonly locks: StoreLocks;
   readonly content: ContentStore;
   readonly images: ImageStore;
+  /** Names that are about to go, for who wants to know what would go with them. Default: none. */
+  readonly goneNames?: ReadonlySet<string>;
 }
 
 export class Needed {
@@ -84,8 +86,9 @@ export class Needed {
   }
 
   async #markImages(): Promise<void> {
-    const { images, locks } = this.#context;
+    const { images, locks, goneNames } = this.#context;
     for (const { name, descriptor, manifest } of await images.list()) {
+      if (goneNames?.has(name) === true) continue;
       for (const root of [manifest, descriptor]) {
         const found = await this.#marker.mark(root);
         if (found !== "whole") this.#broken.set(name, `its manifest is ${found}`);

@@ -27,8 +27,10 @@ export async function collectGarbage(context: TransferContext, options: GcOption
   const startedAt = performance.now();
   const { store, signal, onProgress } = context;
   // Whose image has another digest now, or went in another way than by its name.
-  if (options.dryRun !== true) await store.images.deleteUnchanged(await orphanedLists(store));
-  const collection = await store.collectGarbage({ ...options, signal });
+  const orphans = await orphanedLists(store);
+  if (options.dryRun !== true) await store.images.deleteUnchanged(orphans);
+  const goneNames = new Set(orphans.map(({ name }) => name));
+  const collection = await store.collectGarbage({ ...options, goneNames, signal });
   for (const { image, reason } of collection.broken) {
     onProgress({
       type: "warning",

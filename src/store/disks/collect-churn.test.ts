@@ -26,8 +26,9 @@ async function put(store: Store, name: string, { key, manifest, disk: bytes }: M
   await using lease = await store.leases.create();
   await lease.add(key, manifest.digest);
   const content = { digest: digestOf(bytes), size: bytes.length, offset: 0 };
-  const found = await store.disks.open({ key, size: bytes.length });
-  if ("commit" in found) {
+  const disk = { key, size: bytes.length };
+  const found = (await store.disks.holds(disk)) ? undefined : await store.disks.open(disk);
+  if (found !== undefined && "commit" in found) {
     await using disk = found;
     if (!disk.isDone(content)) {
       await using window = await disk.window(content);

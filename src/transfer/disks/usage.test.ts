@@ -10,6 +10,7 @@ import { digestOf } from "../../oci/digest.ts";
 import type { ImageRecord } from "../../store/images.ts";
 import { diskUsage } from "../disk-usage.ts";
 import { publishChunkIndex } from "./index/publish.ts";
+import { collectGarbage } from "../gc.ts";
 import { removeImages } from "../images.ts";
 import { prune } from "../prune.ts";
 
@@ -60,6 +61,25 @@ describe("disks of machines", () => {
     expect(await store.images.list()).toHaveLength(2);
     expect(usage.images).toMatchObject({ count: 1, each: [{ name: OLD }] });
     expect(usage.unreferenced.count).toBe(0);
+  });
+
+  it("take their chunk indexes along, as a dry run of gc says before", async () => {
+    const context = await transferContext();
+    const { store, signal } = context;
+    const image = machine(1);
+    await putTartImage(store, OLD, image);
+    {
+      await using lease = await store.leases.create();
+      const indexes = new Map([...image.blobs.keys()].map((digest) => [digest, Buffer.from(`index of ${digest}`)]));
+      await publishChunkIndex(store, { name: OLD, manifest: image.manifest, indexes, lease, signal });
+    }
+    await store.images.delete(OLD);
+    const told = await collectGarbage(context, { dryRun: true });
+    const done = await collectGarbage(context);
+    expect(done.blobs.count).toBeGreaterThan(image.blobs.size);
+    expect([told.blobs, told.disks, told.freedBytes]).toEqual([done.blobs, done.disks, done.freedBytes]);
+    expect(await store.images.list()).toEqual([]);
+    expect((await diskUsage(context)).totalBytes).toBe(0);
   });
 
   it("go with the last image that has them, and what that frees is told", async () => {
