@@ -41,17 +41,30 @@ function noCounts(): CopyCounts {
   return { written: 0, unchanged: 0, holes: 0, dense: 0 };
 }
 
-/** Writes what it is given. */
+/**
+ * Writes what it is given, one after the other: file systems let one writer into a file at a time, and threads that wait to be let in burn as much of
+ * a processor as the one that writes.
+ */
 abstract class WrittenTarget implements CopyTarget {
   readonly counts = noCounts();
   readonly file: TargetFile;
+  /** Settles when the last write that was asked for has ended. */
+  #last: Promise<void> | undefined;
 
   constructor(file: TargetFile) {
     this.file = file;
   }
 
   async put(bytes: Uint8Array, start: number, end: number, position: number): Promise<void> {
-    await writeFully(this.file.calls, this.file.descriptor, bytes, [start, end], position);
+    const before = this.#last;
+    const turn = Promise.withResolvers<void>();
+    this.#last = turn.promise;
+    try {
+      await before;
+      await writeFully(this.file.calls, this.file.descriptor, bytes, [start, end], position);
+    } finally {
+      turn.resolve();
+    }
     this.counts.written += end - start;
   }
 
