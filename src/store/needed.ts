@@ -1,6 +1,6 @@
 /**
- * What may not be removed: the content of images (disks of machines are named by their keys), of entries that other tools made in index.json, and of what running processes
- * read. Leases and partial content have their own checks, in `ContentStore.remove`.
+ * What may not be removed: the content of images (disks of machines are named by their keys), of entries that other tools made in index.json, and
+ * of what running processes read. Leases and partial content have their own checks, in `ContentStore.remove`.
  *
  * There is no lock over marking and sweeping. The answer is right all the same when it is asked under the digest's lock after the
  * leases were looked at, because of the order in which others act:
