@@ -1,8 +1,8 @@
 /**
  * The file of a partial disk, which all its windows write to. Zeros are not written: where nothing was yet they are a hole by being left out,
- * elsewhere whole blocks of them are given back to the file system. Parts of blocks, whose rest may be a neighbour's, and where nothing can be
- * given back, all of them are written, and only where they hold something (sparse-files, 4). A sync serves all who wait for one, and one that fails ends the work on the
- * disk: the kernel tells of lost pages once, whoever's they are.
+ * elsewhere whole blocks of them are given back to the file system. Parts of blocks, whose rest may be a neighbour's, and all blocks where nothing
+ * can be given back, are written, and only where they hold something else (sparse-files, 4). A sync serves all who wait for one, and one that
+ * fails ends the work on the disk: the kernel tells of lost pages once, whoever's they are.
  */
 import { writeSync } from "node:fs";
 import type { FileHandle } from "node:fs/promises";

@@ -77,8 +77,8 @@ export interface PartialDisk extends AsyncDisposable {
   copy(from: { readonly path: string; readonly offset: number }, to: DiskContent, signal?: AbortSignal): Promise<void>;
   /**
    * Gives the disk its name. `contents` are all that it has but holes, in the order of their offsets.
-   * @throws VarveError `INTERNAL` when one of them is not done or two of them overlap; `NO_SPACE`, `IO`: all is as before then, or the disk has its name
-   * and only its durability could not be had
+   * @throws VarveError `INTERNAL` when one of them is not done or two of them overlap; `NO_SPACE`, `IO`: all is as before then, or the disk
+   * has its name and only its durability could not be had
    */
   commit(contents: readonly DiskContent[]): Promise<DiskInfo>;
   /** Drops the partial data. */
