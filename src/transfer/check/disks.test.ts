@@ -1,7 +1,8 @@
 /** Disks of machines are held to their images, and mended with as little as can be. */
 import { chmod, mkdir, open, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { DISK_FILE_SYSTEMS } from "../../../test/kit/disk/file-systems.ts";
 import { machineBench, type MachineBench } from "../../../test/kit/disk/machine-bench.ts";
 import { tartV1 } from "../../../test/kit/disk/other-machines.ts";
 import { putTartImage } from "../../../test/kit/disk/put-tart-image.ts";
@@ -173,6 +174,18 @@ describe("mending a disk", () => {
   });
 });
 
+describe.each(DISK_FILE_SYSTEMS.filter(({ shares }) => shares))("mending a disk on $name", ({ missing, ...place }) => {
+  it.skipIf(missing !== undefined)("shares what is right with the old one", async () => {
+    const dir = await place.make();
+    onTestFinished(() => dir[Symbol.asyncDispose]());
+    const { bench, path } = await pulled(dir.path);
+    await write(path, 10, Buffer.from("!"));
+    expect(errors(await check(bench, { repair: true }))).toEqual([["disk-damaged", true]]);
+    expect(digestOf(await readFile(path))).toBe(digestOf(DISK));
+    expect((await check(bench)).findings).toEqual([]);
+  });
+});
+
 describe("what is known of disks", () => {
   it("is said again when the rows are lost", async () => {
     const { bench } = await pulled();
@@ -270,8 +283,8 @@ function chunkOf({ manifest }: TartImage, number: number): Digest {
   return disk.chunks[number]!.blob.digest;
 }
 
-async function pulled(): Promise<{ bench: MachineBench; path: string; image: TartImage }> {
-  const bench = await machineBench();
+async function pulled(place?: string): Promise<{ bench: MachineBench; path: string; image: TartImage }> {
+  const bench = await machineBench(undefined, place);
   await bench.push("1", MADE);
   await bench.pull("1");
   return { bench, image: MADE, path: await bench.withStore((store) => Promise.resolve(store.disks.pathOf(KEY))) };
