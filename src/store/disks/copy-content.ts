@@ -40,7 +40,8 @@ export async function copyContent(
     }
   }
   const rest = { source, path: from.path, shift, file, signal };
-  if (shared === first) return copyBytes(rest, to.offset, end);
+  // Awaited here, for the source is closed when this returns.
+  if (shared === first) return await copyBytes(rest, to.offset, end);
   await copyBytes(rest, to.offset, first);
   await copyBytes(rest, shared, end);
 }

@@ -93,6 +93,22 @@ describe("a disk in the store", () => {
     );
   });
 
+  it("copies what is larger than a buffer to places that share nothing, and stops when it is told to", async () => {
+    await using dir = await tempDir();
+    await using store = await openStore(dir.path);
+    const size = 3_000_007;
+    const content = { ...sample(size, 1), offset: 0 };
+    const copy = { ...told(content), offset: size };
+    await using disk = await openPartialDisk(store, KEY, 2 * size);
+    await fill(disk, content);
+    const from = { path: disk.path, offset: 0 };
+    const stopped = new Error("stopped");
+    await expect(disk.copy(from, copy, AbortSignal.abort(stopped))).rejects.toBe(stopped);
+    await disk.copy(from, copy);
+    const { path } = await disk.commit([told(content), copy]);
+    expect(await readFile(path)).toEqual(Buffer.concat([content.bytes, content.bytes]));
+  });
+
   it("may be larger than what 32 bits count, and takes what is in it", async () => {
     await using dir = await tempDir();
     await using store = await openStore(dir.path);
