@@ -7,6 +7,7 @@ import type { Descriptor } from "../../oci/descriptor.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import type { ChunkCoding, ChunkedDisk, DiskChunk } from "./disk-image.ts";
+import { parseCount } from "./parse-count.ts";
 
 /** Of all disks of an image; more than 4 MiB of manifest can name. 512 MiB each would be 8 TiB. */
 export const MOST_CHUNKS = 16_384;
@@ -102,13 +103,6 @@ export function annotation(
   key: string,
 ): string | undefined {
   return Object.hasOwn(annotations, key) ? annotations[key] : undefined;
-}
-
-/** A decimal count, without sign, spaces or leading zeros. Undefined for anything else. */
-export function parseCount(text: string | undefined): number | undefined {
-  if (text === undefined || !/^(0|[1-9][0-9]{0,15})$/.test(text)) return undefined;
-  const count = Number(text);
-  return Number.isSafeInteger(count) ? count : undefined;
 }
 
 function shown(text: string | undefined): string {

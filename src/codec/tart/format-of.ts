@@ -1,8 +1,8 @@
 /** Whose virtual machine a manifest is, by its media types alone (formats "tart" §1 and §6): cheap enough to be asked of any image. */
 import type { Manifest } from "../../oci/manifest.ts";
 import type { DiskImage } from "./disk-image.ts";
+import { isEarlyLume } from "./early-lume.ts";
 import { LUME_TYPES, TART_TYPES, VETU_TYPES } from "./names.ts";
-import { isEarlyLume } from "./read-lume.ts";
 
 /** Undefined when it is another kind of image. Nothing says yet that the manifest is in order. */
 export function formatOf(manifest: Manifest): DiskImage["format"] | undefined {

@@ -5,8 +5,9 @@
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { MEDIA_TYPES } from "../../oci/media-types.ts";
-import { annotation, ChunkChecks, chunkedDisk, parseCount, type ChunkFacts, type ChunkKeys } from "./chunk-list.ts";
+import { annotation, ChunkChecks, chunkedDisk, type ChunkFacts, type ChunkKeys } from "./chunk-list.ts";
 import { DISK_NAME, type ChunkedDisk, type DiskImage } from "./disk-image.ts";
+import { partNumber } from "./early-lume.ts";
 import { LUME_ANNOTATIONS, LUME_TYPES } from "./names.ts";
 
 const PLAIN_TYPE = "application/octet-stream";
@@ -33,11 +34,6 @@ export function readLume(manifest: Manifest): DiskImage {
     stacked: false,
     canonical: false,
   };
-}
-
-/** Whether layers without types of their own are a disk as early versions of lume wrote it. */
-export function isEarlyLume({ layers }: Manifest): boolean {
-  return layers.some(({ mediaType }) => mediaType === LUME_TYPES.earlyChunk || partNumber(mediaType) !== undefined);
 }
 
 function disk(checks: ChunkChecks, layers: readonly Descriptor[]): ChunkedDisk {
@@ -92,12 +88,4 @@ function part(checks: ChunkChecks, blob: Descriptor, coding: ChunkFacts["coding"
   const size = checks.count(blob, keys.size);
   const digest = annotation(blob, keys.digest) === undefined ? undefined : checks.digest(blob, keys.digest);
   return { blob, facts: { coding, size, digest } };
-}
-
-/** `application/octet-stream+lzfse;part.number=1;part.total=38` */
-function partNumber(mediaType: string): { readonly number: number; readonly total: number } | undefined {
-  if (!mediaType.startsWith(`${LUME_TYPES.earlyPart};`)) return undefined;
-  const number = parseCount(/;part\.number=([0-9]+)/.exec(mediaType)?.[1]);
-  const total = parseCount(/;part\.total=([0-9]+)/.exec(mediaType)?.[1]);
-  return number === undefined || total === undefined ? undefined : { number, total };
 }

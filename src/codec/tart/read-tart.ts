@@ -6,9 +6,10 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestHex } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
-import { annotation, ChunkChecks, chunkedDisk, MOST_CHUNKS, parseCount } from "./chunk-list.ts";
+import { annotation, ChunkChecks, chunkedDisk, MOST_CHUNKS } from "./chunk-list.ts";
 import { DISK_NAME, type ChunkedDisk, type DiskImage, type StreamedDisk } from "./disk-image.ts";
 import { TART_ANNOTATIONS, TART_TYPES } from "./names.ts";
+import { parseCount } from "./parse-count.ts";
 
 const KNOWN_TYPES: ReadonlySet<string> = new Set(Object.values(TART_TYPES));
 
