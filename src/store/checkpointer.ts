@@ -71,6 +71,11 @@ export class Checkpointer implements AsyncDisposable {
     this.#schedule();
   }
 
+  /** As {@link PendingPieces.forget}. What is recorded already stays so: its claim is checked before it is used. */
+  forget(start: number, end: number): void {
+    this.#pending.forget(start, end);
+  }
+
   /** Records what has been written before the call. Calls queue up. */
   checkpoint(): Promise<void> {
     if (this.#every === Infinity) return Promise.resolve();

@@ -122,6 +122,7 @@ export class PartialBlob implements Ingest {
   forget(position: number, length: number): void {
     this.#claims.drop(position, position + length);
     this.#done.delete(position, position + length);
+    this.#checkpointer.forget(position, position + length);
     this.#front = this.#done.contiguousEnd();
   }
 

@@ -48,6 +48,27 @@ describe("pending pieces", () => {
     );
   });
 
+  it("claim nothing that was forgotten, and all that was written anew", () => {
+    const step = fc.record({ forget: fc.boolean(), start: fc.nat(60), length: fc.integer({ min: 1, max: 20 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const done = new RangeSet();
+        const pending = new PendingPieces(key);
+        for (const { forget, start, length } of steps) {
+          const end = start + length;
+          if (forget) pending.forget(start, end);
+          else pending.wrote(start, blob.slice(start, end), done.overlaps(start, end));
+          if (forget) done.delete(start, end);
+          else done.add(start, end);
+        }
+        const claims = takeAll(pending, blob);
+        expect(claims.every((claim) => holds(blob, claim))).toBe(true);
+        expect(new RangeSet(claims).toArray()).toEqual(done.toArray());
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("claim the bytes that overwrote others; the claim of the others fails its check", () => {
     const file = Uint8Array.from(blob);
     const pending = new PendingPieces(key);

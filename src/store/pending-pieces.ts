@@ -67,6 +67,16 @@ export class PendingPieces {
     }
   }
 
+  /** What was written of `[start, end)` turned out to be wrong: it is not claimed. */
+  forget(start: number, end: number): void {
+    const isTouched = (piece: ByteRange): boolean => piece.start < end && start < piece.end;
+    const touched = [...this.#growing.values(), ...this.#pieces].filter(isTouched);
+    for (const piece of this.#growing.values()) if (isTouched(piece)) this.#growing.delete(piece.end);
+    this.#pieces = this.#pieces.filter((piece) => !isTouched(piece));
+    for (const piece of touched) this.#unsummed.add(piece.start, piece.end);
+    this.#unsummed.delete(start, end);
+  }
+
   /** Hands over what is pending and forgets it. */
   take(): TakenPieces {
     for (const piece of this.#growing.values()) this.#pieces.push(finished(piece));
