@@ -76,6 +76,17 @@ export const ERROR_TABLE = {
   // deltas
   DELTA_INVALID: row(1, 502, "the delta is damaged or none at all; make it or get it again"),
   DELTA_BASE_DIFFERS: row(1, 409, "the delta was made from another file; name the one that it was made from"),
+  DELTA_BASE_MISSING: row(
+    3,
+    404,
+    "pull the image that the delta was made from first, or name a store that has it with --delta-root",
+  ),
+  DELTA_IMAGE_INVALID: row(
+    1,
+    502,
+    "the delta image is broken; make it again: varve delta create, or pull the target itself",
+  ),
+  DELTA_NOT_FOUND: row(3, 404, "allow other ways with --delta auto, or make one: varve delta create"),
   SIGNATURE_INVALID: row(1, 400, "the file is damaged or no signature; make it again: varve rdiff signature"),
   SIGNATURE_LIMIT: row(1, 400, "make it with larger blocks: varve rdiff signature --block-size"),
   // disks of virtual machines
