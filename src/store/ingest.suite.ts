@@ -92,6 +92,24 @@ export function ingestSuite(
       await expect(again.read(0, 1)).rejects.toMatchObject({ code: "INTERRUPTED" });
     });
 
+    it("leaves nothing to the next try that was taken back", async () => {
+      await using dir = await tempDir();
+      await using store = await open(dir.path);
+      const blob = sample(1000);
+      {
+        await using ingest = await openIngest(store, blob);
+        await ingest.write(0, blob.bytes.subarray(0, 300));
+        await ingest.write(500, blob.bytes.subarray(500, 900));
+        ingest.forget(100, 500);
+        expect(ingest.front).toBe(100);
+      }
+      const { resumed } = await openAndClose(openIngest, store, blob);
+      expect(resumed).toEqual([
+        { start: 0, end: 100 },
+        { start: 600, end: 900 },
+      ]);
+    });
+
     it("lets readers finish that followed the front while it was committed", async () => {
       await using dir = await tempDir();
       await using store = await open(dir.path);
