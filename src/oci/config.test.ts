@@ -56,6 +56,13 @@ describe("image configs", () => {
     });
   });
 
+  it("asks of a delta between images for no platform, which it has not", () => {
+    const config = { Labels: { "io.resin.delta.config": "{}" } };
+    const bytes = bytesOf({ config, rootfs: base.rootfs });
+    expect(parseImageConfig(bytes)).toMatchObject({ os: "", architecture: "" });
+    expect(() => parseImageConfig(bytesOf({ rootfs: base.rootfs }))).toThrow(/os/);
+  });
+
   it("reads the least there can be, and a command of early Docker", () => {
     expect(parseImageConfig(bytesOf({ ...base, rootfs: { type: "layers" } })).rootfs.diffIds).toEqual([]);
     expect(parseImageConfig(bytesOf({ ...base, config: { Cmd: "sh" } })).config).toEqual({ Cmd: ["sh"] });

@@ -1,5 +1,6 @@
 /** Image configs, OCI image-spec "config.md", as Docker and buildkit also write them. */
 import { VarveError } from "../errors/varve-error.ts";
+import { CONFIG_LABEL } from "./delta-names.ts";
 import type { Digest } from "./digest.ts";
 import { Fields } from "./fields.ts";
 import { checkDocument, type Manifest } from "./manifest.ts";
@@ -52,17 +53,18 @@ export function parseImageConfig(bytes: Uint8Array, options: ParseImageConfigOpt
   const what = `image config ${digest}`;
   const fields = Fields.of(parseJson(bytes, what, { code: "CONFIG_INVALID" }), what, "CONFIG_INVALID");
   const rootfs = fields.object("rootfs");
+  const config = containerDefaults(fields.optionalObject("config"));
   const type = rootfs.optionalString("type") ?? "layers";
   if (type !== "layers") rootfs.refuse("type", `is ${JSON.stringify(type.slice(0, 80))}, not "layers"`);
   return {
     bytes,
     digest,
-    ...platformOf(fields),
+    ...platformOf(fields, config),
     ...texts(fields, { created: "created", author: "author" }),
     // Docker leaves diff_ids out of an image without layers; checkLayers finds the ones that lack them wrongly.
     rootfs: { diffIds: rootfs.raw("diff_ids") === undefined ? [] : rootfs.digests("diff_ids") },
     history: fields.raw("history") === undefined ? [] : fields.objects("history").map(historyEntry),
-    config: containerDefaults(fields.optionalObject("config")),
+    config,
   };
 }
 
@@ -80,11 +82,14 @@ export function checkLayers(manifest: Manifest, config: ImageConfig): void {
   );
 }
 
-function platformOf(fields: Fields): Platform {
+function platformOf(fields: Fields, { Labels = {} }: ContainerDefaults): Platform {
   const osFeatures = fields.optionalStrings("os.features");
+  // Delta images are for no machine; the config of their target, in a label, says which it is for.
+  const required = (name: string): string =>
+    CONFIG_LABEL in Labels ? (fields.optionalString(name) ?? "") : fields.string(name);
   return {
-    os: fields.string("os"),
-    architecture: fields.string("architecture"),
+    os: required("os"),
+    architecture: required("architecture"),
     ...texts(fields, { variant: "variant", osVersion: "os.version" }),
     ...(osFeatures !== undefined && osFeatures.length > 0 && { osFeatures }),
   };

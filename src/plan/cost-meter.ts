@@ -40,7 +40,10 @@ export class CostMeter {
       cost.requests++;
     }
     for (const { segment } of task.parts) {
-      if (segment.kind !== "remote" && segment.kind !== "frames") cost[segment.kind] += segmentLength(segment);
+      if (segment.kind === "remote" || segment.kind === "frames") continue;
+      const local = segment.kind === "data" ? (segment.local ?? 0) : 0;
+      cost[segment.kind] += segmentLength(segment) - local;
+      cost.local += local;
     }
   }
 }

@@ -20,6 +20,8 @@ const FRAMES_JOIN_BYTES = 8 << 20;
 /** Bounds of the local, data and zero segments that one slot works off in order: alone, and with frames between them. */
 const RUN_BYTES = 8 << 20;
 const RUN_PARTS = 1024;
+/** Literals are in memory until their task is done. */
+const RUN_DATA_BYTES = 2 << 20;
 const FRAMES_PARTS = 16_384;
 
 /** A segment with its place, cut to what is missing. */
@@ -89,6 +91,7 @@ export class TaskJoiner {
   #parts: Part[] = [];
   /** Of the parts, frames not counted. */
   #bytes = 0;
+  #dataBytes = 0;
   /** Where the frames among the parts lie. */
   #frames: { readonly first: FramesSegment; end: number } | undefined;
 
@@ -104,6 +107,7 @@ export class TaskJoiner {
     if (fused === undefined) this.#parts.push(part);
     else this.#parts[this.#parts.length - 1] = fused;
     const { segment } = part;
+    if (segment.kind === "data") this.#dataBytes += segment.bytes.length;
     if (segment.kind !== "frames") this.#bytes += segmentLength(segment);
     else if (this.#frames === undefined) this.#frames = { first: segment, end: segment.start + segment.length };
     else this.#frames.end = segment.start + segment.length;
@@ -115,6 +119,7 @@ export class TaskJoiner {
     const parts = this.#parts;
     this.#parts = [];
     this.#bytes = 0;
+    this.#dataBytes = 0;
     this.#frames = undefined;
     return { parts };
   }
@@ -134,6 +139,7 @@ export class TaskJoiner {
     }
     const frames = this.#frames;
     if (this.#bytes >= RUN_BYTES) return false;
+    if (frames === undefined && this.#dataBytes >= RUN_DATA_BYTES) return false;
     if (this.#parts.length >= (frames === undefined ? RUN_PARTS : FRAMES_PARTS)) return false;
     if (segment.kind !== "frames") return true;
     return segment.linked !== true && (frames === undefined || isNear(frames, segment, this.#gapBytes));

@@ -57,10 +57,12 @@ export interface LocalSegment {
   readonly digest?: Digest;
 }
 
-/** Literal bytes that came with the recipe. */
+/** Bytes that came with the recipe: literals, and what was put together of pieces too small to be segments of their own. */
 export interface DataSegment {
   readonly kind: "data";
   readonly bytes: Uint8Array;
+  /** So many of them were read from files of this machine, and count as such. Default 0. */
+  readonly local?: number;
 }
 
 /** A run of zeros: a hole where the sink can keep one. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../oci/digest.ts";
+import { costOf } from "../plan/plan.ts";
 import { RangeSet } from "../store/range-set.ts";
 import type { Task } from "./gather.ts";
 import type { Segment } from "./segment.ts";
@@ -54,6 +55,24 @@ describe("tasks of a recipe", () => {
       { position: 15, segment: local(16, 5, piece), held: [] },
       { position: 20, segment: { kind: "zero", length: 10 }, held: [] },
     ]);
+  });
+
+  it("count what was read from here as such, however it is cut", async () => {
+    const data: Segment = { kind: "data", bytes: Buffer.alloc(30), local: 12 };
+    const parts = (await tasks([data], 30, [[10, 11]])).flatMap((task) => task.parts);
+    expect(parts).toMatchObject([
+      { position: 0, segment: { local: 10 } },
+      { position: 11, segment: { local: 1 } },
+    ]);
+    expect(costOf([data])).toMatchObject({ local: 12, data: 18 });
+  });
+
+  it("have no more than a few MiB of literals each", async () => {
+    const list = await tasks(
+      Array.from({ length: 8 }, (): Segment => ({ kind: "data", bytes: Buffer.alloc(1 << 20) })),
+      8 << 20,
+    );
+    expect(list).toHaveLength(4);
   });
 
   it("cut away what is done, but never cut a piece with a digest", async () => {

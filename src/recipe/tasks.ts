@@ -5,7 +5,7 @@
 import { VarveError } from "../errors/varve-error.ts";
 import type { RangeSet } from "../store/range-set.ts";
 import { TaskJoiner, type Part, type Task } from "./gather.ts";
-import { segmentLength, type Recipe, type Segment } from "./segment.ts";
+import { segmentLength, type DataSegment, type Recipe, type Segment } from "./segment.ts";
 
 /**
  * @param here what need not be got: what the ingest holds at the start, and what it still checks; not changed
@@ -72,7 +72,7 @@ export function missingParts(segment: Segment, position: number, here: RangeSet)
 export function cut(segment: Part["segment"], start: number, end: number): Part["segment"] {
   switch (segment.kind) {
     case "data":
-      return { kind: "data", bytes: segment.bytes.subarray(start, end) };
+      return { kind: "data", bytes: segment.bytes.subarray(start, end), ...localOf(segment, start, end) };
     case "zero":
       return { kind: "zero", length: end - start };
     case "remote":
@@ -86,4 +86,10 @@ export function cut(segment: Part["segment"], start: number, end: number): Part[
         rest: segment.rest === true || end < segment.size,
       };
   }
+}
+
+/** Which bytes were read from here nobody says: they count as the first ones, so that the parts add up to the whole. */
+function localOf({ local = 0 }: DataSegment, start: number, end: number): Pick<DataSegment, "local"> {
+  const within = Math.min(local, end) - start;
+  return within > 0 ? { local: within } : {};
 }

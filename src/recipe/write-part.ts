@@ -46,7 +46,12 @@ export interface AtHand {
 export function writeAtOnce(parts: readonly Part[], index: number, writer: PieceWriter, atHand: AtHand): boolean {
   const part = parts[index]!;
   const { segment } = part;
-  if (segment.kind === "data") return writer.putWhole("data", segment.bytes);
+  if (segment.kind === "data") {
+    const { bytes, local = 0 } = segment;
+    if (local === 0) return writer.putWhole("data", bytes);
+    if (!writer.hasRoomFor(bytes.length)) return false;
+    return writer.putWhole("local", bytes.subarray(0, local)) && writer.putWhole("data", bytes.subarray(local));
+  }
   if (segment.kind !== "frames" && segment.kind !== "local") return false;
   if (part.held.length > 0 || !writer.hasRoomFor(segmentLength(segment))) return false;
   const isLocal = segment.kind === "local";
@@ -66,8 +71,11 @@ export async function writePart(part: Part, context: PartContext, source: PartSo
   context.signal.throwIfAborted();
   if (segment.kind === "zero") return writer.zeros(segment.length);
   if (segment.kind === "data") {
+    const { bytes, local = 0 } = segment;
+    writer.kind("local");
+    await writer.put(bytes.subarray(0, local));
     writer.kind("data");
-    return writer.put(segment.bytes);
+    return writer.put(bytes.subarray(local));
   }
   const { digest } = segment;
   const kind = segment.kind === "local" ? "local" : "remote";

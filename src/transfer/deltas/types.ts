@@ -6,6 +6,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { How, Plan } from "../../plan/plan.ts";
 import type { Replanned } from "../../recipe/assembler.ts";
+import type { Ingest } from "../../store/types.ts";
 import type { UnpackTask } from "../present-layer.ts";
 
 /** A delta that makes one layer's tar. */
@@ -48,6 +49,8 @@ export interface TarPlan extends AsyncDisposable {
   readonly why: string;
   /** For `AssembleOptions.replan`. */
   readonly replan: (error: VarveError) => Promise<Replanned | undefined>;
+  /** Told of the tar's ingest before it is filled: what it has, or claims to have, need not be made. */
+  readonly goOn?: (ingest: Pick<Ingest, "done" | "claimed">) => void;
   /** To be called when the layer is held unpacked. Never rejects. */
   readonly remember: () => Promise<void>;
 }
