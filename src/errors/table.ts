@@ -75,6 +75,7 @@ export const ERROR_TABLE = {
   ARCHIVE_INVALID: row(1, 400, "the archive is not an image archive, or is damaged"),
   // deltas
   DELTA_INVALID: row(1, 502, "the delta is damaged or none at all; make it or get it again"),
+  DELTA_LIMIT: row(1, 400, "the deltas pass a safety limit; make one of the two files themselves"),
   DELTA_BASE_DIFFERS: row(1, 409, "the delta was made from another file; name the one that it was made from"),
   DELTA_BASE_MISSING: row(
     3,
