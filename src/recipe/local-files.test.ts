@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { open, symlink, unlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { tempDir } from "../../test/kit/temp-dir.ts";
@@ -25,5 +25,23 @@ describe("LocalFiles", () => {
     }
     await files[Symbol.asyncDispose]();
     expect(files.open).toBe(0);
+  });
+
+  it("follows no links but those to files that are open here", async () => {
+    await using dir = await tempDir();
+    const [path, link] = [join(dir.path, "file"), join(dir.path, "link")];
+    await writeFile(path, "here");
+    await symlink(path, link);
+    await using handle = await open(path);
+    await unlink(path);
+    await using files = new LocalFiles();
+    const read = async (from: string): Promise<string> => {
+      const buffer = new Uint8Array(4);
+      await files.readInto(buffer, { kind: "local", path: from, start: 0, length: 4 }, 0);
+      return Buffer.from(buffer).toString();
+    };
+    expect(await read(`/proc/self/fd/${handle.fd}`)).toBe("here");
+    await writeFile(path, "new!");
+    await expect(read(link)).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
   });
 });

@@ -9,7 +9,9 @@ import type { LocalSegment } from "./segment.ts";
 
 const MAX_OPEN = 16;
 // A FIFO must not block us; O_NONBLOCK changes nothing for files and block devices.
-const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+/** A file that this process has open: the link is the kernel's own, and leads to that file whatever its name has become. */
+const OPEN_ALREADY = /^\/proc\/self\/fd\/\d+$/;
 
 interface OpenFile {
   readonly handle: Promise<FileHandle>;
@@ -99,7 +101,7 @@ export function sourceChanged(segment: LocalSegment, cause: unknown, position?: 
 }
 
 async function openFile(path: string): Promise<FileHandle> {
-  const handle = await open(path, FLAGS);
+  const handle = await open(path, OPEN_ALREADY.test(path) ? FLAGS : FLAGS | constants.O_NOFOLLOW);
   try {
     const stat = await handle.stat();
     if (!stat.isFile() && !stat.isBlockDevice()) throw new Error("is neither a file nor a block device");

@@ -1,0 +1,24 @@
+/** The base of a delta between images: the tars of all its layers as one. */
+import { concatTars } from "../../layer/seekable/concat-tars.ts";
+import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { LayerTars } from "../deltas/types.ts";
+import { inParallel } from "../in-parallel.ts";
+
+/** Layers that are inflated at the same time. */
+const AT_ONCE = 4;
+
+/** @param diffIds bottom to top @throws VarveError as `LayerTars.open` */
+export async function openBase(
+  tars: LayerTars,
+  diffIds: readonly Digest[],
+  signal?: AbortSignal,
+): Promise<SeekableTar> {
+  await using opening = new AsyncDisposableStack();
+  const opened: SeekableTar[] = [];
+  await inParallel([...diffIds.entries()], AT_ONCE, async ([at, diffId]) => {
+    opened[at] = opening.use(await tars.open(diffId, signal));
+  });
+  opening.move();
+  return concatTars(opened);
+}

@@ -1,0 +1,56 @@
+/** The layers of this process's own store. */
+import type { Digest } from "../../oci/digest.ts";
+import type { Store } from "../../store/store.ts";
+import { heldTar, isVerified } from "../given-up.ts";
+import { heldBytes } from "../held-bytes.ts";
+import { imageLayers } from "./image-layers.ts";
+import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
+
+export class OwnLayers implements LayerTarsRoot {
+  readonly path: string;
+  readonly #store: Store;
+  readonly #signal: AbortSignal;
+  /** What no record tells but images do. Once is enough: what comes later is recorded by who unpacks it. */
+  #ofImages: Promise<Map<Digest, readonly Digest[]>> | undefined;
+
+  constructor(store: Store, signal: AbortSignal) {
+    this.path = store.root;
+    this.#store = store;
+    this.#signal = signal;
+  }
+
+  async *find(diffId: Digest): AsyncGenerator<LayerForm> {
+    const { content, layers } = this.#store;
+    const tar = await heldTar(this.#store, diffId);
+    if (tar !== undefined) yield { kind: "tar", path: tar.path };
+    const plain = await content.stat(diffId);
+    if (plain !== undefined) yield { kind: "tar", path: plain.path };
+    const seen = new Set<Digest>([diffId]);
+    for (const record of await layers.findByDiffId(diffId)) {
+      seen.add(record.digest);
+      const blob = await content.stat(record.digest);
+      if (blob === undefined) continue;
+      yield { kind: "blob", ...blob, ...(isVerified(record) && { tarSize: record.uncompressedSize }) };
+    }
+    for (const digest of (await this.#images()).get(diffId) ?? []) {
+      const blob = seen.has(digest) ? undefined : await content.stat(digest);
+      if (blob !== undefined) yield { kind: "blob", ...blob };
+    }
+  }
+
+  config(imageId: Digest): Promise<Uint8Array | undefined> {
+    return heldBytes(this.#store, imageId);
+  }
+
+  /** The store is its opener's. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #images(): Promise<Map<Digest, readonly Digest[]>> {
+    this.#ofImages ??= (async () => {
+      const { content, images } = this.#store;
+      const named = (await images.list()).map(({ manifest }) => manifest);
+      return imageLayers(content, [...named, ...(await this.#store.foreignRoots())], this.#signal);
+    })();
+    return this.#ofImages;
+  }
+}
