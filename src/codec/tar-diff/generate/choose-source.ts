@@ -1,0 +1,109 @@
+/**
+ * Which file of the old tar a file of the new one is most likely made of (formats "tar-diff" §1, "Generator behaviour"): one of equal content, of the
+ * same path, of the same name, or of the same name up to its first dot, as old ones often have a version behind it.
+ */
+import { createHash } from "node:crypto";
+import type { Base } from "../../librsync/base.ts";
+import type { TarFile } from "./tar-files.ts";
+
+/** Sizes of files that are likely to have much in common are within this factor, but for small ones. */
+const MOST_TIMES = 10;
+const SMALL_BYTES = 64 << 10;
+const READ_BYTES = 1 << 20;
+
+export interface Source {
+  readonly file: TarFile;
+  readonly isEqual: boolean;
+}
+
+export class SourceChooser {
+  readonly #base: Base;
+  readonly #byPath = new Map<string, TarFile>();
+  readonly #byName = new Map<string, TarFile[]>();
+  readonly #byStem = new Map<string, TarFile[]>();
+  readonly #bySize = new Map<number, TarFile[]>();
+  /** Of a size, once some file of that size was asked for: by digest. */
+  readonly #byContent = new Map<number, Map<string, TarFile>>();
+
+  constructor(base: Base, files: readonly TarFile[]) {
+    this.#base = base;
+    for (const file of files) {
+      if (!file.isSource) continue;
+      this.#byPath.set(file.path, file);
+      push(this.#byName, nameOf(file.path), file);
+      push(this.#byStem, stemOf(file.path), file);
+      push(this.#bySize, file.size, file);
+    }
+  }
+
+  /** @throws what the tars throw; the signal's reason */
+  async choose(target: Base, file: TarFile, signal?: AbortSignal): Promise<Source | undefined> {
+    const equal = await this.#equal(target, file, signal);
+    if (equal !== undefined) return { file: equal, isEqual: true };
+    const similar = this.#similar(file);
+    return similar && { file: similar, isEqual: false };
+  }
+
+  async #equal(target: Base, file: TarFile, signal?: AbortSignal): Promise<TarFile | undefined> {
+    const candidates = this.#bySize.get(file.size);
+    if (candidates === undefined) return undefined;
+    const digests = this.#byContent.get(file.size) ?? new Map<string, TarFile>();
+    if (digests.size === 0) {
+      this.#byContent.set(file.size, digests);
+      for (const candidate of candidates) digests.set(await digestOf(this.#base, candidate, signal), candidate);
+    }
+    return digests.get(await digestOf(target, file, signal));
+  }
+
+  #similar(file: TarFile): TarFile | undefined {
+    const same = this.#byPath.get(file.path);
+    if (same !== undefined && isNear(same.size, file.size)) return same;
+    return (
+      mostSimilar(this.#byName.get(nameOf(file.path)), file.size) ??
+      mostSimilar(this.#byStem.get(stemOf(file.path)), file.size)
+    );
+  }
+}
+
+function push<K>(map: Map<K, TarFile[]>, key: K, file: TarFile): void {
+  const files = map.get(key);
+  if (files === undefined) map.set(key, [file]);
+  else files.push(file);
+}
+
+function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
+function stemOf(path: string): string {
+  const name = nameOf(path);
+  const dot = name.indexOf(".", 1);
+  return dot < 0 ? name : name.slice(0, dot);
+}
+
+function isNear(one: number, other: number): boolean {
+  if (Math.max(one, other) < SMALL_BYTES) return true;
+  return Math.max(one, other) <= MOST_TIMES * Math.min(one, other);
+}
+
+/** The first of those whose sizes differ least. */
+function mostSimilar(files: readonly TarFile[] | undefined, size: number): TarFile | undefined {
+  let best: TarFile | undefined;
+  for (const file of files ?? []) {
+    if (!isNear(file.size, size)) continue;
+    if (best === undefined || Math.abs(file.size - size) < Math.abs(best.size - size)) best = file;
+  }
+  return best;
+}
+
+async function digestOf(tar: Base, { start, size }: TarFile, signal?: AbortSignal): Promise<string> {
+  const hash = createHash("sha1");
+  const buffer = Buffer.allocUnsafe(Math.min(size, READ_BYTES));
+  for (let at = 0; at < size; at += READ_BYTES) {
+    signal?.throwIfAborted();
+    const some = buffer.subarray(0, Math.min(READ_BYTES, size - at));
+    await tar.read(some, start + at);
+    hash.update(some);
+  }
+  return hash.digest("latin1");
+}
