@@ -2,7 +2,7 @@
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Base } from "./base.ts";
 import { BasePages, PAGE_BYTES } from "./base-pages.ts";
-import type { PatchOutput } from "./patch-output.ts";
+import type { CopyOutput } from "./patch-output.ts";
 
 const CACHE_BYTES = 16 << 20;
 
@@ -21,7 +21,7 @@ export class BaseCopier {
   }
 
   /** Copies within one page that is there where that does not fill the output, and says whether it did. @throws VarveError `DELTA_BASE_DIFFERS` */
-  copyAtOnce(start: number, length: number, output: PatchOutput): boolean {
+  copyAtOnce(start: number, length: number, output: CopyOutput<unknown>): boolean {
     if (start + length > this.#base.size) {
       const message = `the delta copies ${length} bytes from ${start} on, and the base has ${this.#base.size}`;
       throw new VarveError("DELTA_BASE_DIFFERS", message);
@@ -40,12 +40,12 @@ export class BaseCopier {
   }
 
   /** Copies anything, and gives out what is full. */
-  async *copy(
+  async *copy<Piece>(
     start: number,
     length: number,
-    output: PatchOutput,
+    output: CopyOutput<Piece>,
     signal?: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
+  ): AsyncGenerator<Piece, void, undefined> {
     const end = start + length;
     this.#page = -1;
     for (let at = start; at < end;) {

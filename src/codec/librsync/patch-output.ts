@@ -3,8 +3,19 @@ const OUTPUT_BYTES = 1 << 20;
 /** Up to so many bytes a loop takes less time than a call. */
 const SHORT = 48;
 
+/** Where copies are put, whoever takes them from there. */
+export interface CopyOutput<Piece> {
+  readonly room: number;
+  /** The next bytes, to be filled by the caller; never more than there is room. */
+  take(length: number): Uint8Array;
+  /** Puts bytes `[from, to)` where that does not fill it, and says whether it did. */
+  putAtOnce(bytes: Uint8Array, from: number, to: number): boolean;
+  /** What is there, if anything; it is empty then. */
+  rest(): Iterable<Piece>;
+}
+
 /** Never full between two calls. */
-export class PatchOutput {
+export class PatchOutput implements CopyOutput<Uint8Array> {
   readonly #bytes = new Uint8Array(OUTPUT_BYTES);
   #used = 0;
 

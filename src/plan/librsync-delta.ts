@@ -1,0 +1,155 @@
+/**
+ * A layer's tar of the tars that are here and a librsync delta (formats "balena-delta" §2), told as the delta comes. Long copies are segments of
+ * their own, so that files can be shared; literals and short copies are put together, because a segment for each would cost more than the copy.
+ * What an earlier try has left is skipped without being read. Memory: some 20 MiB, and what the assembler holds of what is told.
+ */
+import { BaseCopier } from "../codec/librsync/base-copier.ts";
+import { DeltaParser } from "../codec/librsync/delta-parser.ts";
+import { VarveError } from "../errors/varve-error.ts";
+import type { SeekableTar } from "../layer/seekable/seekable-tar.ts";
+import type { Segment } from "../recipe/segment.ts";
+import type { ByteRange } from "../store/types.ts";
+import { DataRun } from "./data-run.ts";
+import { HeldCursor } from "./held-cursor.ts";
+
+/** Longer pieces of files are read by the assembler, and shared where that can be. */
+const LONG_BYTES = 64 << 10;
+
+export interface LibrsyncSegmentsOptions {
+  /** The tars of the base's layers, one after the other. */
+  readonly base: SeekableTar;
+  /** The delta from its first byte, each time it is asked for. */
+  readonly delta: () => AsyncIterable<Uint8Array>;
+  /** What need not be made, asked for each time that the segments are read. Default: nothing. */
+  readonly held?: () => Iterable<ByteRange>;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The segments, which can be read again. How much they make is for the recipe to check.
+ * @throws VarveError `DELTA_INVALID`, `DELTA_BASE_DIFFERS` when a copy reaches beyond the base; what base and delta throw; the signal's reason
+ */
+export function librsyncSegments(options: LibrsyncSegmentsOptions): AsyncIterable<Segment> {
+  return { [Symbol.asyncIterator]: () => tell(options) };
+}
+
+async function* tell({ base, delta, held, signal }: LibrsyncSegmentsOptions): AsyncGenerator<Segment, void, undefined> {
+  const parser = new DeltaParser();
+  const maker = new Maker(base, signal);
+  const cursor = new HeldCursor(held?.() ?? []);
+  let position = 0;
+  let skipped = 0;
+  for await (const chunk of delta()) {
+    signal?.throwIfAborted();
+    parser.give(chunk);
+    for (let kind = parser.next(); kind !== undefined; kind = parser.next()) {
+      const literal = kind === "literal" ? chunk : undefined;
+      const start = literal === undefined ? parser.start : parser.from;
+      const length = literal === undefined ? parser.length : parser.to - parser.from;
+      if (literal === undefined) checkCopy(start, length, base);
+      for (let at = 0; at < length;) {
+        const some = Math.min(length - at, cursor.alike(position));
+        position += some;
+        at += some;
+        if (cursor.isHeld) {
+          yield* maker.run.rest();
+          skipped += some;
+          continue;
+        }
+        if (skipped > 0) yield { kind: "held", length: skipped };
+        skipped = 0;
+        const from = start + at - some;
+        if (maker.makeAtOnce(literal, from, some)) continue;
+        if (literal !== undefined) yield* maker.run.put(literal, from, from + some);
+        else yield* maker.copy(from, some);
+      }
+    }
+    if (parser.isEnded) break;
+  }
+  parser.end();
+  yield* maker.run.rest();
+  if (skipped > 0) yield { kind: "held", length: skipped };
+}
+
+class Maker {
+  readonly run = new DataRun();
+  readonly #base: SeekableTar;
+  readonly #copier: BaseCopier;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(base: SeekableTar, signal: AbortSignal | undefined) {
+    this.#base = base;
+    this.#copier = new BaseCopier(base);
+    this.#signal = signal;
+  }
+
+  /** Most of what a delta says is short, and need not be waited for: a literal, or a copy from a page that is there. */
+  makeAtOnce(literal: Uint8Array | undefined, start: number, length: number): boolean {
+    const { run } = this;
+    if (literal !== undefined) return run.putAtOnce(literal, start, start + length);
+    if (length > LONG_BYTES || !this.#copier.copyAtOnce(start, length, run)) return false;
+    run.countLocal(length);
+    return true;
+  }
+
+  async *copy(start: number, length: number): AsyncGenerator<Segment, void, undefined> {
+    if (length <= LONG_BYTES) return yield* this.#copier.copy(start, length, this.run, this.#signal);
+    let at = start;
+    let told = start;
+    for (const part of this.#base.parts(start, length)) {
+      const size = part.kind === "file" ? part.length : part.bytes.length;
+      if (part.kind === "file" && size > LONG_BYTES) {
+        if (at > told) yield* this.#copier.copy(told, at - told, this.run, this.#signal);
+        yield* this.run.rest();
+        yield { kind: "local", path: part.path, start: part.start, length: size };
+        told = at + size;
+      }
+      at += size;
+    }
+    if (at > told) yield* this.#copier.copy(told, at - told, this.run, this.#signal);
+  }
+}
+
+/** What a delta makes, and of what. */
+export interface DeltaMeasure {
+  /** Bytes of the new tar. */
+  readonly size: number;
+  /** Those that are copied of the base, and those that the delta brings. */
+  readonly local: number;
+  readonly data: number;
+}
+
+/**
+ * Reads a delta once, and makes nothing.
+ * @param base that it is for
+ * @throws VarveError as {@link librsyncSegments}; what the delta throws
+ */
+export async function measureDelta(
+  delta: AsyncIterable<Uint8Array>,
+  base: { readonly size: number },
+): Promise<DeltaMeasure> {
+  const parser = new DeltaParser();
+  let local = 0;
+  let data = 0;
+  for await (const chunk of delta) {
+    parser.give(chunk);
+    for (let kind = parser.next(); kind !== undefined; kind = parser.next()) {
+      if (kind === "literal") data += parser.to - parser.from;
+      else {
+        checkCopy(parser.start, parser.length, base);
+        local += parser.length;
+      }
+    }
+    if (parser.isEnded) break;
+    if (Number.isSafeInteger(local + data)) continue;
+    throw new VarveError("DELTA_INVALID", "the delta makes more bytes than any file can have");
+  }
+  parser.end();
+  return { size: local + data, local, data };
+}
+
+function checkCopy(start: number, length: number, base: { readonly size: number }): void {
+  if (start + length <= base.size) return;
+  const message = `the delta copies ${length} bytes from ${start} on, and its base has ${base.size} here`;
+  throw new VarveError("DELTA_BASE_DIFFERS", message);
+}
