@@ -141,7 +141,10 @@ export async function discardBlob(
 }
 
 /** The tar of a layer that is held as one; undefined when it is not. Whoever reads it checks its digest. */
-export async function heldTar(store: Store, diffId: Digest): Promise<{ path: string; size: number } | undefined> {
+export async function heldTar(
+  store: Pick<Store, "root">,
+  diffId: Digest,
+): Promise<{ path: string; size: number } | undefined> {
   const path = join(new StoreLayout(store.root).layer(diffId), FILES.tar);
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() === true ? { path, size: found.size } : undefined;

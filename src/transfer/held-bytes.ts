@@ -4,7 +4,7 @@ import type { Digest } from "../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES } from "../oci/manifest.ts";
 import type { Store } from "../store/store.ts";
 
-export async function heldBytes({ content }: Store, digest: Digest): Promise<Uint8Array | undefined> {
+export async function heldBytes({ content }: Pick<Store, "content">, digest: Digest): Promise<Uint8Array | undefined> {
   if ((await content.stat(digest)) === undefined) return undefined;
   try {
     return await content.readBytes(digest, MAX_DOCUMENT_BYTES);
