@@ -154,6 +154,7 @@ export class RegistryClient implements AsyncDisposable {
       resolve: async (...asked) => (await loaded()).resolve(...asked),
       referrers: async (...asked) => (await loaded()).referrers(...asked),
       putManifest: async (...asked) => (await loaded()).putManifest(...asked),
+      changeIndex: async (...asked) => (await loaded()).changeIndex(...asked),
     };
   }
 

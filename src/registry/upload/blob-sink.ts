@@ -7,6 +7,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Document } from "../../oci/manifest.ts";
 import type { Caller } from "../attempts.ts";
 import type { Resolved } from "../manifests.ts";
+import type { IndexChange } from "./change-index.ts";
 
 /**
  * Opens a blob's bytes from `start` on, to its end. It is asked again, for another place, when a connection broke, and has to give
@@ -69,4 +70,12 @@ export interface BlobSink {
    * it, `UNAUTHORIZED`, `DENIED`, `REGISTRY_*`
    */
   putManifest(document: Document, tagOrDigest?: string, caller?: Caller): Promise<PutManifestResult>;
+
+  /**
+   * Changes an index that stands under a tag, or makes it, where others may be doing so too: what they add meanwhile stays.
+   *
+   * @throws VarveError `MANIFEST_INVALID` when something else is under the tag, `REGISTRY_UNAVAILABLE` when others come in between each time,
+   * `UNAUTHORIZED`, `DENIED`, `REGISTRY_*`
+   */
+  changeIndex(change: IndexChange, caller?: Caller): Promise<void>;
 }

@@ -13,6 +13,7 @@ import type { RateLimiter } from "../rate-limiter.ts";
 import type { Session } from "../session.ts";
 import type { BlobSink, OpenBlob, PutBlobOptions, PutManifestResult } from "./blob-sink.ts";
 import { BlobUpload } from "./blob-upload.ts";
+import { changeIndex, type IndexChange } from "./change-index.ts";
 import { listUnderTag } from "./fallback-referrers.ts";
 import { hasBlob } from "./has-blob.ts";
 import { inTurn } from "./in-turn.ts";
@@ -127,6 +128,12 @@ export class RepositorySink implements BlobSink {
     const place = `${endpoint.host}${endpoint.prefix}/${endpoint.repository}@${subject}`;
     const list = () => listUnderTag(this.#context, subject, parsed, pick(caller));
     return { ...result, fallbackTag: await inTurn(this.#context.listing, place, list) };
+  }
+
+  async changeIndex(change: IndexChange, caller: Caller = {}): Promise<void> {
+    const { endpoint, listing } = this.#context;
+    const place = `${endpoint.host}${endpoint.prefix}/${endpoint.repository}:${change.tag}`;
+    await inTurn(listing, place, () => changeIndex(this.#context, change, pick(caller)));
   }
 
   #keep(digest: Digest, upload: Upload): void {

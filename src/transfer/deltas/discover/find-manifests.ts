@@ -1,0 +1,142 @@
+/**
+ * Finds the delta manifests of an image in its registry: among what refers to it (distribution-spec "Listing Referrers", or its fallback tag), in the
+ * repository's index of deltas, and, where neither has any, under the tag of the older scheme (formats "tar-diff" §2). That there are none is no news.
+ */
+import { isVarveError } from "../../../errors/varve-error.ts";
+import {
+  DELTA_CONFIG_MEDIA_TYPE,
+  DELTA_INDEX_TAG,
+  DELTA_TARGET,
+  oldDeltaTag,
+  VARVE_DELTA_BASE,
+} from "../../../oci/delta-names.ts";
+import type { Descriptor } from "../../../oci/descriptor.ts";
+import type { Digest } from "../../../oci/digest.ts";
+import type { Index, Manifest } from "../../../oci/manifest.ts";
+import { isManifestType } from "../../../oci/media-types.ts";
+import { withTag, type Reference } from "../../../oci/reference.ts";
+import type { RegistryClient } from "../../../registry/client.ts";
+import type { TransportEvent } from "../../../registry/blob-source.ts";
+import { inParallel } from "../../in-parallel.ts";
+import { readBases, readDeltaManifest, type ListedDelta } from "./read-manifest.ts";
+
+/** Of those that are listed, so many are read: the likeliest to be of use. */
+const MOST_READ = 8;
+const READ_AT_ONCE = 4;
+
+export interface DeltaTarget {
+  readonly reference: Reference;
+  /** Of the image's manifest. */
+  readonly digest: Digest;
+}
+
+export interface FindOptions {
+  readonly registry: RegistryClient;
+  readonly signal: AbortSignal;
+  readonly onEvent: (event: TransportEvent) => void;
+  /** Which of these layers are held, by DiffID or by the blob's digest. */
+  readonly held: (bases: readonly Digest[]) => Promise<readonly Digest[]>;
+  /** Told of what there is and cannot be used, and of what nobody can tell. */
+  readonly onProblem: (error: unknown) => void;
+}
+
+/** All deltas that manifests for the image have, each manifest once. @throws the signal's reason */
+export async function findDeltas(target: DeltaTarget, options: FindOptions): Promise<readonly ListedDelta[]> {
+  const ask = new DeltaQuestions(target, options);
+  const [referring, indexed] = await Promise.all([ask.referrers(), ask.index()]);
+  const listed = [...new Map([...referring, ...indexed].map((one) => [one.digest, one])).values()];
+  if (listed.length === 0) return ask.old();
+  const found = new Map<Digest, readonly ListedDelta[]>();
+  const promising = await mostPromising(listed, options.held);
+  await inParallel(promising, READ_AT_ONCE, async (one) => {
+    found.set(one.digest, await ask.listed(one));
+  });
+  return promising.flatMap(({ digest }) => found.get(digest) ?? []);
+}
+
+class DeltaQuestions {
+  readonly #target: DeltaTarget;
+  readonly #options: FindOptions;
+
+  constructor(target: DeltaTarget, options: FindOptions) {
+    this.#target = target;
+    this.#options = options;
+  }
+
+  async referrers(): Promise<readonly Descriptor[]> {
+    const { registry } = this.#options;
+    const { reference, digest } = this.#target;
+    const artifactType = DELTA_CONFIG_MEDIA_TYPE;
+    const listed = await this.#try(() => registry.referrers(reference, digest, { ...this.#caller(), artifactType }));
+    return (listed ?? []).filter(({ mediaType }) => isManifestType(mediaType));
+  }
+
+  async index(): Promise<readonly Descriptor[]> {
+    const index = await this.#try(() => this.#tagged(DELTA_INDEX_TAG));
+    if (index?.kind !== "index") return [];
+    return index.manifests.filter(
+      ({ mediaType, annotations }) => isManifestType(mediaType) && annotations?.[DELTA_TARGET] === this.#target.digest,
+    );
+  }
+
+  async old(): Promise<readonly ListedDelta[]> {
+    return this.#read(() => this.#tagged(oldDeltaTag(this.#target.digest)));
+  }
+
+  async listed({ digest, size, mediaType }: Descriptor): Promise<readonly ListedDelta[]> {
+    const { registry } = this.#options;
+    const { reference } = this.#target;
+    return this.#read(() => registry.fetchManifest(reference, { ...this.#caller(), digest, size, mediaType }));
+  }
+
+  async #read(fetch: () => Promise<Manifest | Index>): Promise<readonly ListedDelta[]> {
+    const read = async (): Promise<readonly ListedDelta[]> => {
+      const document = await fetch();
+      return document.kind === "manifest" ? readDeltaManifest(document, this.#target.digest) : [];
+    };
+    return (await this.#try(read)) ?? [];
+  }
+
+  #tagged(tag: string): Promise<Manifest | Index> {
+    const { host, name } = this.#target.reference;
+    return this.#options.registry.fetchManifest(withTag({ host, name }, tag), this.#caller());
+  }
+
+  /** Undefined where there is nothing, or nobody is told. */
+  async #try<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#options.signal.throwIfAborted();
+      if (!isNothing(error)) this.#options.onProblem(error);
+      return undefined;
+    }
+  }
+
+  #caller(): { readonly signal: AbortSignal; readonly onEvent: (event: TransportEvent) => void } {
+    const { signal, onEvent } = this.#options;
+    return { signal, onEvent };
+  }
+}
+
+/** Some registries refuse the very question for what is not there. */
+function isNothing(error: unknown): boolean {
+  return (
+    isVarveError(error, "MANIFEST_UNKNOWN") || isVarveError(error, "UNAUTHORIZED") || isVarveError(error, "DENIED")
+  );
+}
+
+/** Those with the most of their base here come first; those that say what theirs is, and have none of it here, are not read. */
+async function mostPromising(listed: readonly Descriptor[], held: FindOptions["held"]): Promise<readonly Descriptor[]> {
+  const promising: { readonly descriptor: Descriptor; readonly share: number }[] = [];
+  for (const descriptor of listed) {
+    const bases = readBases(descriptor.annotations?.[VARVE_DELTA_BASE]);
+    const share = bases === undefined ? 1 : (await held(bases)).length / bases.length;
+    if (share > 0) promising.push({ descriptor, share });
+  }
+  // Of a registry's order nothing is known, and the pull is to be as its plan was.
+  const inOrder = promising.toSorted(
+    (a, b) => b.share - a.share || (a.descriptor.digest < b.descriptor.digest ? -1 : 1),
+  );
+  return inOrder.slice(0, MOST_READ).map(({ descriptor }) => descriptor);
+}

@@ -1,0 +1,175 @@
+/**
+ * Deltas that a registry has for the layers of an image that is pulled, found once and when a layer is asked for first: a pull of what is up to date,
+ * and one into an empty store, ask for none. What the pull itself adds is no base: which of its layers is ready first is chance.
+ */
+import { toVarveError } from "../../../errors/from-system.ts";
+import { VarveError } from "../../../errors/varve-error.ts";
+import type { ImageConfig } from "../../../oci/config.ts";
+import type { Digest } from "../../../oci/digest.ts";
+import type { Manifest } from "../../../oci/manifest.ts";
+import { isLayerType } from "../../../oci/media-types.ts";
+import type { Reference } from "../../../oci/reference.ts";
+import type { Store } from "../../../store/store.ts";
+import type { TransferContext } from "../../context.ts";
+import type { UnpackTask } from "../../present-layer.ts";
+import type { Tally } from "../../tally.ts";
+import type { LayerDelta, LayerDeltas, LayerTars } from "../types.ts";
+import { findDeltas } from "./find-manifests.ts";
+import type { ListedDelta } from "./read-manifest.ts";
+
+/** Of one layer. More are of no use: each is tried only when the one before it has failed. */
+const MOST_OF_LAYER = 4;
+/** What the whole image may wait for, it need not wait for this: a registry that has trouble with lists may be fine otherwise. */
+const LONGEST_MS = 30_000;
+/** Records of layers that are looked at to tell whether anything but the image's own is here. */
+const MOST_RECORDS = 1000;
+
+export interface RegistryDeltasOptions {
+  /** As it was resolved. */
+  readonly image: {
+    readonly reference: Reference;
+    readonly manifest: Pick<Manifest, "digest">;
+    readonly config: Pick<ImageConfig, "rootfs"> | undefined;
+  };
+  /** Opened when there is a delta to look for bases of. Stays the caller's. */
+  readonly tars: () => Promise<LayerTars>;
+  /** Counts what is asked and what comes. */
+  readonly tally: Tally;
+  /** Whether other places than the store may hold bases, so that an empty store is no reason not to look. Default false. */
+  readonly hasRoots?: boolean;
+}
+
+/** What is known of the deltas of one image. */
+type Usable = readonly (ListedDelta & { readonly base: readonly Digest[] })[];
+
+export class RegistryDeltas implements LayerDeltas {
+  readonly isOnlyWay = false;
+  readonly #context: TransferContext;
+  readonly #options: RegistryDeltasOptions;
+  readonly #closing = new AbortController();
+  readonly #problems: string[] = [];
+  #found: Promise<Usable> | undefined;
+
+  constructor(context: TransferContext, options: RegistryDeltasOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** @throws the signal's reason; VarveError as the store's database */
+  async of({ diffId, blob, reference }: UnpackTask): Promise<readonly LayerDelta[]> {
+    this.#found ??= this.#find();
+    const own = (await this.#found).filter(({ to }) => to === diffId || to === blob.digest);
+    return distinct(own)
+      .slice(0, MOST_OF_LAYER)
+      .map(({ how, blob: bytes, base, size }) =>
+        Object.assign({ how, diffId, blob: bytes, reference, base }, size !== undefined && { size }),
+      );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new VarveError("INTERRUPTED", "nobody needs the deltas any more"));
+    await this.#found?.catch(() => undefined);
+  }
+
+  async #find(): Promise<Usable> {
+    const { registry, onProgress, signal, store } = this.#context;
+    const { image, tally, hasRoots = false } = this.#options;
+    const ownDiffIds = new Set(image.config?.rootfs.diffIds);
+    if (!hasRoots && !(await isAnythingElse(store, ownDiffIds))) return [];
+    const held = new HeldBases(store, this.#options.tars);
+    const ended = AbortSignal.any([signal, this.#closing.signal]);
+    const target = { reference: image.reference, digest: image.manifest.digest };
+    const listed = await untilLate(ended, (hurried) =>
+      findDeltas(target, {
+        registry,
+        signal: hurried,
+        onEvent: tally.telling(onProgress),
+        held: async (bases) =>
+          (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined),
+        onProblem: (error) => this.#problems.push(messageOf(error)),
+      }),
+    ).catch((error: unknown) => {
+      ended.throwIfAborted();
+      this.#problems.push(messageOf(error));
+      return [];
+    });
+    const usable: (ListedDelta & { base: readonly Digest[] })[] = [];
+    for (const delta of listed) {
+      const base = await held.allOf(delta.from);
+      if (base !== undefined) usable.push({ ...delta, base });
+    }
+    if (usable.length === 0) this.#tell();
+    return usable;
+  }
+
+  /** What is broken is told of once, where it may have kept a delta from being found. */
+  #tell(): void {
+    const [problem] = this.#problems;
+    if (problem === undefined) return;
+    const message = `deltas cannot be looked for: ${problem}`;
+    this.#options.tally.warnings.push(message);
+    this.#context.onProgress({ type: "warning", message });
+  }
+}
+
+/** The smallest first, each blob once. */
+function distinct(deltas: Usable): Usable {
+  const inOrder = deltas.toSorted((a, b) => a.blob.size - b.blob.size || (a.blob.digest < b.blob.digest ? -1 : 1));
+  return [...new Map(inOrder.map((delta) => [delta.blob.digest, delta])).values()];
+}
+
+/** Whether layers of other images are here, or were: a first pull, and one that goes on with a first pull, has no use for deltas. */
+async function isAnythingElse({ layers }: Store, own: ReadonlySet<Digest>): Promise<boolean> {
+  let seen = 0;
+  for await (const { diffId, mediaType } of layers.list()) {
+    if (isLayerType(mediaType) && !own.has(diffId)) return true;
+    if (++seen === MOST_RECORDS) return true;
+  }
+  return false;
+}
+
+/** Which layers are held, asked once of each. */
+class HeldBases {
+  readonly #store: Store;
+  readonly #tars: () => Promise<LayerTars>;
+  readonly #known = new Map<Digest, Promise<Digest | undefined>>();
+
+  constructor(store: Store, tars: () => Promise<LayerTars>) {
+    this.#store = store;
+    this.#tars = tars;
+  }
+
+  /** DiffID of a layer that is named by it or by the digest of its blob; undefined when it is not held. */
+  diffIdOf(name: Digest): Promise<Digest | undefined> {
+    const known = this.#known.get(name) ?? this.#ask(name);
+    this.#known.set(name, known);
+    return known;
+  }
+
+  /** DiffIDs of all; undefined when one is not held. */
+  async allOf(names: readonly Digest[]): Promise<readonly Digest[] | undefined> {
+    const found: Digest[] = [];
+    for (const name of names) {
+      const diffId = await this.diffIdOf(name);
+      if (diffId === undefined) return undefined;
+      found.push(diffId);
+    }
+    return found;
+  }
+
+  async #ask(name: Digest): Promise<Digest | undefined> {
+    const tars = await this.#tars();
+    if (await tars.has(name)) return name;
+    const diffId = (await this.#store.layers.get(name))?.diffId;
+    return diffId !== undefined && (await tars.has(diffId)) ? diffId : undefined;
+  }
+}
+
+async function untilLate<T>(signal: AbortSignal, work: (hurried: AbortSignal) => Promise<T>): Promise<T> {
+  return work(AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MS)]));
+}
+
+function messageOf(thrown: unknown): string {
+  const { code, message } = toVarveError(thrown, "looking for deltas");
+  return `${code}: ${message}`;
+}

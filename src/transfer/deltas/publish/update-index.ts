@@ -1,0 +1,103 @@
+/**
+ * The index of all deltas of a repository (formats "tar-diff" §2): entries whose image is gone leave it, a new one comes first, for readers of the
+ * scheme take the first that is for their image. Others may be writing it at the same time, so what is in it is taken over as it is.
+ */
+import { isVarveError } from "../../../errors/varve-error.ts";
+import { DELTA_INDEX_TAG, DELTA_TARGET, VARVE_DELTA_BASE } from "../../../oci/delta-names.ts";
+import { digestOf, isDigest, type Digest } from "../../../oci/digest.ts";
+import { MAX_DOCUMENT_BYTES, type Document, type Index, type Manifest } from "../../../oci/manifest.ts";
+import { MEDIA_TYPES } from "../../../oci/media-types.ts";
+import { withTag, type Reference } from "../../../oci/reference.ts";
+import type { Caller } from "../../../registry/attempts.ts";
+import type { RegistryClient } from "../../../registry/client.ts";
+import type { BlobSink } from "../../../registry/upload/blob-sink.ts";
+import { inParallel } from "../../in-parallel.ts";
+
+/** Images of the index that are asked for at each change, the longest in it first. */
+const MOST_ASKED = 32;
+const ASKED_AT_ONCE = 4;
+
+export interface NameOptions extends Caller {
+  readonly registry: RegistryClient;
+  readonly reference: Reference;
+  /** Digest of the image's manifest. */
+  readonly target: Digest;
+}
+
+/** @throws as `BlobSink.changeIndex` */
+export async function nameInIndex(uploads: BlobSink, manifest: Manifest, options: NameOptions): Promise<void> {
+  const { signal, onEvent } = options;
+  const gone = await goneTargets(uploads, options);
+  const base = manifest.annotations?.[VARVE_DELTA_BASE];
+  const entry: Entry = {
+    mediaType: manifest.mediaType,
+    digest: manifest.digest,
+    size: manifest.bytes.length,
+    annotations: { [DELTA_TARGET]: options.target, ...(base !== undefined && { [VARVE_DELTA_BASE]: base }) },
+  };
+  const change = {
+    tag: DELTA_INDEX_TAG,
+    what: `index of the deltas of ${options.reference.host}/${options.reference.name}`,
+    isMade: (index: Index | undefined) => index?.manifests.some(({ digest }) => digest === entry.digest) ?? false,
+    make: (index: Index | undefined) => withEntry(index, entry, gone),
+  };
+  await uploads.changeIndex(change, { signal, onEvent });
+}
+
+/** Targets of entries that the repository has no more; nothing where the index cannot be read, for who changes it says so. */
+async function goneTargets(uploads: BlobSink, options: NameOptions): Promise<ReadonlySet<string>> {
+  const { registry, reference, signal, onEvent } = options;
+  const caller = { signal, onEvent };
+  const gone = new Set<string>();
+  const { host, name } = reference;
+  const index = await registry
+    .fetchManifest(withTag({ host, name }, DELTA_INDEX_TAG), caller)
+    .catch((error: unknown) => {
+      if (isVarveError(error) && error.code !== "INTERRUPTED") return undefined;
+      throw error;
+    });
+  if (index?.kind !== "index") return gone;
+  const targets = new Set(index.manifests.map(({ annotations }) => annotations?.[DELTA_TARGET]).filter(isDigest));
+  targets.delete(options.target);
+  const asked = [...targets].toReversed().slice(0, MOST_ASKED);
+  await inParallel(asked, ASKED_AT_ONCE, async (target) => {
+    if ((await uploads.resolve(target, caller)) === undefined) gone.add(target);
+  });
+  return gone;
+}
+
+interface Entry {
+  readonly mediaType: string;
+  readonly digest: Digest;
+  readonly size: number;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** What others wrote stays, also what is not known here, unless it has no use any more or no room: then what came first goes. */
+function withEntry(index: Index | undefined, entry: Entry, gone: ReadonlySet<string>): Document {
+  const mediaType = index?.mediaType ?? MEDIA_TYPES.ociIndex;
+  const before = (
+    index === undefined
+      ? { schemaVersion: 2, mediaType, manifests: [] }
+      : JSON.parse(Buffer.from(index.bytes).toString("utf8"))
+  ) as { readonly manifests: readonly Partial<Entry>[] };
+  const kept = before.manifests.filter((other) => !isReplaced(other, entry) && !gone.has(targetOf(other) ?? ""));
+  for (let manifests = [entry, ...kept]; ; manifests = manifests.slice(0, -Math.ceil(manifests.length / 8))) {
+    const bytes = Buffer.from(JSON.stringify({ ...before, manifests }));
+    if (bytes.length <= MAX_DOCUMENT_BYTES) return { bytes, digest: digestOf(bytes), mediaType };
+  }
+}
+
+/** Deltas of the same two images that were made before. */
+function isReplaced(other: Partial<Entry>, { annotations }: Entry): boolean {
+  const base = annotations[VARVE_DELTA_BASE];
+  return (
+    targetOf(other) === annotations[DELTA_TARGET] &&
+    base !== undefined &&
+    other.annotations?.[VARVE_DELTA_BASE] === base
+  );
+}
+
+function targetOf({ annotations }: Partial<Entry>): string | undefined {
+  return annotations?.[DELTA_TARGET];
+}
