@@ -12,12 +12,12 @@ export interface Pair {
   readonly target: string;
 }
 
-/** @throws Error where there is no apt, or no package has two versions */
-export async function debianPair(directory: string): Promise<Pair> {
+/** @param only these of the packages. @throws Error where there is no apt, or no package has two versions */
+export async function debianPair(directory: string, only = PACKAGES): Promise<Pair> {
   const [debs, old, fresh] = ["debs", "old", "new"].map((name) => join(directory, name)) as [string, string, string];
   for (const path of [debs, old, fresh]) await mkdir(path);
   let packages = 0;
-  for (const name of PACKAGES.split(" ")) {
+  for (const name of only.split(" ")) {
     const versions = await versionsOf(name);
     if (versions.length < 2) continue;
     for (const [version, into] of [
@@ -48,7 +48,8 @@ async function versionsOf(name: string): Promise<string[]> {
   ];
 }
 
-async function pack(directory: string): Promise<string> {
+/** A directory as the tar beside it, the same for the same files. */
+export async function pack(directory: string): Promise<string> {
   const path = `${directory}.tar`;
   await runOk("tar", ["--sort=name", "--owner=0", "--group=0", "--format=gnu", "-C", directory, "-cf", path, "."]);
   return path;
