@@ -15,6 +15,7 @@ import { openStore, type StoreOptions } from "./store/store.ts";
 import type { TransferContext } from "./transfer/context.ts";
 import { snapshotterFor, type SnapshotterChoice } from "./transfer/snapshotter.ts";
 import { ChunkPool } from "./workers/chunk-pool.ts";
+import { DeltaPool } from "./workers/delta-pool.ts";
 import { LayerPool } from "./workers/layer-pool.ts";
 
 export interface VarveOptions {
@@ -45,12 +46,14 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
   const registry = stack.use(new RegistryClient(options.registry));
   const threads = options.threads === 0 ? inOneThread(options.unpackJobs) : stack.use(new LayerPool(options));
   const encoders = options.threads === 0 ? undefined : stack.use(new ChunkPool(options.threads));
+  const deltaThreads = options.threads === 0 ? undefined : stack.use(new DeltaPool());
   const owned = stack.move();
   return {
     store,
     registry,
     threads,
     ...(encoders !== undefined && { encoders: () => Promise.resolve(encoders) }),
+    ...(deltaThreads !== undefined && { deltaThreads: () => Promise.resolve(deltaThreads) }),
     snapshotter: snapshotterFor(store, options.snapshotter ?? "auto", options.store),
     signal: options.signal ?? new AbortController().signal,
     onProgress: options.onProgress ?? (() => {}),
@@ -89,6 +92,13 @@ export { openStore, type Store, type StoreOptions } from "./store/store.ts";
 export { commitImage, type CommitOptions, type CommitResult } from "./transfer/commit-image.ts";
 export { convertImage, type ConvertedLayer, type ConvertOptions, type ConvertResult } from "./transfer/convert.ts";
 export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts";
+export { createDelta } from "./transfer/deltas/create.ts";
+export type {
+  CreateDeltaOptions,
+  DeltaCreated,
+  DeltaFormat,
+  DeltaLayerResult,
+} from "./transfer/deltas/create-types.ts";
 export { diffSnapshot, saveDiff, type ChangeRow, type DiffOptions, type SavedDiff } from "./transfer/diff-snapshot.ts";
 export { diskUsage, type DiskUsage } from "./transfer/disk-usage.ts";
 export { checkStore, type CheckOptions, type Finding, type FindingKind, type StoreReport } from "./transfer/fsck.ts";

@@ -31,6 +31,10 @@ export function connect(settings: Settings, bound: Run): Services {
     const { ChunkPool } = await import("./workers/chunk-pool.ts");
     return opened.use(new ChunkPool());
   });
+  const deltaThreads = once(async () => {
+    const { DeltaPool } = await import("./workers/delta-pool.ts");
+    return opened.use(new DeltaPool());
+  });
   const local = memoized(async (options: StoreOptions): Promise<TransferContext> => {
     const [{ openStore }, { ThreadsOnDemand }, { snapshotterFor }] = await Promise.all([
       import("./store/store.ts"),
@@ -48,6 +52,7 @@ export function connect(settings: Settings, bound: Run): Services {
       registry: NO_REGISTRY,
       openRegistry: registry,
       encoders,
+      deltaThreads,
     };
   });
   const online = async (options: StoreOptions): Promise<TransferContext> => {
@@ -101,6 +106,10 @@ export function connect(settings: Settings, bound: Run): Services {
       (await import("./transfer/diff-snapshot.ts")).diffSnapshot(await local({}), ...args),
     saveDiff: async (...args) => (await import("./transfer/diff-snapshot.ts")).saveDiff(await local({}), ...args),
     commitImage: async (...args) => (await import("./transfer/commit-image.ts")).commitImage(await local({}), ...args),
+    async createDelta(base, target, options) {
+      const { createDelta } = await import("./transfer/deltas/create.ts");
+      return createDelta(await (options?.push === undefined ? local({}) : online({})), base, target, options);
+    },
     async mountImage(...args) {
       const { mountImage } = await import("./transfer/mount-image.ts");
       return mountImage(await online({}), ...args);

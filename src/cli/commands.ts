@@ -86,6 +86,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/disk.ts")).diskCommand,
   },
   {
+    name: "delta",
+    summary: "deltas between images, which are images too",
+    load: async () => (await import("./commands/delta.ts")).deltaCommand,
+  },
+  {
     name: "rdiff",
     summary: "deltas between plain files, in the format of librsync: signature, delta, diff, patch",
     load: async () => (await import("./commands/rdiff.ts")).rdiffCommand,

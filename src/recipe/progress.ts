@@ -48,6 +48,22 @@ export interface DiskProgress {
   readonly etaSeconds: number | null;
 }
 
+/** How far a delta between two images has come. */
+export interface DeltaProgress {
+  readonly type: "delta";
+  /** The base's image ID while the base is read, then the DiffIDs of the target's layers. */
+  readonly digest: Digest;
+  /** `queued`: a layer that is to be compared; `common`: one that both images have at the same place. */
+  readonly phase: "fingerprinting" | "queued" | "computing" | "common" | "done";
+  /** Bytes of the tars that were read. */
+  readonly done: number;
+  readonly total: number;
+  /** Smoothed over a few seconds. */
+  readonly bytesPerSecond: number;
+  /** `null` while nothing moves. */
+  readonly etaSeconds: number | null;
+}
+
 export type ProgressEvent =
   /** `to`: where it is copied or pushed; what follows then tells of blobs on their way there, else into the store. */
   | {
@@ -67,6 +83,7 @@ export type ProgressEvent =
   | BytesProgress
   | UnpackProgress
   | DiskProgress
+  | DeltaProgress
   | {
       readonly type: "retry";
       readonly digest?: Digest;

@@ -35,6 +35,7 @@ export function eventMessage(event: ProgressEvent): { readonly level: LogLevel; 
     case "progress":
     case "unpack":
     case "disk":
+    case "delta":
     case "wait":
     case "layer-verified":
     case "layer-mounted":

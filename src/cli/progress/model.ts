@@ -1,6 +1,6 @@
 /** What is known of a running transfer, folded out of its events; the displays draw it. */
 import { basename } from "node:path";
-import type { DiskProgress, ProgressEvent } from "../../recipe/progress.ts";
+import type { DeltaProgress, DiskProgress, ProgressEvent } from "../../recipe/progress.ts";
 
 export type LayerPhase = "queued" | "waiting" | "fetching" | "verified" | "unpacking" | "checking" | "present" | "done";
 
@@ -103,6 +103,9 @@ export class ProgressModel {
       case "disk":
         this.#disk(event, now);
         return;
+      case "delta":
+        this.#delta(event, now);
+        return;
       case "wait":
         this.#change(event.digest, now, { phase: "waiting", done: event.done, total: event.total });
         return;
@@ -166,6 +169,13 @@ export class ProgressModel {
     const moving = { done, total, bytesPerSecond, etaSeconds, moves: done > 0 };
     this.#change(name, now, { ...moving, ...(phase !== "checking" && { copied }) });
     this.#advance(name, phase === "copying" ? "fetching" : phase);
+  }
+
+  #delta({ digest, phase, done, total, bytesPerSecond, etaSeconds }: DeltaProgress, now: number): void {
+    if (phase === "common") return this.#finish(digest, total, now, "present");
+    if (phase === "done") return this.#finish(digest, total, now, "done");
+    this.#change(digest, now, { done, total, bytesPerSecond, etaSeconds, moves: done > 0 });
+    this.#advance(digest, phase === "queued" ? "queued" : "fetching");
   }
 
   #finish(name: string, total: number, now: number, phase: LayerPhase): void {

@@ -1,7 +1,7 @@
 /** Progress as lines, for logs and for terminals that cannot move their cursor: starts, ends, and now and then between. */
 import { basename } from "node:path";
 import type { Digest } from "../../oci/digest.ts";
-import type { DiskProgress, ProgressEvent } from "../../recipe/progress.ts";
+import type { DeltaProgress, DiskProgress, ProgressEvent } from "../../recipe/progress.ts";
 import type { Host } from "../host.ts";
 import { type LogLevel, logLine } from "../logger.ts";
 import { sanitize } from "../print/sanitize.ts";
@@ -55,6 +55,9 @@ export class PlainDisplay implements Display {
         return;
       case "disk":
         this.#disk(event);
+        return;
+      case "delta":
+        this.#delta(event);
         return;
       case "wait":
         this.#wait(event);
@@ -145,6 +148,22 @@ export class PlainDisplay implements Display {
     const left = etaSeconds === null ? "" : `, ${formatEta(etaSeconds)} left`;
     const amount = `${percent(done, total)}, ${formatBytes(done)} of ${formatBytes(total)}`;
     this.#line(`${sanitize(basename(path))}: ${amount}${written}${speed}${left}`);
+  }
+
+  #delta({ digest, phase, done, total, bytesPerSecond, etaSeconds }: DeltaProgress): void {
+    const share = total > 0 ? done / total : 0;
+    if (phase === "queued") return;
+    if (phase === "common") return this.#layer(digest, `is in both images, ${formatBytes(total)}`);
+    if (phase === "done") return this.#layer(digest, `compared, ${formatBytes(total)}`);
+    if (!this.#mentions.has(digest)) {
+      this.#layer(digest, `${phase === "computing" ? "comparing" : "reading the base,"} ${formatBytes(total)}`);
+    } else if (done >= total || !this.#isDue(digest, share)) return;
+    else {
+      const speed = bytesPerSecond > 0 ? `, ${formatBytes(bytesPerSecond)}/s` : "";
+      const left = etaSeconds === null ? "" : `, ${formatEta(etaSeconds)} left`;
+      this.#layer(digest, `${percent(done, total)}, ${formatBytes(done)} of ${formatBytes(total)}${speed}${left}`);
+    }
+    this.#mention(digest, share);
   }
 
   /** Only where unpacking is slow enough to be asked about. */

@@ -1,0 +1,49 @@
+/** `varve delta create BASE TARGET` */
+import { availableParallelism } from "node:os";
+import { DELTA_FORMATS, type CreateDeltaOptions, type DeltaCreated } from "../../../transfer/deltas/create-types.ts";
+import { parseChoice, parseCount } from "../../parse-values.ts";
+import { renderDeltaCreated } from "../../print/delta-create.ts";
+import type { DeltaAction } from "./action.ts";
+
+export const createAction: DeltaAction<DeltaCreated> = {
+  name: "create",
+  usage: "create BASE TARGET [-t NAME:TAG] [--format librsync|tar-diff] [--push REF] [-j N]",
+  words: [2, 2],
+  completes: () => "image",
+  flags: [
+    { flags: "-t, --tag <name>", summary: "what the delta is called in the store", completes: "image" },
+    {
+      flags: "--format <kind>",
+      summary: "librsync: an image that gives the target, for balena's engine too (default); tar-diff: for plain pulls",
+      choices: DELTA_FORMATS,
+    },
+    { flags: "--push <ref>", summary: "where the delta goes in a registry; kept in the store only with --tag then" },
+    { flags: "-j, --jobs <n>", summary: "threads at work at the same time; default: one per core, four at most" },
+  ],
+  notes: [
+    "create compares two images of the store. A delta image is pulled like any other, and gives the target to who holds the base. In the repository of the " +
+      "target, a plain pull of the target finds the deltas by itself.",
+  ],
+  examples: [
+    "varve delta create app:v1 app:v2 -t app:v1-v2",
+    "varve delta create app:v1 app:v2 --push registry.example/app:v1-v2",
+    "varve delta create app:v1 app:v2 --format tar-diff --push registry.example/app",
+  ],
+
+  async run({ args, flags, services, logger }) {
+    const [base = "", target = ""] = args;
+    const { tag, format, push, jobs } = flags;
+    const options: CreateDeltaOptions = {
+      ...(typeof tag === "string" && { tag }),
+      ...(typeof format === "string" && { format: parseChoice("--format", format, DELTA_FORMATS) }),
+      ...(typeof push === "string" && { push: push.replace(/^docker:\/\//, "") }),
+      ...(typeof jobs === "string" && { jobs: parseCount("--jobs", jobs, 1, Math.max(64, availableParallelism())) }),
+    };
+    const created = await services.createDelta(base, target, options);
+    for (const warning of created.warnings) logger.warn(warning);
+    if (!created.helps) logger.warn(`no layer gains by it: a plain pull of ${target} takes no more`);
+    return created;
+  },
+
+  render: renderDeltaCreated,
+};

@@ -1,0 +1,93 @@
+/** The layer of a delta image as a blob: a tar of the delta, gzip'd, in a file that nobody else can see. The same delta always gives the same bytes. */
+import { compress } from "../../codec/compress.ts";
+import { deltaTar, emptyTar } from "../../delta/image/delta-tar.ts";
+import type { WrittenDelta } from "../../delta/image/threads.ts";
+import { literalDelta, literalDeltaSize } from "../../delta/image/write-delta.ts";
+import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
+import { Digester, type Digest } from "../../oci/digest.ts";
+import { UnnamedFile } from "../commit/unnamed-file.ts";
+import type { TransferContext } from "../context.ts";
+
+/** From this share of the tar on it is tried whether all of the tar, which compresses better in one piece, takes less than its delta. */
+const WORTH_A_TRY = 0.4;
+
+export interface PackedLayer {
+  readonly file: UnnamedFile;
+  /** Of the blob. */
+  readonly digest: Digest;
+  readonly size: number;
+  /** Of the tar in it. */
+  readonly diffId: Digest;
+  /** The delta in that tar, where it was made here. */
+  readonly delta: WrittenDelta | undefined;
+}
+
+type Place = Pick<TransferContext, "store" | "signal">;
+
+/** What stands for a layer that both images have. The file is the caller's. @throws VarveError `NO_SPACE`, `IO` */
+export function packNothing(place: Place): Promise<PackedLayer> {
+  return pack(place, emptyTar(), undefined);
+}
+
+/**
+ * The smaller one of the delta as it was written and one without copies, for who pulls a delta image can do nothing else than patch.
+ * @param raw the delta as it was written. The file that comes back is the caller's too
+ * @throws VarveError `NO_SPACE`, `IO`; the signal's reason
+ */
+export async function packDelta(
+  place: Place,
+  raw: UnnamedFile,
+  delta: WrittenDelta,
+  target: SeekableTar,
+): Promise<PackedLayer> {
+  await using owned = new AsyncDisposableStack();
+  const packed = await pack(place, deltaTar(delta.size, raw.read()), delta);
+  owned.use(packed.file);
+  if (delta.copies > 0 && delta.size >= WORTH_A_TRY * target.size) {
+    const plain = await packLiteral(place, target);
+    if (plain.size < packed.size) return plain;
+    await plain.file[Symbol.asyncDispose]();
+  }
+  owned.move();
+  return packed;
+}
+
+/** A delta that is already made, `size` bytes of it. The file is the caller's. @throws what the delta throws; VarveError `NO_SPACE`, `IO` */
+export function packWritten(place: Place, size: number, delta: AsyncIterable<Uint8Array>): Promise<PackedLayer> {
+  return pack(place, deltaTar(size, delta), undefined);
+}
+
+async function packLiteral({ store, signal }: Place, target: SeekableTar): Promise<PackedLayer> {
+  const literals = literalDelta(target, { signal, onProgress: () => undefined });
+  const size = literalDeltaSize(target.size);
+  let delta: WrittenDelta | undefined;
+  const pieces = async function* (): AsyncGenerator<Uint8Array> {
+    delta = yield* literals;
+  };
+  const packed = await pack({ store, signal }, deltaTar(size, pieces()), undefined);
+  return { ...packed, delta };
+}
+
+async function pack(
+  { store, signal }: Place,
+  tar: AsyncIterable<Uint8Array>,
+  delta: WrittenDelta | undefined,
+): Promise<PackedLayer> {
+  await using owned = new AsyncDisposableStack();
+  const file = owned.use(await UnnamedFile.create(store.root));
+  const [inner, outer] = [new Digester(), new Digester()];
+  for await (const piece of compress(hashed(tar, inner), "gzip")) {
+    signal.throwIfAborted();
+    outer.update(piece);
+    await file.append(piece);
+  }
+  owned.move();
+  return { file, digest: outer.digest(), size: file.size, diffId: inner.digest(), delta };
+}
+
+async function* hashed(bytes: AsyncIterable<Uint8Array>, digester: Digester): AsyncGenerator<Uint8Array> {
+  for await (const piece of bytes) {
+    digester.update(piece);
+    yield piece;
+  }
+}
