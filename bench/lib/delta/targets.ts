@@ -29,7 +29,7 @@ function filesTargets({ pair, bytes, figures }: PairFigures): Target[] {
     return found === undefined ? Number.NaN : pick(found);
   };
   const size = (name: string): number => of(name, (one) => one.size);
-  const perSecond = (name: string, what: `${pair}: create` | "apply"): number => {
+  const perSecond = (name: string, what: "create" | "apply"): number => {
     return of(name, (one) => bytes / 1e6 / cpu(one[what]));
   };
   const [rss, rate] = [" MiB", " MB/s of CPU"];
