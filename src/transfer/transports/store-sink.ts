@@ -61,12 +61,14 @@ export class StoreSink implements ImageSink {
 
   async commit(): Promise<void> {
     const root = this.#root;
-    if (root === undefined) throw new VarveError("INTERNAL", "a copy ended without its root document");
     const { store, name, signal } = this.#options;
     if (this.#referrers.length > 0) {
       const { listReferrers } = await import("./store-referrers.ts");
       await listReferrers(store, name, this.#referrers, this.#lease, signal);
+      // What the name stands for is there already.
+      if (root === undefined) return;
     }
+    if (root === undefined) throw new VarveError("INTERNAL", "a copy ended without its root document");
     const manifest = root.kind === "manifest" ? root : this.#onlyManifest();
     const listed = root.kind === "index" ? root.manifests.find(({ digest }) => digest === manifest?.digest) : undefined;
     await store.images.put({
