@@ -34,13 +34,15 @@ export interface FindOptions {
   readonly registry: RegistryClient;
   readonly signal: AbortSignal;
   readonly onEvent: (event: TransportEvent) => void;
+  /** DiffIDs of the layers that are wanted, and digests of their blobs. Of other layers' deltas nothing is kept. */
+  readonly wanted: ReadonlySet<Digest>;
   /** Which of these layers are held, by DiffID or by the blob's digest. */
   readonly held: (bases: readonly Digest[]) => Promise<readonly Digest[]>;
   /** Told of what there is and cannot be used, and of what nobody can tell. */
   readonly onProblem: (error: unknown) => void;
 }
 
-/** All deltas that manifests for the image have, each manifest once. @throws the signal's reason */
+/** The deltas of layers that are wanted, of each manifest once. @throws the signal's reason */
 export async function findDeltas(target: DeltaTarget, options: FindOptions): Promise<readonly ListedDelta[]> {
   const ask = new DeltaQuestions(target, options);
   const [referring, indexed] = await Promise.all([ask.referrers(), ask.index()]);
@@ -92,7 +94,8 @@ class DeltaQuestions {
   async #read(fetch: () => Promise<Manifest | Index>): Promise<readonly ListedDelta[]> {
     const read = async (): Promise<readonly ListedDelta[]> => {
       const document = await fetch();
-      return document.kind === "manifest" ? readDeltaManifest(document, this.#target.digest) : [];
+      const all = document.kind === "manifest" ? readDeltaManifest(document, this.#target.digest) : [];
+      return all.filter(({ to }) => this.#options.wanted.has(to));
     };
     return (await this.#try(read)) ?? [];
   }

@@ -28,7 +28,7 @@ export interface RegistryDeltasOptions {
   /** As it was resolved. */
   readonly image: {
     readonly reference: Reference;
-    readonly manifest: Pick<Manifest, "digest">;
+    readonly manifest: Pick<Manifest, "digest" | "layers">;
     readonly config: Pick<ImageConfig, "rootfs"> | undefined;
   };
   /** Opened when there is a delta to look for bases of. Stays the caller's. */
@@ -84,6 +84,7 @@ export class RegistryDeltas implements LayerDeltas {
         registry,
         signal: hurried,
         onEvent: tally.telling(onProgress),
+        wanted: new Set([...ownDiffIds, ...image.manifest.layers.map(({ digest }) => digest)]),
         held: async (bases) =>
           (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined),
         onProblem: (error) => this.#problems.push(messageOf(error)),
@@ -112,10 +113,10 @@ export class RegistryDeltas implements LayerDeltas {
   }
 }
 
-/** The smallest first, each blob once. */
+/** The smallest first, each once. Of a blob that is said to have several sizes, one is true. */
 function distinct(deltas: Usable): Usable {
   const inOrder = deltas.toSorted((a, b) => a.blob.size - b.blob.size || (a.blob.digest < b.blob.digest ? -1 : 1));
-  return [...new Map(inOrder.map((delta) => [delta.blob.digest, delta])).values()];
+  return [...new Map(inOrder.map((delta) => [`${delta.blob.digest} ${delta.blob.size}`, delta])).values()];
 }
 
 /** Whether layers of other images are here, or were: a first pull, and one that goes on with a first pull, has no use for deltas. */

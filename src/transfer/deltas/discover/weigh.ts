@@ -14,6 +14,16 @@ const WORTH = 0.9;
 /** How much a layer's tar is taken to have for each byte of its blob, where nobody says how much it has. */
 const USUAL_RATIO = 3;
 
+/** A list of deltas, their manifest, a delta: before its bytes come, so many requests have been answered. */
+const LEAST_REQUESTS = 3;
+
+/** Whether any delta could be worth its while, so that looking for one is. */
+export function mayAnyBeWorth(plain: Plan, rates: Rates): boolean {
+  return WORTH * estimate(plain.cost, rates) > estimate({ ...NOTHING, requests: LEAST_REQUESTS }, rates);
+}
+
+const NOTHING: Cost = { network: 0, requests: 0, local: 0, data: 0, zero: 0 };
+
 export interface WeighOptions {
   /** `always`: what there is, whatever it costs. */
   readonly mode: "auto" | "always";
@@ -92,7 +102,7 @@ export function isChunkedBetter(chunked: Cost, best: WeighedDelta, rates: Rates)
 
 /** Whether it may be, before anything is fetched for one. @param tocBytes that would have to be fetched for a plan */
 export function mayChunkedBeBetter(tocBytes: number, best: WeighedDelta, rates: Rates): boolean {
-  return isChunkedBetter({ network: tocBytes, requests: 1, local: 0, data: 0, zero: 0 }, best, rates);
+  return isChunkedBetter({ ...NOTHING, network: tocBytes, requests: 1 }, best, rates);
 }
 
 /** What comes and what is made of it overlap; the slower of the two counts. */
