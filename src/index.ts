@@ -62,6 +62,7 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
 }
 
 export { fileBase, memoryBase, type Base } from "./codec/librsync/base.ts";
+export { ComposedDeltas, writeComposedDelta, type ComposeOptions } from "./codec/librsync/compose/compose.ts";
 export type { DeltaOp } from "./codec/librsync/delta-format.ts";
 export { readDelta } from "./codec/librsync/delta-parser.ts";
 export { DirectDeltas, writeDirectDelta, type DirectDeltaOptions } from "./codec/librsync/direct/generate.ts";
@@ -92,6 +93,12 @@ export { openStore, type Store, type StoreOptions } from "./store/store.ts";
 export { commitImage, type CommitOptions, type CommitResult } from "./transfer/commit-image.ts";
 export { convertImage, type ConvertedLayer, type ConvertOptions, type ConvertResult } from "./transfer/convert.ts";
 export { copyImage, type CopyOptions, type CopyResult } from "./transfer/copy.ts";
+export { composeDeltas } from "./transfer/deltas/compose/compose-deltas.ts";
+export type {
+  ComposeDeltasOptions,
+  ComposedLayerResult,
+  DeltaComposed,
+} from "./transfer/deltas/compose/compose-types.ts";
 export { createDelta } from "./transfer/deltas/create.ts";
 export type {
   CreateDeltaOptions,

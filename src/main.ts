@@ -106,6 +106,11 @@ export function connect(settings: Settings, bound: Run): Services {
       (await import("./transfer/diff-snapshot.ts")).diffSnapshot(await local({}), ...args),
     saveDiff: async (...args) => (await import("./transfer/diff-snapshot.ts")).saveDiff(await local({}), ...args),
     commitImage: async (...args) => (await import("./transfer/commit-image.ts")).commitImage(await local({}), ...args),
+    async composeDeltas(first, second, options) {
+      const { composeDeltas } = await import("./transfer/deltas/compose/compose-deltas.ts");
+      const isAway = [first, second].some((name) => name.startsWith("docker://")) || options?.push !== undefined;
+      return composeDeltas(await (isAway ? online({}) : local({})), first, second, options);
+    },
     async createDelta(base, target, options) {
       const { createDelta } = await import("./transfer/deltas/create.ts");
       return createDelta(await (options?.push === undefined ? local({}) : online({})), base, target, options);

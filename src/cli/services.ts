@@ -6,6 +6,7 @@ import type { CopyOptions, CopyResult } from "../transfer/copy.ts";
 import type { TransferContext } from "../transfer/context.ts";
 import type { importDisk } from "../transfer/disks/import-disk.ts";
 import type { diffSnapshot, saveDiff } from "../transfer/diff-snapshot.ts";
+import type { composeDeltas } from "../transfer/deltas/compose/compose-deltas.ts";
 import type { createDelta } from "../transfer/deltas/create.ts";
 import type { diskUsage } from "../transfer/disk-usage.ts";
 import type { checkStore } from "../transfer/fsck.ts";
@@ -57,6 +58,7 @@ export interface Services extends AsyncDisposable {
   readonly diffSnapshot: Bound<typeof diffSnapshot>;
   readonly saveDiff: Bound<typeof saveDiff>;
   readonly commitImage: Bound<typeof commitImage>;
+  readonly composeDeltas: Bound<typeof composeDeltas>;
   readonly createDelta: Bound<typeof createDelta>;
   readonly mountImage: Bound<typeof mountImage>;
   readonly unmountImage: Bound<typeof unmountImage>;

@@ -3,10 +3,11 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { Command } from "../command.ts";
 import { parseChoice } from "../parse-values.ts";
 import type { DeltaAction } from "./delta/action.ts";
+import { composeAction } from "./delta/compose.ts";
 import { createAction } from "./delta/create.ts";
 import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
 
-const ACTIONS: readonly DeltaAction[] = [createAction];
+const ACTIONS: readonly DeltaAction[] = [createAction, composeAction];
 const NAMES = ACTIONS.map(({ name }) => name);
 
 /** Which action gave a result, for only that one can render it. */

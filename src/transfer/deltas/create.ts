@@ -3,14 +3,13 @@
  * layers beside the target (tar-diff, formats "tar-diff").
  */
 import { inThisThread } from "../../delta/image/in-this-thread.ts";
-import { digestHex, digestOf } from "../../oci/digest.ts";
 import { formatReference } from "../../oci/reference.ts";
 import type { TransferContext } from "../context.ts";
 import { HeldLayerTars } from "../layer-tars/held-layer-tars.ts";
 import { makeDeltaImage } from "./create-image.ts";
 import { openSide, type Pair } from "./create-sides.ts";
 import type { CreateDeltaOptions, DeltaCreated, DeltaFormat, DeltaLayerResult, DeltaMaker } from "./create-types.ts";
-import { deltaPlaces } from "./deliver.ts";
+import { deltaPlaces, usualDeltaName } from "./deliver.ts";
 
 const MAKERS: Readonly<Record<DeltaFormat, () => Promise<DeltaMaker>>> = {
   librsync: () => Promise.resolve(makeDeltaImage),
@@ -37,7 +36,7 @@ export async function createDelta(
     base: await openSide(context, base, platform, held),
     target: await openSide(context, target, platform, held),
   };
-  const places = deltaPlaces(options, () => usualName(format, pair));
+  const places = deltaPlaces(options, () => usualDeltaName(format, pair.base.imageId, pair.target.imageId));
   context.onProgress({ type: "resolve", reference: target, digest: pair.target.manifest.digest });
   const tars = held.use(new HeldLayerTars(context));
   const make = await MAKERS[format]();
@@ -56,12 +55,6 @@ export async function createDelta(
     durationMs: Math.round(performance.now() - startedAt),
     peakRssBytes: process.resourceUsage().maxRSS * 1024,
   };
-}
-
-/** As balena's engine has named them, in the beginning. */
-function usualName(format: DeltaFormat, { base, target }: Pair): string {
-  const hex = digestHex(digestOf(`${base.imageId}-${target.imageId}`)).slice(0, 8);
-  return `delta:${format === "librsync" ? "delta" : format}-${hex}`;
 }
 
 function sumsOf(

@@ -1,6 +1,6 @@
 /** Where a new delta goes: into the store under a name, into a registry, or both. What could not be put whole leaves nothing in the store. */
 import type { Descriptor } from "../../oci/descriptor.ts";
-import type { Digest } from "../../oci/digest.ts";
+import { digestHex, digestOf, type Digest } from "../../oci/digest.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { formatReference, parseReference, type Reference } from "../../oci/reference.ts";
@@ -11,6 +11,7 @@ import { BlobCopy } from "../copy-blobs.ts";
 import { distinctBlobs } from "../copy-order.ts";
 import { dropIngest } from "../drop-ingest.ts";
 import { openSink } from "../open-place.ts";
+import type { DeltaFormat } from "./create-types.ts";
 import { DeltaSource } from "./delta-source.ts";
 
 /** Where a delta is to go. */
@@ -42,6 +43,12 @@ export function deltaPlaces(
     ...(name !== undefined && { tag: withoutDigest(name) }),
     ...(push !== undefined && { push: withoutDigest(push) }),
   };
+}
+
+/** As balena's engine has named them, in the beginning. @param base, target image IDs */
+export function usualDeltaName(format: DeltaFormat, base: Digest, target: Digest): string {
+  const hex = digestHex(digestOf(`${base}-${target}`)).slice(0, 8);
+  return `delta:${format === "librsync" ? "delta" : format}-${hex}`;
 }
 
 function withoutDigest(text: string): Reference {

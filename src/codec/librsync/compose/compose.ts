@@ -33,9 +33,12 @@ export class ComposedDeltas {
   readonly #index: CommandIndex;
   readonly #parts: readonly MiddlePart[];
   readonly #bytesRead: number;
+  /** Where in the middle file each part ends. */
+  readonly partEnds: readonly number[];
   #isBusy = false;
 
-  private constructor(index: CommandIndex, parts: readonly MiddlePart[]) {
+  private constructor(index: CommandIndex, parts: readonly MiddlePart[], partEnds: readonly number[]) {
+    this.partEnds = partEnds;
     this.#index = index;
     this.#parts = parts;
     this.#bytesRead = filesOf(parts).size;
@@ -51,13 +54,8 @@ export class ComposedDeltas {
     options: CommandIndexOptions & ReadPartsOptions = {},
   ): Promise<ComposedDeltas> {
     const index = new CommandIndex(options);
-    await readParts(parts, index, options);
-    return new ComposedDeltas(index, parts);
-  }
-
-  /** Bytes of the middle file. */
-  get middleSize(): number {
-    return this.#index.size;
+    const ends = await readParts(parts, index, options);
+    return new ComposedDeltas(index, parts, ends);
   }
 
   /**
@@ -88,15 +86,16 @@ export class ComposedDeltas {
     const copier = new MiddleCopier(this.#index, filesOf(this.#parts), writer);
     const parser = new DeltaParser();
     let [read, made] = [this.#bytesRead, 0];
+    // To its last byte, though nothing behind the delta's end is looked at: only there its source may know that it was right.
     for await (const chunk of second) {
       read += chunk.length;
       const limit = options.limit ?? LEAST_LIMIT + MOST_GROWTH * read;
       parser.give(chunk);
       for (let kind = parser.next(); kind !== undefined; kind = parser.next()) {
         made += kind === "copy" ? parser.length : parser.to - parser.from;
+        if (kind === "copy") copier.begin(parser.start, parser.length);
         if (made > targetLimit) throw makesTooMuch(targetLimit);
         if (kind === "literal") writer.literal(chunk.subarray(parser.from, parser.to));
-        else copier.begin(parser.start, parser.length);
         while (!copier.goOn()) {
           if (writer.size > limit) throw tooLarge(limit);
           yield* writer.take();
@@ -109,7 +108,6 @@ export class ComposedDeltas {
       signal?.throwIfAborted();
       // Nothing else may have waited for anything.
       await turn();
-      if (parser.isEnded) break;
     }
     parser.end();
     writer.end();
@@ -119,7 +117,7 @@ export class ComposedDeltas {
 }
 
 /** One delta of two, as {@link ComposedDeltas} makes it. */
-export async function* composeDeltas(
+export async function* writeComposedDelta(
   first: readonly MiddlePart[],
   second: AsyncIterable<Uint8Array>,
   options: ComposeOptions = {},

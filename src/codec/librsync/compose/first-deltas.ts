@@ -27,27 +27,32 @@ export interface ReadPartsOptions {
 
 const READ_BYTES = 256 << 10;
 
-/** @throws VarveError `DELTA_INVALID`, `DELTA_BASE_DIFFERS`, `DELTA_LIMIT`; what the files throw; the signal's reason */
+/**
+ * @returns where in the middle file each part ends
+ * @throws VarveError `DELTA_INVALID`, `DELTA_BASE_DIFFERS`, `DELTA_LIMIT`; what the files throw; the signal's reason
+ */
 export async function readParts(
   parts: readonly MiddlePart[],
   index: CommandIndex,
   options: ReadPartsOptions = {},
-): Promise<void> {
+): Promise<number[]> {
+  const ends: number[] = [];
   let before = 0;
   for (const part of parts) {
-    if (part.kind === "same") {
-      if (part.length > 0) index.add(part.start, part.length);
-      continue;
-    }
     const made = index.size;
-    await readPart(part.delta, before, index, options);
-    const size = index.size - made;
-    if (part.size !== undefined && part.size !== size) {
-      throw badDelta(`makes ${size} bytes and should make ${part.size}`, part.delta.size);
-    }
-    before += part.delta.size;
+    if (part.kind === "delta") {
+      await readPart(part.delta, before, index, options);
+      before += part.delta.size;
+      checkSize(part, index.size - made);
+    } else if (part.length > 0) index.add(part.start, part.length);
+    ends.push(index.size);
   }
   await index.close();
+  return ends;
+}
+
+function checkSize({ delta, size }: MiddlePart & { readonly kind: "delta" }, made: number): void {
+  if (size !== undefined && size !== made) throw badDelta(`makes ${made} bytes and should make ${size}`, delta.size);
 }
 
 /** @param before bytes of the deltas before this one */

@@ -1,0 +1,34 @@
+/** `varve delta compose A-B B-C` */
+import type { ComposeDeltasOptions, DeltaComposed } from "../../../transfer/deltas/compose/compose-types.ts";
+import { renderDeltaComposed } from "../../print/delta-compose.ts";
+import type { DeltaAction } from "./action.ts";
+
+export const composeAction: DeltaAction<DeltaComposed> = {
+  name: "compose",
+  usage: "compose A-B B-C [-t NAME:TAG] [--push REF]",
+  words: [2, 2],
+  completes: () => "image",
+  flags: [
+    { flags: "-t, --tag <name>", summary: "what the delta is called in the store", completes: "image" },
+    { flags: "--push <ref>", summary: "where the delta goes in a registry; kept in the store only with --tag then" },
+  ],
+  notes: [
+    "compose makes one delta image of two that follow each other, in the store or anywhere (docker://, oci:, oci-archive:, docker-archive:). None of the " +
+      "images that they are between is needed.",
+  ],
+  examples: ["varve delta compose app:v1-v2 app:v2-v3 -t app:v1-v3"],
+
+  async run({ args, flags, services, logger }) {
+    const [first = "", second = ""] = args;
+    const { tag, push } = flags;
+    const options: ComposeDeltasOptions = {
+      ...(typeof tag === "string" && { tag }),
+      ...(typeof push === "string" && { push: push.replace(/^docker:\/\//, "") }),
+    };
+    const composed = await services.composeDeltas(first, second, options);
+    for (const warning of composed.warnings) logger.warn(warning);
+    return composed;
+  },
+
+  render: renderDeltaComposed,
+};
