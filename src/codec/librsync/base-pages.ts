@@ -41,6 +41,15 @@ export class BasePages {
     for (let page = 0; page < pages; page++) this.#pageOf[page] = page;
   }
 
+  /** Forgets what was used lately, so that what comes next does not depend on what was before. A base that fits is kept. */
+  forget(): void {
+    if (this.#fitsWhole) return;
+    this.#slotOf.clear();
+    this.#pageOf.fill(-1);
+    this.#isUsed.fill(0);
+    this.#hand = 0;
+  }
+
   /** Gets it if need be; another page may go for it. @throws what the base throws */
   async load(page: number): Promise<number> {
     const there = this.find(page);

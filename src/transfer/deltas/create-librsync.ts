@@ -28,7 +28,7 @@ export async function makeLibrsyncLayers(
 ): Promise<LibrsyncLayer[]> {
   const { base, target, tars } = work;
   await using stream = await openBaseStream(context, tars, base);
-  return new Layers(context, work, stream, held).make(countCommon(base, target));
+  return await new Layers(context, work, stream, held).make(countCommon(base, target));
 }
 
 class Layers {

@@ -70,6 +70,7 @@ export class DirectDeltas {
     target: AsyncIterable<Uint8Array>,
     { signal, onCounts }: DeltaOptions,
   ): AsyncGenerator<Uint8Array, void, undefined> {
+    this.#index.pages.forget();
     const writer = new DeltaWriter();
     const matcher = new Matcher(this.#index, this.#base.size, writer);
     for await (const chunk of target) {

@@ -1,7 +1,8 @@
 /**
  * Finds what of the new file the base has (librsync §6). Seeds that the index knows are compared with the base and made longer to both sides;
  * where a match ends, the same displacement is tried again a few bytes on, because most changes in files keep their length. Matches that would
- * cost more than their bytes are dropped.
+ * cost more than their bytes are dropped, and so are those that a later one turns out to hold: what is alike in many places, as headers of tars are, is
+ * found first where it comes first, in pieces, and then all of it where what follows it is too.
  */
 import { PAGE_BYTES } from "../base-pages.ts";
 import type { DeltaWriter } from "../delta-writer.ts";
@@ -18,8 +19,10 @@ const LEAST_MATCH = 24;
 const MOST_SKIP = 32;
 /** What has to be the same there. With 16 the delta is 4 % larger. */
 const REALIGNED_BYTES = 8;
-/** Literals that a match found later may still reach back into, when the window moves on. */
-const KEPT_LITERALS = 256 << 10;
+/** Of what was looked at, what a match found later may still reach back into, when the window moves on. */
+const KEPT_BYTES = 256 << 10;
+/** How far a match may reach back over others: headers are not larger, and a look at more would be taken at every match of what repeats itself. */
+const MOST_TAKEN_BACK = 16 << 10;
 
 export class Matcher {
   readonly #index: SeedIndex;
@@ -30,6 +33,8 @@ export class Matcher {
   #written = 0;
   #at = 0;
   #end = 0;
+  /** Copies that are not written yet, in their order; what lies between them is new. */
+  #copies: Copy[] = [];
   /** Where in the base what follows a match would be, while it may go on. At first the files may well begin alike. */
   #follows = true;
   #next = 0;
@@ -60,7 +65,7 @@ export class Matcher {
       if (this.#at > last) break;
       await this.#tryCandidates();
     }
-    this.#moveOn(isLast ? 0 : KEPT_LITERALS);
+    this.#moveOn(isLast ? this.#end : Math.max(0, this.#at - KEPT_BYTES));
   }
 
   /** Makes the last match longer, as often as it comes back after a few other bytes. Follows on where the window ends before that does. */
@@ -90,8 +95,10 @@ export class Matcher {
 
   async #tryCandidates(): Promise<void> {
     const seed = this.#at;
-    for (const place of this.#index.candidates(seed)) {
-      if (!this.#mayBe(seed, place)) continue;
+    const run = this.#index.runLength(seed);
+    for (const found of this.#index.candidates(seed)) {
+      if (!this.#mayBe(seed, found)) continue;
+      const place = found + (run === 0 ? 0 : await this.#intoRun(seed, found, run));
       const after = await this.#countForwards(seed, place);
       if (after < SEED_BYTES) continue;
       const before = await this.#countBackwards(seed, place);
@@ -101,6 +108,14 @@ export class Matcher {
       return;
     }
     this.#at = seed + 1;
+  }
+
+  /** How far into a run of the base, which has more than follows in the new file, its part begins: as far as the one in the new file has begun before. */
+  async #intoRun(seed: number, place: number, length: number): Promise<number> {
+    const most = Math.min(length - (await this.#countForwards(seed, place)), seed - this.#earliest());
+    let count = 0;
+    while (count < most && this.#window[seed - count - 1] === this.#window[seed]) count++;
+    return count;
   }
 
   /** Whether it is worth a look: at once where the page is there, which says no to most that only has the same tag. */
@@ -131,7 +146,7 @@ export class Matcher {
 
   async #countBackwards(seed: number, place: number): Promise<number> {
     const { windowAt, pagesAt, pages, backwards } = this.#index;
-    const most = Math.min(seed - this.#written, place);
+    const most = Math.min(seed - this.#earliest(), place);
     let count = 0;
     while (count < most) {
       const page = Math.ceil((place - count) / PAGE_BYTES) - 1;
@@ -145,10 +160,23 @@ export class Matcher {
     return count;
   }
 
+  /** How far a match may begin before the end of the last one. */
+  #earliest(): number {
+    return Math.max(this.#written, this.#lastEnd() - MOST_TAKEN_BACK);
+  }
+
+  #lastEnd(): number {
+    const last = this.#copies.at(-1);
+    return last === undefined ? this.#written : last.from + last.length;
+  }
+
   #copy(from: number, place: number, length: number): void {
-    this.#writeLiterals(from);
-    this.#writer.copy(place, length);
-    this.#at = this.#written = from + length;
+    const end = from + length;
+    while (this.#copies.length > 0 && this.#copies.at(-1)!.from >= from) this.#copies.pop();
+    // What the one before has too saves nothing.
+    const shared = Math.max(0, this.#lastEnd() - from);
+    this.#copies.push({ from: from + shared, place: place + shared, length: length - shared });
+    this.#at = end;
     this.#next = place + length;
   }
 
@@ -157,12 +185,29 @@ export class Matcher {
     this.#written = Math.max(this.#written, to);
   }
 
-  /** Writes all literals but the last so many, and moves what is left to the window's front. */
-  #moveOn(kept: number): void {
-    this.#writeLiterals(Math.max(this.#written, kept === 0 ? this.#end : this.#at - kept));
-    this.#window.copyWithin(0, this.#written, this.#end);
-    this.#at -= this.#written;
-    this.#end -= this.#written;
+  /** Writes what there is of the window up to there, and of copies that begin before it all, and moves what is left to the window's front. */
+  #moveOn(to: number): void {
+    let count = 0;
+    for (; count < this.#copies.length && this.#copies[count]!.from < to; count++) {
+      const { from, place, length } = this.#copies[count]!;
+      this.#writeLiterals(from);
+      this.#writer.copy(place, length);
+      this.#written = from + length;
+    }
+    this.#writeLiterals(to);
+    const moved = this.#written;
+    this.#copies = this.#copies.slice(count).map((copy) => ({ ...copy, from: copy.from - moved }));
+    this.#window.copyWithin(0, moved, this.#end);
+    this.#at -= moved;
+    this.#end -= moved;
     this.#written = 0;
   }
+}
+
+interface Copy {
+  /** Of the window. */
+  readonly from: number;
+  /** Of the base. */
+  readonly place: number;
+  readonly length: number;
 }

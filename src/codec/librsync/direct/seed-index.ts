@@ -84,6 +84,13 @@ export class SeedIndex {
     return this.#scan(this.windowAt + at, this.windowAt + last, ...this.#shape) - this.windowAt;
   }
 
+  /** How many bytes, at least, the run of one byte has that {@link scan} found at `at`; 0 where it found none. */
+  runLength(at: number): number {
+    if (this.#words[FOUND_BUCKET / 4] !== RUN_BUCKET) return 0;
+    const seeds = this.#words[runEntry(this.#bytes[this.windowAt + at]!) / 4 + 1]!;
+    return (seeds - 1) * this.#spacing + SEED_BYTES;
+  }
+
   /** Where in the base what {@link scan} found at `at` may be. */
   candidates(at: number): number[] {
     if (this.#words[FOUND_BUCKET / 4] === RUN_BUCKET) {
