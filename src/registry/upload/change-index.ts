@@ -8,7 +8,7 @@ import { parseManifest, type Document, type Index } from "../../oci/manifest.ts"
 import { ACCEPT_MANIFESTS } from "../../oci/media-types.ts";
 import { acrossEndpoints, type Caller } from "../attempts.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { readDocument } from "../manifests.ts";
+import { readDocument, resolveManifest } from "../manifests.ts";
 import type { Settings } from "../options.ts";
 import type { Ask, Session } from "../session.ts";
 import { RegistryFailure } from "../transport/failure.ts";
@@ -16,6 +16,8 @@ import { readErrorBody } from "../transport/body.ts";
 import { header } from "../transport/transport.ts";
 import { putDocument } from "./put-document.ts";
 
+/** Entries that are asked for where a registry says that it lacks some. */
+const MOST_CHECKED = 1000;
 /** So often others may come in between. */
 const MOST_TRIES = 10;
 const LONGEST_WAIT_MS = 500;
@@ -40,8 +42,12 @@ export interface IndexChange {
   readonly what: string;
   /** Whether the index is as it is to be. */
   isMade(index: Index | undefined): boolean;
-  /** The index with the change, made of the one that is there. @throws VarveError `MANIFEST_TOO_LARGE` */
-  make(index: Index | undefined): Document;
+  /**
+   * The index with the change, made of the one that is there.
+   * @param gone what it names and the repository does not have, where the registry takes no index that names such
+   * @throws VarveError `MANIFEST_TOO_LARGE`
+   */
+  make(index: Index | undefined, gone: ReadonlySet<string>): Document;
 }
 
 interface Listing {
@@ -53,13 +59,22 @@ interface Listing {
 /** @throws VarveError `MANIFEST_INVALID` when something else is under the tag, `REGISTRY_UNAVAILABLE` when it does not stay, `REGISTRY_*` */
 export async function changeIndex(context: ChangeContext, change: IndexChange, caller: Caller): Promise<void> {
   const { settings, endpoint } = context;
+  let gone: ReadonlySet<string> = new Set();
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const isMade = async (): Promise<boolean> => change.isMade((await readListing(context, change, caller)).index);
     const begunAt = settings.clock.now();
     const done = await acrossEndpoints([endpoint], settings, caller, async () => {
       const listing = await readListing(context, change, caller);
       if (change.isMade(listing.index)) return "before";
-      await writeListing(context, change, listing, caller);
+      try {
+        await writeListing(context, change, listing, gone, caller);
+      } catch (error) {
+        // What was deleted would keep the index as it is for ever.
+        if (!isVarveError(error, "BLOB_UNKNOWN") || gone.size > 0) throw error;
+        gone = await entriesGone(context, listing, change.what, caller);
+        if (gone.size === 0) throw error;
+        await writeListing(context, change, listing, gone, caller);
+      }
       return (await isMade()) ? "now" : "not";
     });
     if (done === "before") return;
@@ -127,10 +142,30 @@ async function writeListing(
   { session, endpoint }: ChangeContext,
   change: IndexChange,
   { index, etag }: Listing,
+  gone: ReadonlySet<string>,
   caller: Caller,
 ): Promise<void> {
-  const document = change.make(index);
+  const document = change.make(index, gone);
   const headers = etag === undefined ? {} : { "if-match": etag };
   // Whether a condition held shows when the index is read again.
   await putDocument(session, endpoint, { document, tagOrDigest: change.tag, headers, subject: change.what }, caller);
+}
+
+async function entriesGone(
+  { session, endpoint }: ChangeContext,
+  { index }: Listing,
+  what: string,
+  caller: Caller,
+): Promise<ReadonlySet<string>> {
+  const gone = new Set<string>();
+  for (const { digest } of index?.manifests.slice(0, MOST_CHECKED) ?? []) {
+    try {
+      const ask = { target: digest, digest, push: true, subject: `${what}: ${digest}` };
+      await resolveManifest(session, endpoint, ask, caller);
+    } catch (error) {
+      if (!isVarveError(error, "MANIFEST_UNKNOWN")) throw error;
+      gone.add(digest);
+    }
+  }
+  return gone;
 }

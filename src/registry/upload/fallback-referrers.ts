@@ -25,20 +25,22 @@ export async function listUnderTag(
     tag,
     what,
     isMade: (index: Index | undefined) => index?.manifests.some(({ digest }) => digest === referrer.digest) ?? false,
-    make: (index: Index | undefined) => withEntry(index, referrerEntry(referrer), what),
+    make: (index: Index | undefined, gone: ReadonlySet<string>) =>
+      withEntry(index, referrerEntry(referrer), gone, what),
   };
   await changeIndex(context, change, caller);
   return tag;
 }
 
 /** What others wrote into the list stays, also what is not known here. */
-function withEntry(index: Index | undefined, entry: Descriptor, what: string): Document {
+function withEntry(index: Index | undefined, entry: Descriptor, gone: ReadonlySet<string>, what: string): Document {
   const mediaType = index?.mediaType ?? MEDIA_TYPES.ociIndex;
   const before =
     index === undefined
       ? { schemaVersion: 2, mediaType, manifests: [] }
-      : (JSON.parse(Buffer.from(index.bytes).toString("utf8")) as { manifests: unknown[] });
-  const bytes = Buffer.from(JSON.stringify({ ...before, manifests: [...before.manifests, entry] }));
+      : (JSON.parse(Buffer.from(index.bytes).toString("utf8")) as { manifests: { digest?: string }[] });
+  const kept = before.manifests.filter(({ digest = "" }) => !gone.has(digest));
+  const bytes = Buffer.from(JSON.stringify({ ...before, manifests: [...kept, entry] }));
   if (bytes.length > MAX_DOCUMENT_BYTES) {
     throw new VarveError("MANIFEST_TOO_LARGE", `${what}: their list would have ${bytes.length} bytes`);
   }

@@ -100,11 +100,6 @@ export function isChunkedBetter(chunked: Cost, best: WeighedDelta, rates: Rates)
   return secondsOf(chunked, rates) < best.seconds;
 }
 
-/** Whether it may be, before anything is fetched for one. @param tocBytes that would have to be fetched for a plan */
-export function mayChunkedBeBetter(tocBytes: number, best: WeighedDelta, rates: Rates): boolean {
-  return isChunkedBetter({ ...NOTHING, network: tocBytes, requests: 1 }, best, rates);
-}
-
 /** What comes and what is made of it overlap; the slower of the two counts. */
 function secondsOf(cost: Cost, rates: Rates): number {
   const coming = estimate({ ...cost, local: 0, data: 0, zero: 0 }, rates);

@@ -97,6 +97,23 @@ describe.each(kinds)("deltas in a registry (%s)", (kind) => {
 });
 
 describe("the index of deltas", () => {
+  it.skipIf(findPeer("docker-registry") === undefined)(
+    "loses deltas that were deleted, and so do lists of referrers, where a registry takes none that names them",
+    async () => {
+      await using registry = await startDockerRegistry();
+      await using client = testClient();
+      await pushImage(registry.host, "team/app", "v1", image);
+      const first = await publish(client, registry.host, deltasFrom("one"));
+      const url = `${registry.url}/v2/team/app/manifests/`;
+      expect((await fetch(`${url}${first.manifest.digest}`, { method: "DELETE" })).status).toBe(202);
+      const second = await publish(client, registry.host, deltasFrom("two"));
+      expect(second.warnings).toEqual([]);
+      const { manifests } = await indexed(client, registry.host);
+      expect(manifests.map(({ digest }) => digest)).toEqual([second.manifest.digest]);
+      expect(await referring(client, registry.host)).toEqual([second.manifest.digest]);
+    },
+  );
+
   it("loses what is for images that are gone, and what is made anew, and keeps what it does not know", async () => {
     await using registry = await startRegistry({ quirks: { credulous: true } });
     await using client = testClient();

@@ -4,6 +4,7 @@
  */
 import { isVarveError } from "../../../errors/varve-error.ts";
 import { DELTA_INDEX_TAG, DELTA_TARGET, VARVE_DELTA_BASE } from "../../../oci/delta-names.ts";
+import type { Descriptor } from "../../../oci/descriptor.ts";
 import { digestOf, isDigest, type Digest } from "../../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, type Document, type Index, type Manifest } from "../../../oci/manifest.ts";
 import { MEDIA_TYPES } from "../../../oci/media-types.ts";
@@ -26,44 +27,53 @@ export interface NameOptions extends Caller {
 
 /** @throws as `BlobSink.changeIndex` */
 export async function nameInIndex(uploads: BlobSink, manifest: Manifest, options: NameOptions): Promise<void> {
-  const { signal, onEvent } = options;
-  const gone = await goneTargets(uploads, options);
+  const { signal, onEvent, target } = options;
+  const caller = { signal, onEvent };
   const base = manifest.annotations?.[VARVE_DELTA_BASE];
   const entry: Entry = {
     mediaType: manifest.mediaType,
     digest: manifest.digest,
     size: manifest.bytes.length,
-    annotations: { [DELTA_TARGET]: options.target, ...(base !== undefined && { [VARVE_DELTA_BASE]: base }) },
+    annotations: { [DELTA_TARGET]: target, ...(base !== undefined && { [VARVE_DELTA_BASE]: base }) },
   };
+  const listed = await entriesThere(options);
+  const targets = new Set(listed.map((other) => targetOf(other)).filter(isDigest));
+  targets.delete(target);
+  const goneTargets = await goneOf(uploads, [...targets].toReversed().slice(0, MOST_ASKED), caller);
   const change = {
     tag: DELTA_INDEX_TAG,
     what: `index of the deltas of ${options.reference.host}/${options.reference.name}`,
     isMade: (index: Index | undefined) => index?.manifests.some(({ digest }) => digest === entry.digest) ?? false,
-    make: (index: Index | undefined) => withEntry(index, entry, gone),
+    make: (index: Index | undefined, gone: ReadonlySet<string>) => withEntry(index, entry, { goneTargets, gone }),
   };
-  await uploads.changeIndex(change, { signal, onEvent });
+  await uploads.changeIndex(change, caller);
 }
 
-/** Targets of entries that the repository has no more; nothing where the index cannot be read, for who changes it says so. */
-async function goneTargets(uploads: BlobSink, options: NameOptions): Promise<ReadonlySet<string>> {
-  const { registry, reference, signal, onEvent } = options;
-  const caller = { signal, onEvent };
-  const gone = new Set<string>();
+/** Nothing where the index cannot be read: who changes it says so. */
+async function entriesThere({ registry, reference, signal, onEvent }: NameOptions): Promise<readonly Descriptor[]> {
   const { host, name } = reference;
-  const index = await registry
-    .fetchManifest(withTag({ host, name }, DELTA_INDEX_TAG), caller)
-    .catch((error: unknown) => {
-      if (isVarveError(error) && error.code !== "INTERRUPTED") return undefined;
-      throw error;
-    });
-  if (index?.kind !== "index") return gone;
-  const targets = new Set(index.manifests.map(({ annotations }) => annotations?.[DELTA_TARGET]).filter(isDigest));
-  targets.delete(options.target);
-  const asked = [...targets].toReversed().slice(0, MOST_ASKED);
-  await inParallel(asked, ASKED_AT_ONCE, async (target) => {
-    if ((await uploads.resolve(target, caller)) === undefined) gone.add(target);
+  try {
+    const index = await registry.fetchManifest(withTag({ host, name }, DELTA_INDEX_TAG), { signal, onEvent });
+    return index.kind === "index" ? index.manifests : [];
+  } catch (error) {
+    if (isVarveError(error) && error.code !== "INTERRUPTED") return [];
+    throw error;
+  }
+}
+
+/** Manifests that the repository does not have. */
+async function goneOf(uploads: BlobSink, manifests: readonly Digest[], caller: Caller): Promise<ReadonlySet<string>> {
+  const gone = new Set<string>();
+  await inParallel(manifests, ASKED_AT_ONCE, async (digest) => {
+    if ((await uploads.resolve(digest, caller)) === undefined) gone.add(digest);
   });
   return gone;
+}
+
+/** What the repository does not have: images, and manifests of deltas. */
+interface Gone {
+  readonly goneTargets: ReadonlySet<string>;
+  readonly gone: ReadonlySet<string>;
 }
 
 interface Entry {
@@ -74,14 +84,16 @@ interface Entry {
 }
 
 /** What others wrote stays, also what is not known here, unless it has no use any more or no room: then what came first goes. */
-function withEntry(index: Index | undefined, entry: Entry, gone: ReadonlySet<string>): Document {
+function withEntry(index: Index | undefined, entry: Entry, { goneTargets, gone }: Gone): Document {
   const mediaType = index?.mediaType ?? MEDIA_TYPES.ociIndex;
   const before = (
     index === undefined
       ? { schemaVersion: 2, mediaType, manifests: [] }
       : JSON.parse(Buffer.from(index.bytes).toString("utf8"))
   ) as { readonly manifests: readonly Partial<Entry>[] };
-  const kept = before.manifests.filter((other) => !isReplaced(other, entry) && !gone.has(targetOf(other) ?? ""));
+  const isGone = (other: Partial<Entry>): boolean =>
+    goneTargets.has(targetOf(other) ?? "") || gone.has(other.digest ?? "");
+  const kept = before.manifests.filter((other) => !isReplaced(other, entry) && !isGone(other));
   for (let manifests = [entry, ...kept]; ; manifests = manifests.slice(0, -Math.ceil(manifests.length / 8))) {
     const bytes = Buffer.from(JSON.stringify({ ...before, manifests }));
     if (bytes.length <= MAX_DOCUMENT_BYTES) return { bytes, digest: digestOf(bytes), mediaType };
@@ -98,6 +110,6 @@ function isReplaced(other: Partial<Entry>, { annotations }: Entry): boolean {
   );
 }
 
-function targetOf({ annotations }: Partial<Entry>): string | undefined {
+function targetOf({ annotations }: Pick<Descriptor, "annotations">): string | undefined {
   return annotations?.[DELTA_TARGET];
 }
