@@ -12,13 +12,13 @@
  * Images are named HOST/NAME:TAG, in registries with plain HTTP; without a name they are made up: 500 MB for `line`, 100 MB for the others. `--dir`
  * keeps them, converted, for the next run. The floor is what the new version's frames have of content that the old one has nowhere.
  */
-import { cp, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { openStore } from "../../src/store/store.ts";
 import { startDockerRegistry } from "../../test/kit/peers/docker-registry.ts";
-import { runOk } from "../../test/kit/peers/run.ts";
 import { tempDir } from "../../test/kit/temp-dir.ts";
+import { copyStore } from "../lib/copy-store.ts";
 import { freshDisk, type DiskKind } from "../lib/fresh-disk.ts";
 import { measureOutput, median, type Cost } from "../lib/measure.ts";
 import { hasProgram } from "../lib/table.ts";
@@ -173,18 +173,6 @@ interface PullOutput {
   readonly bytes: { readonly network: number };
   readonly requests: number;
   readonly layers: readonly { readonly requests: number }[];
-}
-
-/** What is never written again is linked; the rest is copied. */
-async function copyStore(from: string, to: string): Promise<void> {
-  await rm(to, { recursive: true, force: true });
-  await mkdir(to);
-  for (const { name, parentPath } of await readdir(from, { withFileTypes: true })) {
-    const [source, target] = [join(parentPath, name), join(to, name)];
-    if (["blobs", "layers", "snapshots"].includes(name)) await runOk("cp", ["-al", source, target]);
-    else await cp(source, target, { recursive: true });
-  }
-  await runOk("sync", ["-f", to], { timeoutMs: 600_000 });
 }
 
 async function countIndexes(store: string): Promise<number> {
