@@ -14,8 +14,10 @@ import type { TransferBudget } from "../recipe/limiter.ts";
 import type { KnownRates } from "./known-rates.ts";
 import type { ContentInfo, Ingest } from "../store/types.ts";
 import type { ChunkedSources } from "./chunked/plan-chunked.ts";
+import type { Lease } from "../store/leases.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
+import type { DeltaPull } from "./deltas/delta-pull.ts";
 import type { ImageUnpacking, LayerWork } from "./image-unpacking.ts";
 import type { MadeTars } from "./made-tars.ts";
 import { planFetch } from "./plan-fetch.ts";
@@ -46,6 +48,10 @@ export interface FetchOptions {
   readonly tars?: MadeTars;
   /** What layers may be made of; opened when it is asked for first. Default: their blobs, and nothing else. */
   readonly sources?: () => Promise<ChunkedSources>;
+  /** What layers may be made with by deltas; opened when it is asked for first. Default: nothing. */
+  readonly deltas?: () => Promise<DeltaPull | undefined>;
+  /** Protects what comes. */
+  readonly lease?: Pick<Lease, "add" | "drop">;
   /** How the registry was before the first layer. Default: unknown. */
   readonly rates?: KnownRates;
   /** Filled with what is to be done once a layer is bound, by DiffID. */
@@ -81,7 +87,7 @@ export async function fetchLayer(
       const decompressor = attempt > 1 && { decompressor: "builtin" as const };
       const outcome = await tryLayer(context, task, { ...options, story, ...decompressor });
       if (outcome === "left") continue;
-      if (!story.mayTry("chunked")) await dropPieces(context, task);
+      if (story.hasLeftPieces) await dropPieces(context, task);
       return story.end(outcome);
     } catch (error) {
       if (!isVarveError(error) || attempt === TRIES || !(await isDoubtful(context, task, error))) throw error;
@@ -105,6 +111,7 @@ async function isDoubtful(
   { blob: { digest } }: LayerTask,
   error: VarveError,
 ): Promise<boolean> {
+  if (error.detail["again"] === true) return true;
   if (isVarveError(error, "DECOMPRESSOR_FAILED")) return true;
   if (isVarveError(error, "DIGEST_MISMATCH") || isVarveError(error, "SIZE_MISMATCH")) {
     registry.distrust(digest);
@@ -121,7 +128,7 @@ async function tryLayer(
   options: TryOptions,
 ): Promise<LayerOutcome | "left"> {
   const { unpacking, wait, discards = false } = options;
-  if (unpacking === undefined || task.diffId === undefined) return getLayer(context, task, options, undefined);
+  if (unpacking === undefined || task.diffId === undefined) return getBlob(context, task, options);
   const waiting = new AbortController();
   const onWait = (): void => void watchOther(context, task.blob, waiting.signal);
   await using work = await unpacking.begin(task.diffId, { wait, onWait }).finally(() => waiting.abort());
@@ -132,11 +139,21 @@ async function tryLayer(
       if (tar !== undefined) options.tars?.add(task.diffId, tar.size);
       return giveUpBlob(context, task);
     }
-    return await getLayer(context, task, options, undefined);
+    return await getBlob(context, task, options);
   }
   const { getWithoutBlob } = await import("./without-blob.ts");
   const got = await getWithoutBlob(context, { ...task, diffId: task.diffId }, options, work);
   return got ?? (await getLayer(context, task, options, work));
+}
+
+/** One that is not to be unpacked: its blob, or what a delta image has instead of one. */
+async function getBlob(context: TransferContext, task: LayerTask, options: TryOptions): Promise<LayerOutcome | "left"> {
+  const { diffId } = task;
+  const deltas = diffId === undefined ? undefined : await options.deltas?.();
+  if (deltas?.deltas.isOnlyWay !== true || diffId === undefined) return getLayer(context, task, options, undefined);
+  const { getTar } = await import("./without-blob.ts");
+  const got = await getTar(context, { ...task, diffId }, deltas, options);
+  return got ?? (await getLayer(context, task, options, undefined));
 }
 
 async function getLayer(

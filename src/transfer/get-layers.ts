@@ -37,6 +37,8 @@ export interface GetLayersOptions {
   readonly lease: Lease;
   /** Remove a layer's blob as soon as the layer is bound. Default false. */
   readonly discardBlobs?: boolean;
+  /** As in `FetchOptions`. */
+  readonly deltas?: FetchOptions["deltas"];
 }
 
 export interface GotLayers {
@@ -68,6 +70,8 @@ export async function getLayers(
     wait,
     tally,
     signal,
+    lease: options.lease,
+    ...(options.deltas !== undefined && { deltas: options.deltas }),
   };
   const tars = new MadeTars(
     context.store,

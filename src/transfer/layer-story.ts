@@ -8,8 +8,11 @@ import type { LayerOutcome } from "./fetch-layer.ts";
 import type { Fallback } from "./pull-result.ts";
 import { Tally } from "./tally.ts";
 
-/** Ways to a layer other than its blob. */
-export type Way = "other-form" | "chunked";
+/** Ways to a layer other than its blob: of the deltas each is one. */
+export type Way = "other-form" | "held-tar" | "chunked" | `delta ${Digest}`;
+
+/** What is left of these may be in the ingest of the layer's tar. */
+const MAKES_TAR = (way: Way): boolean => way !== "other-form";
 
 export class LayerStory {
   /** Of requests that are in no outcome. */
@@ -29,6 +32,11 @@ export class LayerStory {
 
   mayTry(way: Way): boolean {
     return !this.#left.has(way);
+  }
+
+  /** Whether a way was left that may have left a part of the layer's tar. */
+  get hasLeftPieces(): boolean {
+    return [...this.#left].some(MAKES_TAR);
   }
 
   /** It did not lead there, and is not tried again. */

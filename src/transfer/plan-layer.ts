@@ -3,6 +3,8 @@ import type { Cost } from "../plan/plan.ts";
 import type { KnownRates } from "./known-rates.ts";
 import { mayBeChunked } from "./chunked/may-be-chunked.ts";
 import type { BetterPlain, ChunkedPlan, ChunkedSources } from "./chunked/plan-chunked.ts";
+import type { DeltaChoice } from "./deltas/choose-delta.ts";
+import type { DeltaPull } from "./deltas/delta-pull.ts";
 import type { TransferContext } from "./context.ts";
 import { isWanted } from "./given-up.ts";
 import { findOtherForm } from "./other-form.ts";
@@ -25,6 +27,8 @@ export interface PlanLayerOptions {
   readonly sources: () => Promise<ChunkedSources>;
   /** How the registry was before the first layer. */
   readonly rates: KnownRates;
+  /** What layers may be made with by deltas. Default: nothing. */
+  readonly deltas?: () => Promise<DeltaPull | undefined>;
 }
 
 export async function planLayer(
@@ -49,10 +53,17 @@ export async function planLayer(
   }
   const unpackTask = options.isUnpacked || diffId === undefined ? undefined : { ...task, diffId };
   const toc = new Tally();
-  const choice = unpackTask && (await planWithoutBlob(context, unpackTask, toc, options));
+  const delta = unpackTask && (await planDelta(context, unpackTask, options));
+  if (delta?.way === "held-tar") return resultOf(task, { how: "present", why: "it is rebuilt from where it is held" });
+  const beats = delta?.way === "delta" ? delta.beats : undefined;
+  const choice = unpackTask && (await planWithoutBlob(context, unpackTask, toc, options, beats));
   if (choice !== undefined && !("plain" in choice)) {
     await using chunked = choice;
-    return plannedResult(task, { ...chunked.plan, how: chunked.format.how, why: chunked.why }, toc);
+    return plannedResult(task, { ...chunked.plan, how: chunked.how, why: chunked.why }, toc);
+  }
+  if (delta?.way === "delta") {
+    const { cost, why } = delta;
+    return plannedResult(task, { cost, how: delta.delta.how, why }, toc);
   }
   const done = await store.content.partial(blob.digest);
   const plan = planFetch(blob, { ...options, done, ranges: registry.supportsRanges(reference) });
@@ -68,12 +79,33 @@ async function planWithoutBlob(
   task: UnpackTask,
   toc: Tally,
   { sources, rates, layersLeft, concurrency, unpacks }: PlanLayerOptions,
+  beats: ((cost: Cost) => boolean) | undefined,
 ): Promise<ChunkedPlan | BetterPlain | undefined> {
   if (!mayBeChunked(task.blob) || !(await unpacks())) return undefined;
   const { registry, signal } = context;
   const { planChunked } = await import("./chunked/plan-chunked.ts");
   const blobs = toc.counting(registry.blobs(task.reference));
-  return planChunked(context, task, { sources, blobs, rates, layersLeft, concurrency, signal });
+  return planChunked(context, task, {
+    sources,
+    blobs,
+    rates,
+    layersLeft,
+    concurrency,
+    signal,
+    ...(beats && { beats }),
+  });
+}
+
+/** As `getByDeltas` does it: of a delta image layers are made wherever they go to. */
+async function planDelta(
+  context: TransferContext,
+  task: UnpackTask,
+  { deltas, rates, layersLeft, concurrency, unpacks }: PlanLayerOptions,
+): Promise<DeltaChoice | undefined> {
+  const pull = await deltas?.();
+  if (pull === undefined || (!pull.deltas.isOnlyWay && !(await unpacks()))) return undefined;
+  const { chooseDelta } = await import("./deltas/choose-delta.ts");
+  return chooseDelta(context, task, pull, { rates, layersLeft, concurrency });
 }
 
 function plannedResult(

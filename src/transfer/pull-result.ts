@@ -10,10 +10,19 @@ export interface Fallback {
 }
 
 /**
- * `zstd-chunked`, `estargz`: made of what was here and of the pieces of its blob that were not; the blob itself is not kept. `disk`: a chunk of a
+ * `present`: it was here, perhaps in another form that its tar was made of. `librsync-delta`, `tar-diff`: made of layers that were here and of what
+ * is new; the delta is not kept. `zstd-chunked`, `estargz`: made of what was here and of the pieces of its blob that were not; the blob itself is not kept. `disk`: a chunk of a
  * machine's disk, whose bytes are in the disk, and whose blob is not kept.
  */
-export type LayerHow = "present" | "full" | "resumed" | "zstd-chunked" | "estargz" | "disk";
+export type LayerHow =
+  | "present"
+  | "full"
+  | "resumed"
+  | "zstd-chunked"
+  | "estargz"
+  | "librsync-delta"
+  | "tar-diff"
+  | "disk";
 
 /** How a layer came into the snapshots: it was there, it was held under other parents, or it was unpacked. */
 export type UnpackHow = "present" | "adopted" | "unpacked";
@@ -57,6 +66,8 @@ export interface PullResult {
   readonly reference: string;
   /** Of the root: what the tag points to. */
   readonly digest: Digest;
+  /** Of the delta image's manifest, where the name was that of one: `digest` and all else then are those of the image that it made. */
+  readonly deltaDigest?: Digest;
   readonly mediaType: string;
   /** Null where nothing tells. */
   readonly platform: string | null;

@@ -5,20 +5,24 @@
 import { formatOf } from "../codec/tart/format-of.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { chainIds } from "../oci/chain-id.ts";
+import type { ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
 import { isLayerType } from "../oci/media-types.ts";
 import { formatPlatform, type Platform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
 import { addBytes, noBytes } from "../recipe/bytes.ts";
 import type { TransferContext } from "./context.ts";
+import type { DeltaOptions } from "./deltas/deltas-of-pull.ts";
+import type { DeltaPlace } from "./deltas/types.ts";
+import { DeltasOnDemand, isDelta } from "./deltas-on-demand.ts";
 import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
 import type { LayerResult, PullDone, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
-import { isHeld, unpackedBy, type Snapshotter } from "./snapshotter.ts";
+import { isHeld, unpackedBy, type Snapshotter, type SnapshotterChoice } from "./snapshotter.ts";
 import { Tally } from "./tally.ts";
 
-export interface PullOptions {
+export interface PullOptions extends DeltaOptions {
   /** Default: this machine's. */
   readonly platform?: Platform;
   /**
@@ -56,11 +60,53 @@ export async function pull(context: TransferContext, text: string, options: Pull
     ...(platform !== undefined && { platform }),
     ...(!plan && { store: { wait } }),
   });
+  if (isDelta(image)) {
+    const done = await getDeltaImage(context, image, { options, tally });
+    return report(done.image, { ...done, deltaDigest: image.manifest.digest, tally, startedAt });
+  }
   for (const message of image.warnings) context.onProgress({ type: "warning", message });
   const done = await (isMachine(image, options) ? getMachine : getLayered)(context, image, options, tally);
-  if (plan) return report(image, { ...done, tally, startedAt });
-  context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
+  if (!plan) context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
   return report(image, { ...done, tally, startedAt });
+}
+
+/** What a delta image is got with. */
+export interface DeltaImageGiven {
+  readonly options: PullOptions;
+  readonly tally: Tally;
+  /** Where its layers come from. Default: the registry. */
+  readonly place?: DeltaPlace;
+}
+
+/**
+ * Gets the image that a delta image makes.
+ * @throws VarveError `DELTA_IMAGE_INVALID`, `DELTA_BASE_MISSING`, `DELTA_BASE_DIFFERS`, `DELTA_INVALID`, `DIFFID_MISMATCH`, and as {@link pull}
+ */
+export async function getDeltaImage(
+  context: TransferContext,
+  delta: ResolvedImage & { readonly config: ImageConfig },
+  { options, tally, place }: DeltaImageGiven,
+): Promise<PullDone & { readonly image: ResolvedImage }> {
+  const { deltasOf } = await import("./deltas/deltas-of-pull.ts");
+  const { plan = false, wait = true, concurrency = DEFAULT_CONCURRENCY, unpack = true } = options;
+  const { image, pull } = await deltasOf(context, delta, {
+    ...options,
+    ...(place !== undefined && { place }),
+    tally,
+    plan,
+    wait,
+    concurrency,
+    unpacks: () => isOpened(unpack ? context.snapshotter : undefined),
+  });
+  await using deltas = new DeltasOnDemand(() => Promise.resolve(pull));
+  await deltas.open();
+  for (const message of image.warnings) context.onProgress({ type: "warning", message });
+  const tasks = layerTasks(image, unpack);
+  const done = plan
+    ? await planAll(context, image, tasks, options, deltas)
+    : await carryOut(context, image, tasks, { ...options, tally }, deltas);
+  if (!plan) context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
+  return { ...done, image };
 }
 
 /** Whether it is a virtual machine's image, whose disks are wanted and not only their blobs. */
@@ -81,8 +127,9 @@ async function getLayered(
   tally: Tally,
 ): Promise<PullDone> {
   const tasks = layerTasks(image, options.unpack ?? true);
-  if (options.plan === true) return planAll(context, image, tasks, options);
-  return carryOut(context, image, tasks, options, tally);
+  await using deltas = DeltasOnDemand.of(context, image, { ...options, tally });
+  if (options.plan === true) return planAll(context, image, tasks, options, deltas);
+  return carryOut(context, image, tasks, { ...options, tally }, deltas);
 }
 
 /** @throws VarveError `MEDIA_TYPE_UNSUPPORTED` for a layer that could be fetched but never unpacked */
@@ -102,6 +149,7 @@ async function planAll(
   image: ResolvedImage,
   tasks: readonly LayerTask[],
   { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false }: PullOptions,
+  deltas: DeltasOnDemand,
 ): Promise<PullDone> {
   const { store, snapshotter } = context;
   const distinct = distinctTasks(tasks);
@@ -120,7 +168,15 @@ async function planAll(
     const { diffId } = task;
     const chainId = diffId && chain[diffIds.indexOf(diffId)];
     const isUnpacked = unpacksInto && chainId && (await isHeld(store, unpacksInto, { chainId, diffId }));
-    const facts = { layersLeft: distinct.length, concurrency, discards, unpacks, sources: sources.open, rates };
+    const facts = {
+      layersLeft: distinct.length,
+      concurrency,
+      discards,
+      unpacks,
+      sources: sources.open,
+      rates,
+      deltas: deltas.open,
+    };
     const given = { ...facts, isUnpacked: isUnpacked === true };
     results.push(await planLayer(context, task, given));
   }
@@ -137,12 +193,12 @@ async function carryOut(
   context: TransferContext,
   image: ResolvedImage,
   tasks: readonly LayerTask[],
-  options: PullOptions,
-  tally: Tally,
+  options: PullOptions & { readonly tally: Tally },
+  deltas: DeltasOnDemand,
 ): Promise<PullDone> {
   const { store } = context;
   const { leases } = store;
-  const { unpack = true, wait = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs = false } = options;
+  const { tally, unpack = true, wait = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs = false } = options;
   const present = await findAllPresent(context, image, tasks, unpack);
   if (present !== undefined) return present;
   const [{ ensureRoom, explainNoRoom, roomFor }, { getLayers }] = await loadFetching();
@@ -164,7 +220,8 @@ async function carryOut(
   await using lease = await leases.create();
   await lease.add(...contentOf(image), ...(snapshots === undefined ? [] : chainOf(image)));
   try {
-    const given = { check: unpack, wait, concurrency, discardBlobs, tally, lease, snapshots };
+    const given = { check: unpack, wait, concurrency, discardBlobs, tally, lease, snapshots, deltas: deltas.open };
+    if (options.delta === "always") await requireDeltas(context, distinct, room.unpacksInto, deltas);
     const { layers, resumedBytes, tars } = await getLayers(context, image, distinct, given);
     const changed = await recordImage(context, image);
     await leases.finish(image.name);
@@ -181,6 +238,17 @@ async function carryOut(
     await lease.leave(image.name).catch(() => {});
     throw await explainNoRoom(store, wanted, error);
   }
+}
+
+/** @throws VarveError `DELTA_NOT_FOUND` when a layer that is not here would have to come in another way */
+async function requireDeltas(
+  context: TransferContext,
+  tasks: readonly LayerTask[],
+  unpacksInto: SnapshotterChoice | undefined,
+  deltas: DeltasOnDemand,
+): Promise<void> {
+  const { requireDeltas: require } = await import("./deltas/require-deltas.ts");
+  await require(context, tasks, unpacksInto, await deltas.open());
 }
 
 /**
@@ -256,18 +324,20 @@ function inOrder(tasks: readonly LayerTask[], results: readonly LayerResult[]): 
 }
 
 interface Facts extends PullDone {
+  readonly deltaDigest?: Digest;
   readonly tally: Tally;
   readonly startedAt: number;
 }
 
 function report(image: ResolvedImage, facts: Facts): PullResult {
-  const { status, layers, disks, resumedBytes, snapshotter, warnings = [], tally, startedAt } = facts;
+  const { status, layers, disks, resumedBytes, snapshotter, warnings = [], deltaDigest, tally, startedAt } = facts;
   const bytes = layers.reduce((sum, layer) => addBytes(sum, layer.bytes), noBytes());
   // Documents count too, and tries that failed. A plan has moved nothing but documents, and tells what the rest would cost.
   bytes.network = tally.network + (status === "planned" ? bytes.network : 0);
   return {
     reference: image.name,
     digest: image.root.digest,
+    ...(deltaDigest !== undefined && { deltaDigest }),
     mediaType: image.root.mediaType,
     platform: image.platform === undefined ? null : formatPlatform(image.platform),
     imageId: image.manifest.config.digest,

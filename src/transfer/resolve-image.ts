@@ -126,9 +126,9 @@ export function platformOf(config: ImageConfig | undefined): Platform | undefine
 }
 
 /** A lone manifest has no choice to offer: another platform than asked for is an error, than this machine's a warning. */
-function platformWarnings(
+export function platformWarnings(
   reference: Reference,
-  root: Manifest | Index,
+  root: Pick<Manifest | Index, "kind">,
   platform: Platform | undefined,
   asked: Platform | undefined,
 ): string[] {

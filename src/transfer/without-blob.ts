@@ -1,5 +1,7 @@
 /** Ways to a layer that is to be unpacked and whose blob is not here, other than fetching that blob. */
+import type { Cost } from "../plan/plan.ts";
 import type { TransferContext } from "./context.ts";
+import type { DeltaPull } from "./deltas/delta-pull.ts";
 import type { LayerOutcome, TryOptions } from "./fetch-layer.ts";
 import { giveUpBlob } from "./given-up.ts";
 import type { LayerWork } from "./image-unpacking.ts";
@@ -18,7 +20,63 @@ export async function getWithoutBlob(
   if ((await store.content.stat(task.blob.digest)) !== undefined) return undefined;
   const form = options.story.mayTry("other-form") ? await findOtherForm(store, task) : undefined;
   if (form !== undefined) return takeOtherForm(context, task, form, options, work);
-  return options.story.mayTry("chunked") ? tryChunked(context, task, options, work) : undefined;
+  const deltas = await options.deltas?.();
+  if (deltas !== undefined) return getByDeltas(context, task, deltas, options, work);
+  return tryChunked(context, task, options, work);
+}
+
+/** The same for a layer whose blob is not wanted, since its tar is: of a delta image that is only to be had, not unpacked. */
+export async function getTar(
+  context: TransferContext,
+  task: UnpackTask,
+  deltas: DeltaPull,
+  options: TryOptions,
+): Promise<LayerOutcome | "left" | undefined> {
+  if ((await context.store.content.stat(task.blob.digest)) !== undefined) return undefined;
+  return getByDeltas(context, task, deltas, options, undefined);
+}
+
+async function getByDeltas(
+  context: TransferContext,
+  task: UnpackTask,
+  deltas: DeltaPull,
+  options: TryOptions,
+  work: LayerWork | undefined,
+): Promise<LayerOutcome | "left" | undefined> {
+  const { story, rates = {} } = options;
+  const { chooseDelta } = await import("./deltas/choose-delta.ts");
+  const { concurrency } = options.budget;
+  const choice = await chooseDelta(context, task, deltas, {
+    story,
+    rates,
+    layersLeft: options.layersLeft(),
+    concurrency,
+  });
+  if (choice?.way === "held-tar") return takeHeldTar(context, task, deltas, options, work);
+  const beats = choice?.way === "delta" ? choice.beats : undefined;
+  if (work !== undefined && !deltas.deltas.isOnlyWay) {
+    const got = await tryChunked(context, task, options, work, beats);
+    if (got !== undefined) return got;
+  }
+  if (choice?.way === "none") story.why ??= choice.why;
+  if (choice?.way !== "delta") return undefined;
+  const { getByDelta } = await import("./deltas/get-by-delta.ts");
+  return getByDelta(context, task, choice.delta, deltas, options, work);
+}
+
+async function takeHeldTar(
+  context: TransferContext,
+  task: UnpackTask,
+  deltas: DeltaPull,
+  options: TryOptions,
+  work: LayerWork | undefined,
+): Promise<LayerOutcome | "left"> {
+  const { copyTar } = await import("./deltas/copy-tar.ts");
+  const outcome = await copyTar(context, task, deltas, options, work);
+  if ("result" in outcome) return outcome;
+  if (deltas.deltas.isOnlyWay) throw outcome;
+  options.story.leave("held-tar", { from: "the tar that is held", reason: `${outcome.code}: ${outcome.message}` });
+  return "left";
 }
 
 async function takeOtherForm(
@@ -46,9 +104,10 @@ async function tryChunked(
   task: UnpackTask,
   options: TryOptions,
   work: LayerWork,
+  beats?: (cost: Cost) => boolean,
 ): Promise<LayerOutcome | "left" | undefined> {
   const { story, tally, sources, rates = {} } = options;
-  if (sources === undefined || !mayBeChunked(task.blob)) return undefined;
+  if (!story.mayTry("chunked") || sources === undefined || !mayBeChunked(task.blob)) return undefined;
   const { planChunked } = await import("./chunked/plan-chunked.ts");
   const choice = await planChunked(context, task, {
     sources,
@@ -57,6 +116,7 @@ async function tryChunked(
     layersLeft: options.layersLeft(),
     concurrency: options.budget.concurrency,
     signal: options.signal,
+    ...(beats !== undefined && { beats }),
   });
   if (choice === undefined) return undefined;
   if ("plain" in choice) {
@@ -65,9 +125,9 @@ async function tryChunked(
     return undefined;
   }
   await using chunked = choice;
-  const { getChunked } = await import("./chunked/get-chunked.ts");
-  const outcome = await getChunked(context, task, chunked, options, work);
+  const { makeLayer } = await import("./make-layer.ts");
+  const outcome = await makeLayer(context, task, chunked, options, work);
   if ("result" in outcome) return outcome;
-  story.leave("chunked", { from: chunked.format.how, reason: `${outcome.code}: ${outcome.message}` });
+  story.leave("chunked", { from: chunked.how, reason: `${outcome.code}: ${outcome.message}` });
   return "left";
 }

@@ -9,14 +9,13 @@ import type { PlacedPieces } from "../../codec/piece-table.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Cost, Plan } from "../../plan/plan.ts";
 import { planResume } from "../../plan/resume.ts";
-import type { Replanned } from "../../recipe/assembler.ts";
-import type { VarveError } from "../../errors/varve-error.ts";
 import type { BlobSource } from "../../registry/blob-source.ts";
 import type { KnownRates } from "../known-rates.ts";
 import type { ByteRange } from "../../store/types.ts";
 import type { LocalSources } from "../../store/local-sources/types.ts";
 import { returnLargeBuffers, trimMalloc } from "../../sys/malloc-arenas.ts";
 import type { TransferContext } from "../context.ts";
+import type { TarPlan } from "../deltas/types.ts";
 import { planFetch } from "../plan-fetch.ts";
 import type { UnpackTask } from "../present-layer.ts";
 import type { Fallback } from "../pull-result.ts";
@@ -40,6 +39,8 @@ export interface PlanChunkedOptions {
   /** Transfers at once. */
   readonly concurrency: number;
   readonly signal: AbortSignal;
+  /** Whether there is another way to the layer than its blob, which is better than one at this cost. Default: there is none. */
+  readonly beats?: (cost: Cost) => boolean;
 }
 
 /** The blob is kept for others where a layer comes as a blob, and is unpacked with less work: that much of its time is worth it. */
@@ -60,17 +61,8 @@ export interface ChunkedSources extends LocalSources {
   isAnything(): Promise<boolean>;
 }
 
-/** Holds what it names; dispose of it when the tar is made. */
-export interface ChunkedPlan extends AsyncDisposable {
-  readonly format: ChunkedFormat;
-  /** Less what an earlier try has left. */
-  readonly plan: Plan;
-  readonly why: string;
-  /** For `AssembleOptions.replan`. */
-  readonly replan: (error: VarveError) => Promise<Replanned | undefined>;
-  /** To be called when the layer is held unpacked, so that the next pull need not hash it. Never rejects. */
-  readonly remember: () => Promise<void>;
-}
+/** What is held of it is remembered when the layer is, so that the next pull need not hash it. */
+export type ChunkedPlan = TarPlan;
 
 /** The blob is better, or the only way. */
 export interface BetterPlain {
@@ -121,6 +113,7 @@ async function planAs(
   if (done.length === 0 && worth <= estimate(least, rates) + looking) {
     return better("its table of contents alone would take as long to get and to use");
   }
+  if (options.beats?.(least) === true) return better("a delta of it is quicker than its table of contents");
   returnLargeBuffers();
   const sources = await options.sources();
   if (done.length === 0 && !(await sources.isAnything())) return better("nothing is here that it could be made of");
@@ -138,12 +131,13 @@ async function planAs(
   if (plan === plain || secondsOf(resumed.cost, rates, tocBytes) > worth) {
     return better(`${format.how} would save too little: ${resumed.cost.network} of ${plain.cost.network} bytes`);
   }
+  if (options.beats?.(resumed.cost) === true) return better(`a delta of it is quicker than ${format.how}`);
   // What was read and decompressed for all this leaves holes.
   trimMalloc();
   const replanner = new Replanner({ toc, places, rates, sources, signal });
   const held = opened.move();
   return {
-    format,
+    how: format.how,
     plan,
     why,
     replan: (error) => replanner.replan(error),

@@ -6,6 +6,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { How, Plan } from "../../plan/plan.ts";
 import type { Replanned } from "../../recipe/assembler.ts";
+import type { BlobSource } from "../../registry/blob-source.ts";
 import type { Ingest } from "../../store/types.ts";
 import type { UnpackTask } from "../present-layer.ts";
 
@@ -22,6 +23,27 @@ export interface LayerDelta {
   readonly base: readonly Digest[];
   /** Bytes of the layer's tar, where the delta's maker said so; not to be trusted before the DiffID is right. */
   readonly size?: number;
+  /** What has to come before it, because other deltas make a part of its base. Default: nothing, all of the base is held. */
+  readonly via?: DeltaVia;
+}
+
+/** The part of one delta in what others share with it. */
+export interface DeltaVia {
+  /** Deltas that make what is not held of its base. */
+  readonly deltas: number;
+  /** Of their blobs. */
+  readonly bytes: number;
+  /** Of the tars that they make, where that is said. */
+  readonly made: number;
+}
+
+/** Where the blobs of deltas come from. */
+export interface DeltaPlace {
+  readonly blobs: BlobSource;
+  /** Whether it serves ranges; undefined when nobody knows. */
+  ranges(): boolean | undefined;
+  /** What it sent under this digest was something else. */
+  distrust(digest: Digest): void;
 }
 
 /** The deltas that a pull may use. */
@@ -30,6 +52,8 @@ export interface LayerDeltas extends AsyncDisposable {
   of(task: UnpackTask): Promise<readonly LayerDelta[]>;
   /** Whether there is no other way to the layers, since a delta image was asked for by name: a delta that fails is the pull's error. */
   readonly isOnlyWay: boolean;
+  /** Where their blobs come from. Default: the registry, each from its repository. */
+  readonly place?: DeltaPlace;
 }
 
 /** Tars of the layers that this machine holds, in its store and in those that `--delta-root` names. */

@@ -1,64 +1,74 @@
 /**
- * A layer's tar made in the ingest of its DiffID, of what is here and of pieces of its blob, and unpacked behind the front while it is made.
- * Nothing that the layer's table of contents says is relied upon: only the whole's digest, which is the DiffID of the image's config, lets
- * the tar be published and what was unpacked of it be bound. The blob itself never is here: it was given up (given-up.ts).
+ * A layer's tar made in the ingest of its DiffID, of what is here and of what comes (pieces of its blob, a delta), and unpacked behind the front while
+ * it is made. Nothing that the plan relies on is relied upon here: only the whole's digest, which is the DiffID of the image's config, lets
+ * the tar be published and what was unpacked of it be bound. The blob itself never is here, unless the tar is the blob: it was given up (given-up.ts).
  */
-import { toVarveError } from "../../errors/from-system.ts";
-import { toError, VarveError } from "../../errors/varve-error.ts";
-import type { LayerTarget } from "../../layer/layer-target.ts";
-import { placeTar } from "../../layer/place-tar.ts";
-import type { Digest } from "../../oci/digest.ts";
-import { assemble, type AssemblyReport } from "../../recipe/assembler.ts";
-import type { ProgressSink } from "../../recipe/progress.ts";
-import type { ContentInfo, Ingest } from "../../store/types.ts";
-import { isContentVerdict } from "../content-verdict.ts";
-import type { TransferContext } from "../context.ts";
-import { dropIngest } from "../drop-ingest.ts";
-import type { LayerOutcome, TryOptions } from "../fetch-layer.ts";
-import { recordGivenUp } from "../given-up.ts";
-import type { LayerWork } from "../image-unpacking.ts";
-import { overTar } from "../other-form.ts";
-import { resultOf, type UnpackTask } from "../present-layer.ts";
-import { Tally } from "../tally.ts";
-import { verifyLayer, type Verified } from "../verify-layer.ts";
-import { isHopeless } from "./hopeless.ts";
-import type { ChunkedPlan } from "./plan-chunked.ts";
+import { toVarveError } from "../errors/from-system.ts";
+import { toError, VarveError } from "../errors/varve-error.ts";
+import type { LayerCheck } from "../layer/check-layer.ts";
+import type { LayerTarget } from "../layer/layer-target.ts";
+import { placeTar } from "../layer/place-tar.ts";
+import type { Digest } from "../oci/digest.ts";
+import { assemble, type AssemblyReport } from "../recipe/assembler.ts";
+import type { ProgressSink } from "../recipe/progress.ts";
+import type { ContentInfo, Ingest } from "../store/types.ts";
+import { isContentVerdict } from "./content-verdict.ts";
+import type { TransferContext } from "./context.ts";
+import { dropIngest } from "./drop-ingest.ts";
+import type { LayerOutcome, TryOptions } from "./fetch-layer.ts";
+import { recordGivenUp } from "./given-up.ts";
+import type { LayerWork } from "./image-unpacking.ts";
+import { overTar } from "./other-form.ts";
+import { resultOf, type UnpackTask } from "./present-layer.ts";
+import { Tally } from "./tally.ts";
+import { verifyLayer, type Verified } from "./verify-layer.ts";
+import { isHopeless } from "./chunked/hopeless.ts";
+import type { TarPlan } from "./deltas/types.ts";
 
 /**
  * @returns the error that stands in the way of this way and of no other; what came of the tar is kept
  * @throws what stands in the way of every way
  */
-export async function getChunked(
+export async function makeLayer(
   context: TransferContext,
   task: UnpackTask,
-  chunked: ChunkedPlan,
+  tarPlan: TarPlan,
   options: TryOptions,
-  work: LayerWork,
+  work: LayerWork | undefined,
 ): Promise<LayerOutcome | VarveError> {
-  const { plan } = chunked;
+  const { plan, how, why } = tarPlan;
   const place = await takeIngest(context, task, plan.recipe.target.size, options);
   if (place instanceof VarveError) return place;
   if (!("commit" in place)) return new VarveError("STORE_BUSY", "another process has made the layer's tar meanwhile");
   await using ingest = place;
-  const target = overTar(work.target, ingest.path);
-  const made = await makeTar(context, task, ingest, { ...options, chunked, target });
+  tarPlan.goOn?.(ingest);
+  const target = overTar(work?.target, ingest.path);
+  const made = await makeTar(context, task, ingest, { ...options, tarPlan, target });
   if (made instanceof VarveError) return made;
   const [assembly, verified] = made;
   const tar = await ingest.commit(assembly);
   if (target?.form === "erofs") await placeTar(tar.path, target.directory);
   const { size } = assembly;
-  await recordGivenUp(context.store, task.blob, verified ?? { diffId: task.diffId, size, entries: 0 });
+  const layer = verified ?? { diffId: task.diffId, size, entries: 0 };
+  if (task.blob.digest === task.diffId) await recordTar(context, task, layer);
+  else await recordGivenUp(context.store, task.blob, layer);
   options.tars?.add(task.diffId, size);
-  options.afterBound?.set(task.diffId, chunked.remember);
-  work.done(verified?.unpacked);
+  options.afterBound?.set(task.diffId, tarPlan.remember);
+  work?.done(verified?.unpacked);
   const { digest } = task.blob;
   context.onProgress({ type: "layer-done", digest, total: size, diffId: task.diffId });
   const { bytes, requests, fallbacks, resumedBytes } = assembly;
-  const { how } = chunked.format;
-  return { result: resultOf(task, { how, bytes, requests, fallbacks, why: chunked.why }), resumedBytes };
+  return { result: resultOf(task, { how, bytes, requests, fallbacks, why }), resumedBytes };
 }
 
-/** The tar's ingest, or the tar when it is there; the error when no file can be of the size that the table of contents says. */
+/** The tar is what the image has as its layer. */
+async function recordTar({ store }: TransferContext, { blob }: UnpackTask, layer: LayerCheck): Promise<void> {
+  const { digest, mediaType, size } = blob;
+  const { diffId, entries } = layer;
+  await store.layers.put({ digest, diffId, mediaType, size, uncompressedSize: size, entries, verifiedAt: new Date() });
+}
+
+/** The tar's ingest, or the tar when it is there; the error when no file can be of the size that the plan says. */
 async function takeIngest(
   { store }: TransferContext,
   { diffId }: UnpackTask,
@@ -76,7 +86,7 @@ async function takeIngest(
 }
 
 interface MakeOptions extends TryOptions {
-  readonly chunked: ChunkedPlan;
+  readonly tarPlan: TarPlan;
   readonly target: LayerTarget | undefined;
 }
 
@@ -88,8 +98,8 @@ async function makeTar(
   options: MakeOptions,
 ): Promise<[AssemblyReport, Verified | undefined] | VarveError> {
   const { blob, diffId, reference } = task;
-  const { signal, budget, priority, tally, target, chunked } = options;
-  const { plan, replan } = chunked;
+  const { signal, budget, priority, tally, target, tarPlan } = options;
+  const { plan, replan } = tarPlan;
   const onProgress = namedAs(blob.digest, diffId, context.onProgress);
   const resumed = ingest.resumed.reduce((sum, { start, end }) => sum + end - start, 0);
   onProgress({ type: "layer-start", digest: blob.digest, total: ingest.size, resumed });

@@ -1,0 +1,73 @@
+/** Whether a layer that is not here is to be made by a delta, or of its tar that is held elsewhere: the same for a pull and for its plan. */
+import { VarveError } from "../../errors/varve-error.ts";
+import type { Cost } from "../../plan/plan.ts";
+import { coarseRates } from "../chunked/coarse-rates.ts";
+import type { TransferContext } from "../context.ts";
+import type { KnownRates } from "../known-rates.ts";
+import type { LayerStory } from "../layer-story.ts";
+import { planFetch } from "../plan-fetch.ts";
+import type { UnpackTask } from "../present-layer.ts";
+import type { DeltaPull } from "./delta-pull.ts";
+import { isChunkedBetter, weighDeltas } from "./discover/weigh.ts";
+import type { LayerDelta } from "./types.ts";
+
+export interface ChooseDeltaOptions {
+  /** What was tried. Default: nothing. */
+  readonly story?: Pick<LayerStory, "mayTry">;
+  readonly rates: KnownRates;
+  /** Layers that are still to be fetched, this one too. */
+  readonly layersLeft: number;
+  /** Transfers at once. */
+  readonly concurrency: number;
+}
+
+export type DeltaChoice =
+  /** The tar of the layer is held, and so many bytes long as whoever opens it finds. */
+  | { readonly way: "held-tar" }
+  | {
+      readonly way: "delta";
+      readonly delta: LayerDelta;
+      readonly cost: Cost;
+      readonly why: string;
+      /** Whether it is to be taken although the layer could be made of pieces at this cost. */
+      readonly beats: (chunked: Cost) => boolean;
+    }
+  /** Deltas would save too little. */
+  | { readonly way: "none"; readonly why: string };
+
+/** @throws VarveError `DELTA_BASE_MISSING` for a layer that a delta image leaves out and that is not here */
+export async function chooseDelta(
+  context: TransferContext,
+  task: UnpackTask,
+  { deltas, tars, mode }: DeltaPull,
+  { story, rates: known, layersLeft, concurrency }: ChooseDeltaOptions,
+): Promise<DeltaChoice | undefined> {
+  const { registry, store } = context;
+  const mayTry: LayerStory["mayTry"] = (way) => story?.mayTry(way) ?? true;
+  if (!deltas.isOnlyWay && mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
+  const all = (await deltas.of(task)).filter(({ blob }) => mayTry(`delta ${blob.digest}`));
+  const [only] = all;
+  if (deltas.isOnlyWay) {
+    if (only !== undefined) return { way: "delta", delta: only, ...costOf(only), beats: () => true };
+    if (mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
+    throw new VarveError("DELTA_BASE_MISSING", `the delta leaves out layer ${task.diffId}, and it is not here`, {
+      detail: { diffId: task.diffId },
+    });
+  }
+  if (only === undefined) return undefined;
+  const done = await store.content.partial(task.blob.digest);
+  const facts = { layersLeft, concurrency };
+  const plain = planFetch(task.blob, { ...facts, done, ranges: registry.supportsRanges(task.reference) });
+  const rates = coarseRates(known, concurrency);
+  const { worth, why = "" } = await weighDeltas(context, task, all, { ...facts, mode, plain, rates });
+  const [best] = worth;
+  if (best === undefined) return { way: "none", why };
+  const beats = (chunked: Cost): boolean => mode === "always" || !isChunkedBetter(chunked, best, rates);
+  return { way: "delta", delta: best.delta, cost: best.cost, why: best.why, beats };
+}
+
+/** Of one that there is no choice about. */
+function costOf({ blob, base, size }: LayerDelta): { readonly cost: Cost; readonly why: string } {
+  const cost = { network: blob.size, requests: 1, local: size ?? 0, data: 0, zero: 0 };
+  return { cost, why: `made of ${base.length === 1 ? "the layer" : `the ${base.length} layers`} of its base` };
+}

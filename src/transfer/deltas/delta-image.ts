@@ -1,0 +1,119 @@
+/**
+ * An image that is a delta between two others (formats "balena-delta" §2): what its labels and annotations say, held to each other. Annotations are
+ * varve's own and may be missing; nothing of them is relied upon but what a wrong digest would bring to light.
+ */
+import { VarveError } from "../../errors/varve-error.ts";
+import { chainIds } from "../../oci/chain-id.ts";
+import { parseImageConfig, type ImageConfig } from "../../oci/config.ts";
+import {
+  BASE_LABEL,
+  CONFIG_LABEL,
+  EMPTY_TAR_DIFF_ID,
+  VARVE_DELTA_BASE,
+  VARVE_DELTA_SIZE,
+  VARVE_DELTA_TARGET,
+} from "../../oci/delta-names.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import { isDigest, type Digest } from "../../oci/digest.ts";
+import type { Manifest } from "../../oci/manifest.ts";
+
+/** As many layers as anybody's image has, many times over. */
+const MOST_LAYERS = 10_000;
+
+export interface DeltaImageLayer {
+  /** The target's layer. */
+  readonly diffId: Digest;
+  /** The layer of the delta image in its place. */
+  readonly blob: Descriptor;
+  /** Whether it is an empty tar, so that base and target must have the layer in common. */
+  readonly isEmpty: boolean;
+  /** Bytes of the target's layer, where the delta's maker said so. */
+  readonly size: number | undefined;
+}
+
+export interface DeltaImage {
+  /** Of the base: the digest of its config. */
+  readonly baseId: Digest;
+  /** DiffIDs of the base, bottom to top, where the delta's maker said so. */
+  readonly base: readonly Digest[] | undefined;
+  /** The target's config, exactly as it is; its digest is the target's image ID. */
+  readonly target: ImageConfig;
+  /** Of the manifest that the target was made from, where the delta's maker said so. */
+  readonly targetManifest: Digest | undefined;
+  /** Bottom to top. */
+  readonly layers: readonly DeltaImageLayer[];
+}
+
+/** Whether the image is to be taken for a delta, perhaps a broken one. */
+export function isDeltaImage(config: ImageConfig | undefined): config is ImageConfig {
+  const labels = config?.config.Labels;
+  return labels !== undefined && CONFIG_LABEL in labels;
+}
+
+/** @throws VarveError `DELTA_IMAGE_INVALID` when it contradicts itself, or says of its target what no image is */
+export function readDeltaImage(manifest: Manifest, config: ImageConfig): DeltaImage {
+  const labels = config.config.Labels ?? {};
+  const baseId = labels[BASE_LABEL];
+  if (baseId === undefined || !isDigest(baseId)) {
+    throw broken(manifest, `its label ${BASE_LABEL} is no image ID`);
+  }
+  const target = readTarget(manifest, labels[CONFIG_LABEL] ?? "");
+  const { diffIds } = target.rootfs;
+  const own = config.rootfs.diffIds;
+  if (diffIds.length !== manifest.layers.length || own.length !== manifest.layers.length) {
+    const counts = `${manifest.layers.length} layers, and its target ${diffIds.length}`;
+    throw broken(manifest, `it has ${counts}`);
+  }
+  if (diffIds.length > MOST_LAYERS) throw broken(manifest, `it has ${diffIds.length} layers`);
+  const annotations = manifest.annotations ?? {};
+  const targetManifest = annotations[VARVE_DELTA_TARGET];
+  return {
+    baseId,
+    base: digestsOf(annotations[VARVE_DELTA_BASE]),
+    target,
+    targetManifest: targetManifest !== undefined && isDigest(targetManifest) ? targetManifest : undefined,
+    layers: manifest.layers.map((blob, at) => ({
+      diffId: diffIds[at]!,
+      blob,
+      isEmpty: own[at] === EMPTY_TAR_DIFF_ID,
+      size: sizeOf(blob.annotations?.[VARVE_DELTA_SIZE]),
+    })),
+  };
+}
+
+/**
+ * Holds the layers that are left out to the base.
+ * @param base DiffIDs, bottom to top
+ * @throws VarveError `DELTA_IMAGE_INVALID` when one is left out that the base does not have in its place, on the same layers
+ */
+export function checkCommonLayers(manifest: Manifest, image: DeltaImage, base: readonly Digest[]): void {
+  const ofBase = chainIds(base);
+  const ofTarget = chainIds(image.target.rootfs.diffIds);
+  for (const [at, { isEmpty, diffId }] of image.layers.entries()) {
+    if (!isEmpty || ofBase[at] === ofTarget[at]) continue;
+    throw broken(manifest, `it leaves out layer ${diffId}, which its base does not have in that place`);
+  }
+}
+
+function readTarget(manifest: Manifest, text: string): ImageConfig {
+  try {
+    return parseImageConfig(Buffer.from(text));
+  } catch (cause) {
+    throw broken(manifest, `its label ${CONFIG_LABEL} is no image config`, cause);
+  }
+}
+
+function digestsOf(text: string | undefined): readonly Digest[] | undefined {
+  const words = text?.split(" ").filter((word) => word !== "") ?? [];
+  const digests = words.filter((word): word is Digest => isDigest(word));
+  return digests.length > 0 && digests.length === words.length && digests.length <= MOST_LAYERS ? digests : undefined;
+}
+
+function sizeOf(text: string | undefined): number | undefined {
+  const size = text !== undefined && /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  return Number.isSafeInteger(size) ? size : undefined;
+}
+
+function broken({ digest }: Manifest, why: string, cause?: unknown): VarveError {
+  return new VarveError("DELTA_IMAGE_INVALID", `the delta image ${digest} is broken: ${why}`, { cause });
+}

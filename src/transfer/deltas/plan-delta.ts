@@ -1,0 +1,151 @@
+/**
+ * How a layer's tar is made by a delta: its base is opened, its blob begins to come, and segments are told as it comes. Of a delta that does not say
+ * how large the tar is, all has to be here first; then it is measured.
+ */
+import { VarveError } from "../../errors/varve-error.ts";
+import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
+import { librsyncSegments, measureDelta } from "../../plan/librsync-delta.ts";
+import type { Segment } from "../../recipe/segment.ts";
+import type { ProgressSink } from "../../recipe/progress.ts";
+import { RangeSet } from "../../store/range-set.ts";
+import type { Ingest } from "../../store/types.ts";
+import { freeSpace } from "../../sys/free-space.ts";
+import type { TransferContext } from "../context.ts";
+import { openBase } from "../layer-tars/open-base.ts";
+import type { UnpackTask } from "../present-layer.ts";
+import { DeltaBlob, type DeltaBlobOptions } from "./delta-blob.ts";
+import { librsyncOf } from "./open-delta.ts";
+import type { LayerDelta, LayerTars, TarPlan } from "./types.ts";
+
+export interface PlanDeltaOptions extends DeltaBlobOptions {
+  readonly tars: LayerTars;
+  /** Waits until the layer may be made: that takes memory, and the delta may come meanwhile. */
+  readonly turn: (signal: AbortSignal) => Promise<Disposable>;
+}
+
+export interface DeltaPlan extends TarPlan {
+  readonly blob: DeltaBlob;
+}
+
+/**
+ * @throws VarveError `DELTA_BASE_MISSING`, `DELTA_INVALID`, `DELTA_BASE_DIFFERS`, `NO_SPACE` when the tar cannot fit; what fetching the delta throws where
+ * all of it has to come first
+ */
+export async function planDelta(
+  context: TransferContext,
+  task: UnpackTask,
+  delta: LayerDelta,
+  options: PlanDeltaOptions,
+): Promise<DeltaPlan> {
+  await using opened = new AsyncDisposableStack();
+  const onProgress = asLayer(task, options.onProgress);
+  const blob = opened.use(await DeltaBlob.open(context, delta.blob, { ...options, onProgress }));
+  opened.use(await options.turn(options.signal));
+  const base = opened.use(await openBase(options.tars, delta.base, options.signal));
+  const told = opened.use(new Told(options.signal));
+  const source = await openSource(delta, base, blob, told);
+  let { size } = delta;
+  if (size === undefined) {
+    await blob.whole();
+    size = await source.measure();
+  }
+  await checkRoom(context, task, size);
+  const held = opened.move();
+  const { network, requests } = { network: delta.blob.size, requests: 1 };
+  return {
+    blob,
+    how: delta.how,
+    plan: {
+      how: delta.how,
+      recipe: { target: { digest: task.diffId, size }, segments: told.following(source.segments) },
+      cost: { network, requests, local: size, data: 0, zero: 0 },
+      why: `made of ${delta.base.length === 1 ? "a layer" : `${delta.base.length} layers`} that are here`,
+    },
+    why: `${delta.how}: ${delta.blob.size} bytes`,
+    goOn: (ingest) => void (told.ingest = ingest),
+    replan: () => Promise.resolve(undefined),
+    remember: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+interface DeltaSource {
+  readonly segments: AsyncIterable<Segment>;
+  /** Bytes of the tar; reads all of the delta. */
+  measure(): Promise<number>;
+}
+
+async function openSource(delta: LayerDelta, base: SeekableTar, blob: DeltaBlob, told: Told): Promise<DeltaSource> {
+  const { signal } = told;
+  const held = (): RangeSet => told.held();
+  if (delta.how === "librsync-delta") {
+    const bytes = (): AsyncIterable<Uint8Array> => librsyncOf(blob.read(signal), signal);
+    const measure = async (): Promise<number> => (await measureDelta(bytes(), base)).size;
+    return { segments: librsyncSegments({ base, delta: bytes, held, signal }), measure };
+  }
+  const [{ tarDiffSegments }, { TarMembers }, { measureTarDiff }] = await Promise.all([
+    import("../../plan/tar-diff.ts"),
+    import("../../codec/tar-diff/tar-members.ts"),
+    import("../../codec/tar-diff/measure.ts"),
+  ]);
+  const members = await TarMembers.of(base, signal);
+  const bytes = (): AsyncIterable<Uint8Array> => blob.read(signal);
+  const measure = async (): Promise<number> => {
+    const { data, copied, added } = await measureTarDiff(bytes(), { signal });
+    return data + copied + added;
+  };
+  return { segments: tarDiffSegments({ base, members, delta: bytes, held, signal }), measure };
+}
+
+/** Who tells segments, so that nothing that they are told of is closed while somebody still reads it. */
+class Told implements AsyncDisposable {
+  ingest: Pick<Ingest, "done" | "claimed"> | undefined;
+  readonly signal: AbortSignal;
+  readonly #stop = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(signal: AbortSignal) {
+    this.signal = AbortSignal.any([signal, this.#stop.signal]);
+  }
+
+  held(): RangeSet {
+    return new RangeSet([...(this.ingest?.done ?? []), ...(this.ingest?.claimed ?? [])]);
+  }
+
+  following(segments: AsyncIterable<Segment>): AsyncIterable<Segment> {
+    return { [Symbol.asyncIterator]: () => this.#follow(segments) };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort(new VarveError("INTERRUPTED", "nobody needs the layer any more"));
+    await Promise.all(this.#running);
+  }
+
+  async *#follow(segments: AsyncIterable<Segment>): AsyncGenerator<Segment, void, undefined> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#running.add(promise);
+    try {
+      yield* segments;
+    } finally {
+      this.#running.delete(promise);
+      resolve();
+    }
+  }
+}
+
+/** A delta of a few bytes can ask for petabytes. @throws VarveError `NO_SPACE` */
+async function checkRoom({ store }: TransferContext, { diffId }: UnpackTask, size: number): Promise<void> {
+  const free = await freeSpace(store.root).catch(() => undefined);
+  const missing = await store.content.missingSpace({ digest: diffId, size });
+  if (free === undefined || missing <= free) return;
+  const message = `a delta makes a layer of ${size} bytes, and ${free} are free in ${store.root}`;
+  throw new VarveError("NO_SPACE", message, { detail: { needed: missing, free } });
+}
+
+/** What there is to tell of the delta, told of the layer. How far it has come is not: the layer's own progress tells more. */
+function asLayer({ blob: { digest } }: UnpackTask, tell: ProgressSink): ProgressSink {
+  return (event) => {
+    if (event.type === "progress") return;
+    tell("digest" in event && event.digest !== undefined ? { ...event, digest } : event);
+  };
+}
