@@ -20,8 +20,8 @@ export interface TarDiffSource {
   readonly members: TarMembers;
   /** The delta's bytes, from their start each time; pieces are lent until the next is asked for. */
   readonly delta: () => AsyncIterable<Uint8Array>;
-  /** What of the new tar is here already, and is not made again. Default: nothing. */
-  readonly held?: RangeSet;
+  /** What of the new tar is here already when its segments are asked for, and is not made again. Default: nothing. */
+  readonly held?: () => RangeSet;
   /** Bytes that the new tar has at most. Default: any. */
   readonly limit?: number;
   readonly signal?: AbortSignal;
@@ -42,7 +42,7 @@ export function tarDiffSegments(source: TarDiffSource): AsyncIterable<Segment> {
 async function* segmentsOf(source: TarDiffSource): AsyncGenerator<Segment, void, undefined> {
   const { members, limit = Number.MAX_SAFE_INTEGER, signal } = source;
   const parser = new TarDiffParser();
-  const output = new SegmentGatherer(source.held);
+  const output = new SegmentGatherer(source.held?.());
   const reader = new FileReader(source.base);
   let made = 0;
   const count = (bytes: number): void => {

@@ -53,6 +53,7 @@ const store =
 // 32 bits, unsigned where that matters
 export const add = binary(0x6a);
 export const sub = binary(0x6b);
+export const multiply = binary(0x6c);
 export const xor = binary(0x73);
 export const rotateLeft = binary(0x77);
 export const and = binary(0x71);
@@ -94,6 +95,8 @@ export const store128 = store(0xfd, 0x0b);
 export const spreadOut = unary(0xfd, 0x11);
 export const lanesEqual = binary(0xfd, 0x37);
 export const lanesShiftRight = binary(0xfd, 0xad, 0x01);
+// sixteen times 8 bits
+export const bytesSub = binary(0xfd, 0x71);
 /** Whether any bit of 128 is set. */
 export const anyBit = unary(0xfd, 0x53);
 

@@ -7,11 +7,15 @@ import type { Base } from "../../librsync/base.ts";
 import { TarDiffWriter, type TarDiffCounts } from "../op-writer.ts";
 import { SourceChooser } from "./choose-source.ts";
 import { compressOps } from "./compress-ops.ts";
+import { FileDiffer } from "./file-differ.ts";
+import { DEFAULT_MEMORY } from "./match-memory.ts";
 import { filesOf, type TarFile } from "./tar-files.ts";
 
 export interface GenerateOptions {
   /** Whether files that not everybody may read are copied from, too: only for who applies deltas to the tar itself, or as root. Default false. */
   readonly anyMode?: boolean;
+  /** Bytes for comparing files; files of more than some two ninths of it are compared by their parts. Default 224 MiB, at least 1 MiB. */
+  readonly memory?: number;
   readonly signal?: AbortSignal;
   /** Told how many bytes of the new tar are done. */
   readonly onProgress?: (bytes: number) => void;
@@ -36,10 +40,11 @@ export async function* generateTarDiff(
 async function* writeOps(
   base: Base,
   target: Base,
-  { anyMode = false, signal, onProgress = () => undefined, onCounts }: GenerateOptions,
+  { anyMode = false, memory = DEFAULT_MEMORY, signal, onProgress = () => undefined, onCounts }: GenerateOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const chooser = new SourceChooser(base, await filesOf(base, anyMode, signal));
   const writer = new TarDiffWriter();
+  const differ = new FileDiffer(memory);
   let position = 0;
   for (const file of await filesOf(target, true, signal)) {
     yield* writeData(target, position, file.start, writer, signal);
@@ -55,7 +60,8 @@ async function* writeOps(
 
   async function* writeFile(file: TarFile): AsyncGenerator<Uint8Array, void, undefined> {
     const source = await chooser.choose(target, file, signal);
-    if (source?.isEqual !== true) return yield* writeData(target, file.start, file.start + file.size, writer, signal);
+    if (source === undefined) return yield* writeData(target, file.start, file.start + file.size, writer, signal);
+    if (!source.isEqual) return yield* differ.write({ base, old: source.file, target, fresh: file }, writer, signal);
     writer.open(source.file.path);
     writer.copy(0, file.size);
   }
