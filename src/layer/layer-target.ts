@@ -22,6 +22,8 @@ export type LayerTarget =
       readonly directory: string;
       /** Whether opaque directories are marked by `user.overlay.*` rather than `trusted.overlay.*`. */
       readonly userXattr: boolean;
+      /** Where to leave what gives, with the tree, the tar again (seekable/kept-split.ts). Default: it is not kept. */
+      readonly split?: string;
     };
 
 /** What the layer's tar left open, because it depends on the layers below. */

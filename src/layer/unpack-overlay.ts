@@ -35,11 +35,15 @@ export async function unpackOverlay(
     userXattr: target.userXattr,
     ...(limits !== undefined && { limits }),
   });
-  const { diffId, size } = await readTar(tar, applier, {
+  // Imported here, for most layers keep their blobs.
+  const keeping = target.split === undefined ? undefined : (await import("./seekable/kept-split.ts")).SplitKeeper;
+  using keeper = keeping && new keeping(applier, target.split!);
+  const { diffId, size } = await readTar(tar, keeper ?? applier, {
     ...rest,
     ...(tarLimits !== undefined && { limits: tarLimits }),
   });
   checkDiffId(diffId, options.diffId);
   const { report, open } = applier.finish();
+  if (open.replay === undefined) await keeper?.keep(target.directory, size);
   return { diffId, size, report, open };
 }

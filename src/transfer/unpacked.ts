@@ -78,16 +78,19 @@ export async function unpackedUsage(store: Store): Promise<UnpackedUsage> {
   const layers = { count: 0, bytes: 0 };
   const bytesOf = new Map<UnpackedKey, number>();
   if (!(await isAnything(store))) return { snapshots, layers, bytesOf };
-  const [{ bytesOf: measure }, { indexBytes }] = await Promise.all([
+  const [{ bytesOf: measure }, { indexBytes }, { splitBytes }] = await Promise.all([
     import("../snapshot/sweep-count.ts"),
     import("../store/local-sources/own-files.ts"),
+    import("../layer/seekable/split-path.ts"),
   ]);
   const layout = new StoreLayout(store.root);
   const folderBytes = async (path: string): Promise<number> => measure(path);
   for await (const record of store.snapshots.walk()) {
     const folder = layout.snapshot(record.id);
     // What was recorded when it was committed, and what has been learnt of it since.
-    const bytes = isRecorded(record) ? record.bytes + (await indexBytes(folder)) : await folderBytes(folder);
+    const bytes = isRecorded(record)
+      ? record.bytes + (await indexBytes(folder)) + (await splitBytes(folder))
+      : await folderBytes(folder);
     bytesOf.set(`snapshot ${record.key}`, (bytesOf.get(`snapshot ${record.key}`) ?? 0) + bytes);
     snapshots.count++;
     snapshots.bytes += bytes;

@@ -13,7 +13,9 @@ const NEWLINE = 0x0a;
 export const MAX_SEGMENT_BYTES = 2 << 20;
 /** In base64, with what is around it. */
 const MAX_LINE_BYTES = MAX_SEGMENT_BYTES * 1.5;
-/** Two for each member, of which no table of contents has more than half a million. */
+/** Of no table of contents there are more than half as many. Who writes what is to be read here keeps to this too. */
+export const MAX_MEMBERS = 999_000;
+/** Two for each member, and what stands behind the last one. */
 const MAX_LINES = 2_000_000;
 
 /** `write` the (uncompressed) bytes in pieces of any size, then `end`. Entries own their bytes. */

@@ -11,7 +11,8 @@ import { must } from "../../sys/errno.ts";
 import { cleanName, quoteName } from "../names.ts";
 import type { TreeIndex } from "./tree-index.ts";
 
-const MAX_OPEN = 32;
+/** Of each layer, and an image may have a hundred. */
+const MAX_OPEN = 8;
 const OPEN_FILE = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 const readAt = promisify(read);

@@ -12,6 +12,8 @@ const CRC_BYTES = 8;
 const LEAST_FILES = 256;
 /** Of names and headers, compressed: many times what the largest layers have. */
 const MAX_PACKED_BYTES = 64 << 20;
+/** Of headers as they are: what is much alike takes no memory, but time. */
+const MAX_HEADER_BYTES = 4 * 2 ** 30;
 
 /** A stretch of the tar: content of a file from `start` on, or headers from there on among all headers. */
 export interface TreeStretch {
@@ -52,7 +54,8 @@ export class TreeIndex {
     if (entry.type === "segment") this.#headers.append(entry.bytes);
     else if (entry.size > 0) this.#addFile(entry.name, entry.size, entry.crc ?? new Uint8Array(CRC_BYTES));
     if (!Number.isSafeInteger(this.size)) throw tooLarge("is of an impossible size");
-    if (this.#headers.packedSize + this.#names.packedSize > MAX_PACKED_BYTES) throw tooLarge("has too many headers");
+    const packed = this.#headers.packedSize + this.#names.packedSize;
+    if (packed > MAX_PACKED_BYTES || this.#headers.size > MAX_HEADER_BYTES) throw tooLarge("has too many headers");
   }
 
   sizeOf(file: number): number {

@@ -3,6 +3,7 @@
  * compressed; of the tree few files are open at a time. Nothing must change the tree meanwhile.
  */
 import { join } from "node:path";
+import { VarveError } from "../../errors/varve-error.ts";
 import { TarSplitParser } from "../../codec/tar-split/parser.ts";
 import { cleanName } from "../names.ts";
 import { ContentCheck } from "./content-check.ts";
@@ -22,11 +23,29 @@ export interface TreeTarOptions {
 
 /** @throws VarveError `TAR_SPLIT_INVALID`, `FILE_NOT_FOUND`, `PERMISSION`, `IO`; what `split` throws */
 export async function openTreeTar({ root, split }: TreeTarOptions): Promise<SeekableTar> {
+  return new TreeTar(root, await readIndex(split));
+}
+
+/**
+ * Looks whether all files are there and as large as they were; contents are not read.
+ * @param options.size bytes of the tar
+ * @throws VarveError as {@link openTreeTar}; `SOURCE_CHANGED`
+ */
+export async function checkTreeTar({ root, split, size }: TreeTarOptions & { readonly size: number }): Promise<void> {
+  const index = await readIndex(split);
+  if (index.size !== size) {
+    throw new VarveError("TAR_SPLIT_INVALID", `the tar-split is of a tar of ${index.size} bytes, not ${size}`);
+  }
+  using files = new TreeFiles(root, index);
+  for (let file = 0; file < index.files; file++) files.check(file);
+}
+
+async function readIndex(split: AsyncIterable<Uint8Array>): Promise<TreeIndex> {
   const index = new TreeIndex();
   const parser = new TarSplitParser((entry) => index.add(entry));
   for await (const chunk of split) parser.write(chunk);
   parser.end();
-  return new TreeTar(root, index);
+  return index;
 }
 
 class TreeTar implements SeekableTar {

@@ -4,15 +4,17 @@
  *     snapshots/<id>/fs          a layer's own files, whiteouts and opaque directories among them; what is written to an active snapshot
  *     snapshots/<id>/work        what overlayfs needs to write there
  *     snapshots/<id>/layer.json  what other parents have to know to share the tree
+ *     snapshots/<id>/tar-split.json.zst  what gives the layer's tar again with the tree, where its blob was not to stay
  *
  * Mounts are those of containerd's overlay snapshotter: a single layer is bound, several are an overlay.
  */
-import { mkdir, rename } from "node:fs/promises";
+import { constants, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { toVarveError } from "../../errors/from-system.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { LayerTarget, UnpackedLayer } from "../../layer/layer-target.ts";
 import { NEW_UPPER, settleImplied } from "../../layer/overlay-settle.ts";
+import { splitPath } from "../../layer/seekable/split-path.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { StoreLayout } from "../../store/layout.ts";
 import type { SnapshotRecords } from "../../store/snapshot-records.ts";
@@ -85,7 +87,8 @@ export class OverlayDriver implements Driver {
   }
 
   target(snapshot: SnapshotRecord): LayerTarget {
-    return { form: "overlay", directory: this.#paths(snapshot.id).fs, userXattr: this.#kind.userXattr };
+    const { folder, fs } = this.#paths(snapshot.id);
+    return { form: "overlay", directory: fs, userXattr: this.#kind.userXattr, split: splitPath(folder) };
   }
 
   async bind(snapshot: SnapshotRecord, parents: readonly SnapshotRecord[], options: BindOptions): Promise<Bound> {
@@ -127,6 +130,7 @@ export class OverlayDriver implements Driver {
       }
       await removeTree(fs);
       await cloneTree(directory, fs, options.signal === undefined ? {} : { signal: options.signal });
+      await copyIfThere(splitPath(this.#paths(held.owner).folder), splitPath(folder));
       await this.#settle(snapshot, parents, { diffId, open: { implied, replay: undefined } }, options);
       const usage = await treeUsage(fs);
       if (options.sync !== false) await syncFileSystem(folder);
@@ -161,6 +165,8 @@ export class OverlayDriver implements Driver {
         ...(signal !== undefined && { signal }),
       });
       await removeTree(fs);
+      // What it was taken of is no more.
+      await rm(splitPath(folder), { force: true });
       await rename(made, fs);
       await removeTree(work);
     }
@@ -206,6 +212,14 @@ export class OverlayDriver implements Driver {
 
 /** What a tree takes that another snapshot has already. */
 const NOTHING: Usage = { bytes: 0, inodes: 0 };
+
+async function copyIfThere(from: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, to, constants.COPYFILE_FICLONE);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+  }
+}
 
 function bind(source: string, access: "ro" | "rw"): Mount {
   return { type: "bind", source, options: [access, "rbind"] };

@@ -17,6 +17,7 @@ import { checkLayoutVersion, listEntries } from "../transports/layout-index.ts";
 import { readSmallFile } from "../transports/plain-file.ts";
 import { imageLayers } from "./image-layers.ts";
 import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
+import { treesBelow } from "./tree-forms.ts";
 
 /** As large as varve's own may be. */
 const MAX_INDEX_BYTES = 64 << 20;
@@ -41,6 +42,7 @@ class LayoutLayers implements LayerTarsRoot {
   readonly #signal: AbortSignal;
   readonly #content: ContentStore;
   #ofImages: Promise<Map<Digest, readonly Digest[]>> | undefined;
+  #trees: Promise<Map<Digest, LayerForm>> | undefined;
 
   constructor(directory: string, signal: AbortSignal) {
     this.path = directory;
@@ -65,6 +67,8 @@ class LayoutLayers implements LayerTarsRoot {
       const blob = digest === diffId ? undefined : await this.#content.stat(digest);
       if (blob !== undefined) yield { kind: "blob", ...blob };
     }
+    const tree = (await (this.#trees ??= treesBelow(this.path))).get(diffId);
+    if (tree !== undefined) yield tree;
   }
 
   config(imageId: Digest): Promise<Uint8Array | undefined> {

@@ -1,6 +1,7 @@
 /**
  * The exact tar of any layer that this machine holds, in whatever form: what deltas copy from. Forms that are files are opened as they are; a
- * compressed blob is inflated once, for all who open its layer. Whatever is open stays readable when its name is collected.
+ * compressed blob is inflated once, for all who open its layer; a tree gives the tar with the tar-split that was kept of it. What is open as a file stays
+ * readable when its name is collected, and a tree is leased.
  */
 import { toVarveError } from "../../errors/from-system.ts";
 import type { ErrorCode } from "../../errors/table.ts";
@@ -13,6 +14,7 @@ import type { LayerTars } from "../deltas/types.ts";
 import { InflatedLayers } from "./inflated-layers.ts";
 import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
 import { OwnLayers } from "./own-layers.ts";
+import { TreeLayers } from "./tree-layers.ts";
 
 export interface HeldLayerTarsOptions {
   readonly store: Store;
@@ -37,10 +39,12 @@ const IS_LOST: ReadonlySet<ErrorCode> = new Set([
 export class HeldLayerTars implements LayerTars {
   readonly #places: readonly LayerTarsRoot[];
   readonly #inflated: InflatedLayers;
+  readonly #trees: TreeLayers;
 
   constructor({ store, roots = [], signal }: HeldLayerTarsOptions) {
     this.#places = [new OwnLayers(store, signal), ...roots];
     this.#inflated = new InflatedLayers(store.root, signal);
+    this.#trees = new TreeLayers(store.leases);
   }
 
   async has(diffId: Digest): Promise<boolean> {
@@ -82,6 +86,7 @@ export class HeldLayerTars implements LayerTars {
     await using all = new AsyncDisposableStack();
     for (const place of this.#places) all.use(place);
     all.use(this.#inflated);
+    all.use(this.#trees);
   }
 
   async *#find(diffId: Digest): AsyncGenerator<LayerForm> {
@@ -94,6 +99,8 @@ export class HeldLayerTars implements LayerTars {
         return FileTar.open(form.path);
       case "blob":
         return this.#inflated.open(form, diffId, signal);
+      case "tree":
+        return this.#trees.open(form, diffId);
     }
   }
 }

@@ -13,6 +13,14 @@ export type LayerForm =
       readonly size: number;
       /** Bytes of the tar, where they were counted. */
       readonly tarSize?: number;
+    }
+  /** A tree of the layer's files, and the tar-split that was kept of it. */
+  | {
+      readonly kind: "tree";
+      readonly root: string;
+      readonly split: string;
+      /** What keeps it when it is leased. */
+      readonly key?: Digest;
     };
 
 /** A place that has layers and configs of images: this process's own store, or one that is only read. */

@@ -5,6 +5,7 @@ import { heldTar, isVerified } from "../given-up.ts";
 import { heldBytes } from "../held-bytes.ts";
 import { imageLayers } from "./image-layers.ts";
 import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
+import { ownTrees } from "./tree-forms.ts";
 
 export class OwnLayers implements LayerTarsRoot {
   readonly path: string;
@@ -32,6 +33,7 @@ export class OwnLayers implements LayerTarsRoot {
       if (blob === undefined) continue;
       yield { kind: "blob", ...blob, ...(isVerified(record) && { tarSize: record.uncompressedSize }) };
     }
+    yield* ownTrees(this.#store, diffId);
     for (const digest of (await this.#images()).get(diffId) ?? []) {
       const blob = seen.has(digest) ? undefined : await content.stat(digest);
       if (blob !== undefined) yield { kind: "blob", ...blob };
