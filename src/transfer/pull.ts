@@ -128,8 +128,8 @@ async function getLayered(
 ): Promise<PullDone> {
   const tasks = layerTasks(image, options.unpack ?? true);
   await using deltas = DeltasOnDemand.of(context, image, { ...options, tally });
-  if (options.plan === true) return planAll(context, image, tasks, options, deltas);
-  return carryOut(context, image, tasks, { ...options, tally }, deltas);
+  if (options.plan === true) return await planAll(context, image, tasks, options, deltas);
+  return await carryOut(context, image, tasks, { ...options, tally }, deltas);
 }
 
 /** @throws VarveError `MEDIA_TYPE_UNSUPPORTED` for a layer that could be fetched but never unpacked */
