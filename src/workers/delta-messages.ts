@@ -1,15 +1,20 @@
 /**
- * The typed messages between {@link DeltaPool} and its threads. Threads read tars through who has them open, whatever they are held as: pieces are
- * transferred, never copied on the way. Descriptors of files are the process's, so threads share them.
+ * The typed messages between {@link DeltaPool} and its threads. Threads read tars that lie in files themselves, others through who has them open: pieces
+ * are transferred, never copied on the way. Descriptors of files are the process's, so threads share them.
  */
 import type { WrittenDelta, WrittenTarDiff } from "../delta/image/threads.ts";
+import type { TarPart } from "../layer/seekable/seekable-tar.ts";
 import type { PlainError } from "./messages.ts";
 
 /** A tar that is open on the other side. */
 export interface FarTar {
   readonly number: number;
   readonly size: number;
+  /** Where all of it lies, in order, when that is a few files. */
+  readonly files?: readonly FilePart[];
 }
+
+export type FilePart = Extract<TarPart, { kind: "file" }>;
 
 export type DeltaJob =
   /** Indexes the base for all deltas that follow. */

@@ -2,10 +2,18 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { Base } from "../codec/librsync/base.ts";
-import type { BaseIndex, CompareOptions, DeltaThreads, WrittenDelta, WrittenTarDiff } from "../delta/image/threads.ts";
+import type {
+  BaseIndex,
+  CompareOptions,
+  DeltaThreads,
+  ComparedTar,
+  WrittenDelta,
+  WrittenTarDiff,
+} from "../delta/image/threads.ts";
 import { VarveError } from "../errors/varve-error.ts";
-import { YOUNG_LIMIT } from "../sys/young-generation.ts";
-import type { DeltaJob, DeltaMade, FarTar, FromDeltaThread, ToDeltaThread } from "./delta-messages.ts";
+import { shareMallocArena } from "../sys/malloc-arenas.ts";
+import { stopYoungGrowth, YOUNG_LIMIT } from "../sys/young-generation.ts";
+import type { DeltaJob, DeltaMade, FarTar, FilePart, FromDeltaThread, ToDeltaThread } from "./delta-messages.ts";
 import { fromPlainError, toPlainError } from "./plain-error.ts";
 import { threadEnvironment } from "./thread.ts";
 
@@ -20,7 +28,12 @@ export class DeltaPool implements DeltaThreads, AsyncDisposable {
   readonly lanes = Math.min(availableParallelism(), MOST_LANES);
   readonly #threads = new Set<DeltaThread>();
 
-  async index(base: Base, options: CompareOptions): Promise<BaseIndex> {
+  constructor() {
+    shareMallocArena();
+    stopYoungGrowth();
+  }
+
+  async index(base: ComparedTar, options: CompareOptions): Promise<BaseIndex> {
     const thread = this.#start(options.signal);
     try {
       await thread.run({ kind: "index", base: thread.lend(base) }, options);
@@ -38,7 +51,12 @@ export class DeltaPool implements DeltaThreads, AsyncDisposable {
     };
   }
 
-  async tarDiff(from: Base, target: Base, output: number, options: CompareOptions): Promise<WrittenTarDiff> {
+  async tarDiff(
+    from: ComparedTar,
+    target: ComparedTar,
+    output: number,
+    options: CompareOptions,
+  ): Promise<WrittenTarDiff> {
     const thread = this.#start(options.signal);
     try {
       const job = { kind: "tar-diff", from: thread.lend(from), target: thread.lend(target), output } as const;
@@ -71,6 +89,18 @@ interface Running {
   readonly settled: PromiseWithResolvers<DeltaMade>;
 }
 
+/** More are a tree's, which threads are not told of one by one. */
+const MOST_FILES = 1000;
+
+function filesOf(tar: ComparedTar): FilePart[] | undefined {
+  const files: FilePart[] = [];
+  for (const part of tar.parts?.(0, tar.size) ?? []) {
+    if (part.kind !== "file" || files.length === MOST_FILES) return undefined;
+    files.push(part);
+  }
+  return tar.parts === undefined ? undefined : files;
+}
+
 class DeltaThread {
   readonly #worker = new Worker(THREAD_FILE, { env: threadEnvironment(), resourceLimits: YOUNG_LIMIT });
   readonly #tars = new Map<number, Base>();
@@ -86,10 +116,12 @@ class DeltaThread {
   }
 
   /** The thread may read the tar until this is disposed of. (Messages leave out what has a symbol for a name.) */
-  lend(tar: Base): FarTar & Disposable {
+  lend(tar: ComparedTar): FarTar & Disposable {
     const number = this.#nextNumber++;
     this.#tars.set(number, tar);
-    return { number, size: tar.size, [Symbol.dispose]: () => void this.#tars.delete(number) };
+    const files = filesOf(tar);
+    const ended = { [Symbol.dispose]: () => void this.#tars.delete(number) };
+    return { number, size: tar.size, ...(files !== undefined && { files }), ...ended };
   }
 
   /** Settles when the thread has let go of all that it was given, however it ends. */

@@ -5,6 +5,7 @@ import { inThisThread } from "../delta/image/in-this-thread.ts";
 import type { BaseIndex, CompareOptions } from "../delta/image/threads.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { releaseBuffer } from "../sys/release-buffer.ts";
+import { FilesBase } from "./files-base.ts";
 import type { DeltaJob, DeltaMade, FarTar, FromDeltaThread, ToDeltaThread } from "./delta-messages.ts";
 import { fromPlainError, toPlainError } from "./plain-error.ts";
 
@@ -26,7 +27,8 @@ function send(message: FromDeltaThread): void {
 }
 
 /** The tar as this thread sees it. */
-function tarOf({ number: tar, size }: FarTar): Base {
+function tarOf({ number: tar, size, files }: FarTar): Base & Disposable {
+  if (files !== undefined) return new FilesBase(files, size);
   return {
     size,
     async read(into, position) {
@@ -38,19 +40,26 @@ function tarOf({ number: tar, size }: FarTar): Base {
       into.set(bytes);
       releaseBuffer(bytes);
     },
+    [Symbol.dispose]: () => undefined,
   };
 }
 
 async function run(job: DeltaJob, options: CompareOptions): Promise<DeltaMade> {
   switch (job.kind) {
     case "index":
+      // It stays open as long as this thread is there.
       index = await deltas.index(tarOf(job.base), options);
       return undefined;
-    case "write":
+    case "write": {
       if (index === undefined) throw new VarveError("INTERNAL", "a delta of nothing was asked for");
-      return index.write(tarOf(job.target), job.output, options);
-    case "tar-diff":
-      return deltas.tarDiff(tarOf(job.from), tarOf(job.target), job.output, options);
+      using target = tarOf(job.target);
+      return await index.write(target, job.output, options);
+    }
+    case "tar-diff": {
+      using from = tarOf(job.from);
+      using target = tarOf(job.target);
+      return await deltas.tarDiff(from, target, job.output, options);
+    }
   }
 }
 

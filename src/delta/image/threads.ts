@@ -1,5 +1,6 @@
 /** Who compares images: threads (src/workers), or the caller's own. What is compared is read and what comes of it is written through the caller. */
 import type { Base } from "../../codec/librsync/base.ts";
+import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Digest } from "../../oci/digest.ts";
 
 /** A delta as it was written, before it is compressed. */
@@ -29,6 +30,9 @@ export interface WrittenTarDiff {
   readonly diffId: Digest;
 }
 
+/** What is compared. Where it lies in files as it is, threads read these themselves. */
+export type ComparedTar = Base & Partial<Pick<SeekableTar, "parts">>;
+
 export interface CompareOptions {
   readonly signal: AbortSignal;
   /** Told how many bytes were read of what is read through. */
@@ -42,17 +46,17 @@ export interface BaseIndex extends AsyncDisposable {
    * @param output a file descriptor, which threads share
    * @throws VarveError as `target` and the base do; `NO_SPACE`, `IO`; the signal's reason
    */
-  write(target: Base, output: number, options: CompareOptions): Promise<WrittenDelta>;
+  write(target: ComparedTar, output: number, options: CompareOptions): Promise<WrittenDelta>;
 }
 
 export interface DeltaThreads {
   /** How many comparisons run at the same time. */
   readonly lanes: number;
   /** Reads all of the base. @throws VarveError as the base; the signal's reason */
-  index(base: Base, options: CompareOptions): Promise<BaseIndex>;
+  index(base: ComparedTar, options: CompareOptions): Promise<BaseIndex>;
   /**
    * Writes the tar-diff that makes `target` of `from`, from the file's beginning. Any number at the same time.
    * @throws VarveError `LAYER_INVALID`, `LAYER_LIMIT`; as the tars; `NO_SPACE`, `IO`; the signal's reason
    */
-  tarDiff(from: Base, target: Base, output: number, options: CompareOptions): Promise<WrittenTarDiff>;
+  tarDiff(from: ComparedTar, target: ComparedTar, output: number, options: CompareOptions): Promise<WrittenTarDiff>;
 }

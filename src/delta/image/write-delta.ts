@@ -3,6 +3,7 @@ import type { Base } from "../../codec/librsync/base.ts";
 import { DeltaWriter } from "../../codec/librsync/delta-writer.ts";
 import type { DirectDeltas } from "../../codec/librsync/direct/generate.ts";
 import { Digester } from "../../oci/digest.ts";
+import { releaseOwn } from "../../sys/release-buffer.ts";
 import { FileOutput } from "./file-output.ts";
 import { readThrough } from "./read-through.ts";
 import type { CompareOptions, WrittenDelta } from "./threads.ts";
@@ -22,7 +23,10 @@ export async function writeDelta(
   const onCounts = (given: DeltaWriter["counts"]): void => void (counts = given);
   const digester = new Digester();
   const pieces = deltas.to(counted(readThrough(target, { signal }), digester, onProgress), { signal, onCounts });
-  for await (const piece of pieces) file.write(piece);
+  for await (const piece of pieces) {
+    file.write(piece);
+    releaseOwn(piece);
+  }
   return written(file.size, counts!, digester);
 }
 

@@ -36,7 +36,7 @@ DATA.set(100, joined(15, 13, 12, 14, 10));
 DATA.set(101, joined(16, 13, 12, 14, 10));
 
 function layerOf(...numbers: readonly number[]): Promise<KitLayer> {
-  return buildLayer(numbers.map((number) => file(nameOf(number), DATA.get(number)!)));
+  return buildLayer(numbers.map((number) => file(nameOf(number), DATA.get(number))));
 }
 
 function nameOf(number: number): string {
@@ -44,7 +44,7 @@ function nameOf(number: number): string {
 }
 
 function placed(folder: string, name: string, number: number): Promise<KitLayer> {
-  return buildLayer([directory(folder), file(`${folder}/${name}`, DATA.get(number)!)]);
+  return buildLayer([directory(folder), file(`${folder}/${name}`, DATA.get(number))]);
 }
 
 const each = (...numbers: readonly number[]): Promise<KitLayer>[] => numbers.map((number) => layerOf(number));

@@ -5,6 +5,7 @@ import type { WrittenDelta } from "../../delta/image/threads.ts";
 import { literalDelta, literalDeltaSize } from "../../delta/image/write-delta.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import { Digester, type Digest } from "../../oci/digest.ts";
+import { releaseOwn, releaseUpTo } from "../../sys/release-buffer.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
 import type { TransferContext } from "../context.ts";
 
@@ -41,7 +42,7 @@ export async function packDelta(
   target: SeekableTar,
 ): Promise<PackedLayer> {
   await using owned = new AsyncDisposableStack();
-  const packed = await pack(place, deltaTar(delta.size, raw.read()), delta);
+  const packed = await pack(place, deltaTar(delta.size, givenBack(raw.read())), delta);
   owned.use(packed.file);
   if (delta.copies > 0 && delta.size >= WORTH_A_TRY * target.size) {
     const plain = await packLiteral(place, target);
@@ -62,7 +63,12 @@ async function packLiteral({ store, signal }: Place, target: SeekableTar): Promi
   const size = literalDeltaSize(target.size);
   let delta: WrittenDelta | undefined;
   const pieces = async function* (): AsyncGenerator<Uint8Array> {
-    delta = yield* literals;
+    for (;;) {
+      const next = await literals.next();
+      if (next.done === true) return void (delta = next.value);
+      yield next.value;
+      releaseOwn(next.value);
+    }
   };
   const packed = await pack({ store, signal }, deltaTar(size, pieces()), undefined);
   return { ...packed, delta };
@@ -80,6 +86,7 @@ async function pack(
     signal.throwIfAborted();
     outer.update(piece);
     await file.append(piece);
+    releaseUpTo(piece);
   }
   owned.move();
   return { file, digest: outer.digest(), size: file.size, diffId: inner.digest(), delta };
@@ -89,5 +96,13 @@ async function* hashed(bytes: AsyncIterable<Uint8Array>, digester: Digester): As
   for await (const piece of bytes) {
     digester.update(piece);
     yield piece;
+  }
+}
+
+/** Gigabytes pass here, in pieces that the collector would take its time for. */
+async function* givenBack(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const piece of pieces) {
+    yield piece;
+    releaseOwn(piece);
   }
 }
