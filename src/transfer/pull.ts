@@ -3,21 +3,20 @@
  * is leased while the pull runs; the image is recorded last, so that a name in the store always stands for a whole image.
  */
 import { formatOf } from "../codec/tart/format-of.ts";
-import { VarveError } from "../errors/varve-error.ts";
 import { chainIds } from "../oci/chain-id.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import type { Digest } from "../oci/digest.ts";
-import { isLayerType } from "../oci/media-types.ts";
-import { formatPlatform, type Platform } from "../oci/platform.ts";
+import type { Platform } from "../oci/platform.ts";
 import { formatReference, parseReference } from "../oci/reference.ts";
-import { addBytes, noBytes } from "../recipe/bytes.ts";
 import type { TransferContext } from "./context.ts";
 import type { DeltaOptions } from "./deltas/deltas-of-pull.ts";
 import type { DeltaPlace } from "./deltas/types.ts";
 import { DeltasOnDemand, isDelta } from "./deltas-on-demand.ts";
+import { distinctTasks, inOrder, layerTasks } from "./layer-tasks.ts";
 import { isPresent, presentResult, type LayerTask } from "./present-layer.ts";
 import type { LayerResult, PullDone, PullResult } from "./pull-result.ts";
 import { isRecorded, recordImage } from "./record-image.ts";
+import { reportPull, topOf } from "./report-pull.ts";
 import { resolveImage, type ResolvedImage } from "./resolve-image.ts";
 import { isHeld, unpackedBy, type Snapshotter, type SnapshotterChoice } from "./snapshotter.ts";
 import { Tally } from "./tally.ts";
@@ -61,19 +60,20 @@ export async function pull(context: TransferContext, text: string, options: Pull
     ...(!plan && { store: { wait } }),
   });
   if (isDelta(image)) {
-    const done = await getDeltaImage(context, image, { options, tally });
-    return report(done.image, { ...done, deltaDigest: image.manifest.digest, tally, startedAt });
+    return getDeltaImage(context, image, { options, tally, startedAt });
   }
   for (const message of image.warnings) context.onProgress({ type: "warning", message });
   const done = await (isMachine(image, options) ? getMachine : getLayered)(context, image, options, tally);
   if (!plan) context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
-  return report(image, { ...done, tally, startedAt });
+  return reportPull(image, { ...done, tally, startedAt });
 }
 
 /** What a delta image is got with. */
 export interface DeltaImageGiven {
   readonly options: PullOptions;
   readonly tally: Tally;
+  /** By `performance.now`. */
+  readonly startedAt: number;
   /** Where its layers come from. Default: the registry. */
   readonly place?: DeltaPlace;
 }
@@ -85,8 +85,8 @@ export interface DeltaImageGiven {
 export async function getDeltaImage(
   context: TransferContext,
   delta: ResolvedImage & { readonly config: ImageConfig },
-  { options, tally, place }: DeltaImageGiven,
-): Promise<PullDone & { readonly image: ResolvedImage }> {
+  { options, tally, startedAt, place }: DeltaImageGiven,
+): Promise<PullResult> {
   const { deltasOf } = await import("./deltas/deltas-of-pull.ts");
   const { plan = false, wait = true, concurrency = DEFAULT_CONCURRENCY, unpack = true } = options;
   const { image, pull } = await deltasOf(context, delta, {
@@ -106,7 +106,7 @@ export async function getDeltaImage(
     ? await planAll(context, image, tasks, options, deltas)
     : await carryOut(context, image, tasks, { ...options, tally }, deltas);
   if (!plan) context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
-  return { ...done, image };
+  return reportPull(image, { ...done, deltaDigest: delta.manifest.digest, tally, startedAt });
 }
 
 /** Whether it is a virtual machine's image, whose disks are wanted and not only their blobs. */
@@ -130,18 +130,6 @@ async function getLayered(
   await using deltas = DeltasOnDemand.of(context, image, { ...options, tally });
   if (options.plan === true) return await planAll(context, image, tasks, options, deltas);
   return await carryOut(context, image, tasks, { ...options, tally }, deltas);
-}
-
-/** @throws VarveError `MEDIA_TYPE_UNSUPPORTED` for a layer that could be fetched but never unpacked */
-function layerTasks({ manifest, config, reference, name }: ResolvedImage, check: boolean): LayerTask[] {
-  return manifest.layers.map((blob, index) => {
-    if (check && config !== undefined && !isLayerType(blob.mediaType)) {
-      throw new VarveError("MEDIA_TYPE_UNSUPPORTED", `${name}: layer ${blob.digest} is of type ${blob.mediaType}`, {
-        hint: "varve pull --no-unpack fetches it as it is",
-      });
-    }
-    return { reference, blob, diffId: config?.rootfs.diffIds[index] };
-  });
 }
 
 async function planAll(
@@ -288,70 +276,7 @@ function chainOf({ config }: ResolvedImage): Digest[] {
   return [...chainIds(diffIds), ...diffIds];
 }
 
-function topOf({ config }: ResolvedImage): Digest | undefined {
-  return chainIds(config?.rootfs.diffIds ?? []).at(-1);
-}
-
 /** Everything that the lease protects. */
 function contentOf({ documents, manifest }: ResolvedImage): Digest[] {
   return [...documents, manifest.config, ...manifest.layers].map(({ digest }) => digest);
-}
-
-/** A layer that is listed twice is got once. @throws VarveError `DIFFID_MISMATCH` when it is said to be two things */
-function distinctTasks(tasks: readonly LayerTask[]): LayerTask[] {
-  const distinct = new Map<Digest, LayerTask>();
-  for (const task of tasks) {
-    const same = distinct.get(task.blob.digest);
-    if (same === undefined) distinct.set(task.blob.digest, task);
-    else if (same.diffId !== task.diffId) {
-      throw new VarveError("DIFFID_MISMATCH", `layer ${task.blob.digest} is listed twice, with two DiffIDs`);
-    }
-  }
-  return [...distinct.values()];
-}
-
-/** The results in the manifest's order; of a repeated layer only the first counts as moved. */
-function inOrder(tasks: readonly LayerTask[], results: readonly LayerResult[]): LayerResult[] {
-  const byDigest = new Map(results.map((result) => [result.digest, result]));
-  const seen = new Set<Digest>();
-  return tasks.flatMap(({ blob: { digest } }) => {
-    const result = byDigest.get(digest);
-    if (result === undefined) return [];
-    const repeated = seen.has(digest);
-    seen.add(digest);
-    return [repeated ? { ...result, how: "present" as const, bytes: noBytes(), requests: 0, fallbacks: [] } : result];
-  });
-}
-
-interface Facts extends PullDone {
-  readonly deltaDigest?: Digest;
-  readonly tally: Tally;
-  readonly startedAt: number;
-}
-
-function report(image: ResolvedImage, facts: Facts): PullResult {
-  const { status, layers, disks, resumedBytes, snapshotter, warnings = [], deltaDigest, tally, startedAt } = facts;
-  const bytes = layers.reduce((sum, layer) => addBytes(sum, layer.bytes), noBytes());
-  // Documents count too, and tries that failed. A plan has moved nothing but documents, and tells what the rest would cost.
-  bytes.network = tally.network + (status === "planned" ? bytes.network : 0);
-  return {
-    reference: image.name,
-    digest: image.root.digest,
-    ...(deltaDigest !== undefined && { deltaDigest }),
-    mediaType: image.root.mediaType,
-    platform: image.platform === undefined ? null : formatPlatform(image.platform),
-    imageId: image.manifest.config.digest,
-    chainId: topOf(image) ?? null,
-    status,
-    snapshotter: snapshotter ?? null,
-    bytes: { ...bytes, total: bytes.network + bytes.local + bytes.data + bytes.zero },
-    requests: tally.requests,
-    retries: tally.retries,
-    resumedBytes,
-    durationMs: Math.round(performance.now() - startedAt),
-    peakRssBytes: process.resourceUsage().maxRSS * 1024,
-    layers,
-    ...(disks !== undefined && { disks }),
-    warnings: [...image.warnings, ...tally.warnings, ...warnings],
-  };
 }
