@@ -6,6 +6,7 @@
  */
 import { PAGE_BYTES } from "../base-pages.ts";
 import type { DeltaWriter } from "../delta-writer.ts";
+import { PendingCopies } from "./pending-copies.ts";
 import type { SeedIndex } from "./seed-index.ts";
 import { WINDOW_BYTES } from "./seed-index.ts";
 import { SEED_BYTES } from "./seed-hash.ts";
@@ -33,8 +34,8 @@ export class Matcher {
   #written = 0;
   #at = 0;
   #end = 0;
-  /** Copies that are not written yet, in their order; what lies between them is new. */
-  #copies: Copy[] = [];
+  /** What is not written yet. */
+  readonly #copies = new PendingCopies();
   /** Where in the base what follows a match would be, while it may go on. At first the files may well begin alike. */
   #follows = true;
   #next = 0;
@@ -166,17 +167,15 @@ export class Matcher {
   }
 
   #lastEnd(): number {
-    const last = this.#copies.at(-1);
-    return last === undefined ? this.#written : last.from + last.length;
+    return Math.max(this.#written, this.#copies.end);
   }
 
   #copy(from: number, place: number, length: number): void {
-    const end = from + length;
-    while (this.#copies.length > 0 && this.#copies.at(-1)!.from >= from) this.#copies.pop();
+    this.#copies.dropFrom(from);
     // What the one before has too saves nothing.
     const shared = Math.max(0, this.#lastEnd() - from);
-    this.#copies.push({ from: from + shared, place: place + shared, length: length - shared });
-    this.#at = end;
+    this.#copies.add(from + shared, place + shared, length - shared);
+    this.#at = from + length;
     this.#next = place + length;
   }
 
@@ -187,27 +186,17 @@ export class Matcher {
 
   /** Writes what there is of the window up to there, and of copies that begin before it all, and moves what is left to the window's front. */
   #moveOn(to: number): void {
-    let count = 0;
-    for (; count < this.#copies.length && this.#copies[count]!.from < to; count++) {
-      const { from, place, length } = this.#copies[count]!;
+    this.#copies.takeBefore(to, (from, place, length) => {
       this.#writeLiterals(from);
       this.#writer.copy(place, length);
       this.#written = from + length;
-    }
+    });
     this.#writeLiterals(to);
     const moved = this.#written;
-    this.#copies = this.#copies.slice(count).map((copy) => ({ ...copy, from: copy.from - moved }));
+    this.#copies.moveBack(moved);
     this.#window.copyWithin(0, moved, this.#end);
     this.#at -= moved;
     this.#end -= moved;
     this.#written = 0;
   }
-}
-
-interface Copy {
-  /** Of the window. */
-  readonly from: number;
-  /** Of the base. */
-  readonly place: number;
-  readonly length: number;
 }

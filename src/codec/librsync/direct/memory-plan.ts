@@ -20,7 +20,8 @@ export const BUCKET_BYTES = 4 * SLOT_BYTES;
 /** 320 MiB, so that the whole process stays below 500 MB. */
 export const DEFAULT_MEMORY = 320 << 20;
 const LEAST_BUCKET_BITS = 8;
-const TABLE_SHARE = 0.4;
+/** As much as a table of 128 MiB is of 288. */
+const TABLE_SHARE = 0.45;
 /** Seeds for each slot. Buckets that are full cost a match now and then; a table twice as large costs more. */
 const FULL = 0.9;
 
