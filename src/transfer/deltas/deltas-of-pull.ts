@@ -8,6 +8,7 @@ import { openDeltaRoots } from "../layer-tars/delta-roots.ts";
 import { HeldLayerTars } from "../layer-tars/held-layer-tars.ts";
 import type { ResolvedImage } from "../resolve-image.ts";
 import type { Tally } from "../tally.ts";
+import { ChainTars } from "./chain/chain-tars.ts";
 import { DeltaPull } from "./delta-pull.ts";
 import { RegistryDeltas } from "./discover/registry-deltas.ts";
 import { measureDeltas } from "./measure-deltas.ts";
@@ -41,10 +42,17 @@ export async function deltasFor(
   { tally, ...options }: DeltaOptions & { readonly tally: Tally },
 ): Promise<DeltaPull> {
   const { delta = "auto", deltaRoots = [] } = options;
-  const tars = await openTars(context, options);
-  if (delta === "never") return new DeltaPull({ deltas: NO_DELTAS, tars });
+  const held = await openTars(context, options);
+  if (delta === "never") return new DeltaPull({ deltas: NO_DELTAS, tars: held });
+  const tars = new ChainTars(context, held, tally);
   const hasRoots = deltaRoots.length > 0;
-  const deltas = new RegistryDeltas(context, { image, tars: () => Promise.resolve(tars), tally, hasRoots });
+  const deltas = new RegistryDeltas(context, {
+    image,
+    tars: () => Promise.resolve(tars),
+    tally,
+    hasRoots,
+    chains: tars,
+  });
   return new DeltaPull({ deltas, tars, mode: delta });
 }
 

@@ -13,7 +13,8 @@ import type { Store } from "../../../store/store.ts";
 import type { TransferContext } from "../../context.ts";
 import type { UnpackTask } from "../../present-layer.ts";
 import type { Tally } from "../../tally.ts";
-import type { LayerDelta, LayerDeltas, LayerTars } from "../types.ts";
+import type { ChainTars } from "../chain/chain-tars.ts";
+import type { DeltaVia, LayerDelta, LayerDeltas, LayerTars } from "../types.ts";
 import { findDeltas } from "./find-manifests.ts";
 import type { ListedDelta } from "./read-manifest.ts";
 
@@ -37,10 +38,18 @@ export interface RegistryDeltasOptions {
   readonly tally: Tally;
   /** Whether other places than the store may hold bases, so that an empty store is no reason not to look. Default false. */
   readonly hasRoots?: boolean;
+  /** Told what makes bases that are not held. Default: deltas from such are of no use. */
+  readonly chains?: Pick<ChainTars, "add">;
 }
 
 /** What is known of the deltas of one image. */
-type Usable = readonly (ListedDelta & { readonly base: readonly Digest[] })[];
+type Usable = readonly UsableDelta[];
+
+export interface UsableDelta extends ListedDelta {
+  /** DiffIDs. */
+  readonly base: readonly Digest[];
+  readonly via?: DeltaVia;
+}
 
 export class RegistryDeltas implements LayerDeltas {
   readonly isOnlyWay = false;
@@ -61,9 +70,7 @@ export class RegistryDeltas implements LayerDeltas {
     const own = (await this.#found).filter(({ to }) => to === diffId || to === blob.digest);
     return distinct(own)
       .slice(0, MOST_OF_LAYER)
-      .map(({ how, blob: bytes, base, size }) =>
-        Object.assign({ how, diffId, blob: bytes, reference, base }, size !== undefined && { size }),
-      );
+      .map((delta) => ofLayer(delta, diffId, reference));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -79,14 +86,17 @@ export class RegistryDeltas implements LayerDeltas {
     const held = new HeldBases(store, this.#options.tars);
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     const target = { reference: image.reference, digest: image.manifest.digest };
+    let isAnyListed = false;
     const listed = await untilLate(ended, (hurried) =>
       findDeltas(target, {
         registry,
         signal: hurried,
         onEvent: tally.telling(onProgress),
         wanted: new Set([...ownDiffIds, ...image.manifest.layers.map(({ digest }) => digest)]),
-        held: async (bases) =>
-          (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined),
+        held: async (bases) => {
+          isAnyListed = true;
+          return (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined);
+        },
         onProblem: (error) => this.#problems.push(messageOf(error)),
       }),
     ).catch((error: unknown) => {
@@ -94,13 +104,43 @@ export class RegistryDeltas implements LayerDeltas {
       this.#problems.push(messageOf(error));
       return [];
     });
-    const usable: (ListedDelta & { base: readonly Digest[] })[] = [];
+    const usable: UsableDelta[] = [];
     for (const delta of listed) {
       const base = await held.allOf(delta.from);
       if (base !== undefined) usable.push({ ...delta, base });
     }
+    if (isAnyListed) usable.push(...(await this.#chained(ended, listed, usable, held)));
     if (usable.length === 0) this.#tell();
     return usable;
+  }
+
+  /** Deltas of the layers that have none, from layers that others make. */
+  async #chained(ended: AbortSignal, listed: readonly ListedDelta[], usable: Usable, held: HeldBases): Promise<Usable> {
+    const { image, chains, tally } = this.#options;
+    if (chains === undefined) return [];
+    const wanted = new Set<Digest>();
+    for (const [at, { digest }] of image.manifest.layers.entries()) {
+      const diffId = image.config?.rootfs.diffIds[at];
+      if (usable.some(({ to }) => to === digest || to === diffId)) continue;
+      if (diffId === undefined || (await held.diffIdOf(diffId)) === undefined) wanted.add(diffId ?? digest).add(digest);
+    }
+    if (wanted.size === 0) return [];
+    const { findChains } = await import("../chain/find-chains.ts");
+    const { chainedDeltas } = await import("../chain/chained-deltas.ts");
+    const { registry, onProgress } = this.#context;
+    const { reference } = image;
+    const isHeld = async (name: Digest): Promise<boolean> => (await held.diffIdOf(name)) !== undefined;
+    const onEvent = tally.telling(onProgress);
+    const found = await untilLate(ended, (signal) =>
+      findChains({ registry, reference, listed, wanted, isHeld, signal, onEvent }),
+    ).catch((error: unknown) => {
+      ended.throwIfAborted();
+      this.#problems.push(messageOf(error));
+      return [];
+    });
+    const { via, deltas } = await chainedDeltas(found, { reference, diffIdOf: (name) => held.diffIdOf(name) });
+    chains.add(via);
+    return deltas;
   }
 
   /** What is broken is told of once, where it may have kept a delta from being found. */
@@ -111,6 +151,11 @@ export class RegistryDeltas implements LayerDeltas {
     this.#options.tally.warnings.push(message);
     this.#context.onProgress({ type: "warning", message });
   }
+}
+
+function ofLayer({ how, blob, base, size, via }: UsableDelta, diffId: Digest, reference: Reference): LayerDelta {
+  const known = { ...(size !== undefined && { size }), ...(via !== undefined && { via }) };
+  return { how, diffId, blob, reference, base, ...known };
 }
 
 /** The smallest first, each once. Of a blob that is said to have several sizes, one is true. */
@@ -160,9 +205,10 @@ class HeldBases {
 
   async #ask(name: Digest): Promise<Digest | undefined> {
     const tars = await this.#tars();
-    if (await tars.has(name)) return name;
+    // First, as the blob may be held, and is no tar.
     const diffId = (await this.#store.layers.get(name))?.diffId;
-    return diffId !== undefined && (await tars.has(diffId)) ? diffId : undefined;
+    if (diffId !== undefined && (await tars.has(diffId))) return diffId;
+    return (await tars.has(name)) ? name : undefined;
   }
 }
 

@@ -7,7 +7,7 @@ import type { Cost, Plan } from "../../../plan/plan.ts";
 import type { TransferContext } from "../../context.ts";
 import { planFetch } from "../../plan-fetch.ts";
 import type { UnpackTask } from "../../present-layer.ts";
-import type { LayerDelta } from "../types.ts";
+import type { DeltaVia, LayerDelta } from "../types.ts";
 
 /** The blob is kept for others where a layer comes as a blob, and is unpacked with less work: that much of its time, and of its bytes, is worth it. */
 const WORTH = 0.9;
@@ -22,6 +22,7 @@ export function mayAnyBeWorth(plain: Plan, rates: Rates): boolean {
   return WORTH * estimate(plain.cost, rates) > estimate({ ...NOTHING, requests: LEAST_REQUESTS }, rates);
 }
 
+const NO_VIA: DeltaVia = { deltas: 0, bytes: 0, made: 0 };
 const NOTHING: Cost = { network: 0, requests: 0, local: 0, data: 0, zero: 0 };
 
 export interface WeighOptions {
@@ -85,13 +86,17 @@ async function weigh(
   const isHere = (await store.content.stat(delta.blob.digest)) !== undefined;
   const done = await store.content.partial(delta.blob.digest);
   const fetched = planFetch(delta.blob, { done, ranges, layersLeft, concurrency }).cost;
-  const { network, requests } = isHere ? { network: 0, requests: 0 } : fetched;
-  const cost = { network, requests, local: delta.size ?? USUAL_RATIO * blob.size, data: 0, zero: 0 };
+  const own = isHere ? NOTHING : fetched;
+  const { via = NO_VIA } = delta;
+  const network = own.network + via.bytes;
+  const requests = own.requests + via.deltas;
+  const cost = { network, requests, local: via.made + (delta.size ?? USUAL_RATIO * blob.size), data: 0, zero: 0 };
   const less = plain.cost.network - network;
-  const from = delta.base.length === 1 ? "a layer that is here" : `${delta.base.length} layers that are here`;
+  const here = via.deltas === 0 ? "here" : `here or made by ${via.deltas === 1 ? "another delta" : "other deltas"}`;
+  const from = delta.base.length === 1 ? `a layer that is ${here}` : `${delta.base.length} layers that are ${here}`;
   const why = `${delta.how}: from ${from}; ${less} bytes less from the network than ${plain.how}`;
-  // One that does not say how large the layer is has to be here as a whole before the layer is begun.
-  const seconds = delta.size === undefined ? estimate(cost, rates) : secondsOf(cost, rates);
+  // One that does not say how large the layer is has to be here as a whole before the layer is begun, and so has what others make.
+  const seconds = delta.size === undefined || via.deltas > 0 ? estimate(cost, rates) : secondsOf(cost, rates);
   return { delta, cost, seconds, why };
 }
 

@@ -1,0 +1,126 @@
+/**
+ * Tars of layers that are held, and of layers that are not and that deltas make on the way to another: these are made when they are opened first, once,
+ * into files that nobody else can see, which last as long as this.
+ */
+import { toVarveError } from "../../../errors/from-system.ts";
+import { VarveError } from "../../../errors/varve-error.ts";
+import { FileTar } from "../../../layer/seekable/file-tar.ts";
+import type { SeekableTar } from "../../../layer/seekable/seekable-tar.ts";
+import type { Digest } from "../../../oci/digest.ts";
+import { TransferBudget } from "../../../recipe/limiter.ts";
+import type { UnnamedFile } from "../../commit/unnamed-file.ts";
+import type { TransferContext } from "../../context.ts";
+import type { Tally } from "../../tally.ts";
+import { placeOf } from "../delta-pull.ts";
+import { planDelta } from "../plan-delta.ts";
+import type { LayerDelta, LayerTars } from "../types.ts";
+import { writeTar } from "./write-tar.ts";
+
+/** Deltas that come at the same time. */
+const CONCURRENCY = 2;
+/** What is needed before something else can be made comes first. */
+const PRIORITY = 0;
+
+export class ChainTars implements LayerTars {
+  readonly #context: TransferContext;
+  readonly #held: LayerTars;
+  readonly #tally: Tally;
+  readonly #ways = new Map<Digest, LayerDelta>();
+  readonly #making = new Map<Digest, Promise<UnnamedFile>>();
+  readonly #closing = new AbortController();
+  readonly #budget = new TransferBudget({ concurrency: CONCURRENCY });
+  readonly #owned = new AsyncDisposableStack();
+  /** One is made at a time: it takes as much memory as a layer that is made. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  /** @param held goes when this is disposed of @param tally counts what deltas cost */
+  constructor(context: TransferContext, held: LayerTars, tally: Tally) {
+    this.#context = context;
+    this.#held = held;
+    this.#tally = tally;
+  }
+
+  /** Makes layers that are not held to be had, of what is held or to be had. */
+  add(deltas: Iterable<LayerDelta>): void {
+    for (const delta of deltas) if (!this.#ways.has(delta.diffId)) this.#ways.set(delta.diffId, delta);
+  }
+
+  /** Of what is held only: what has to be made first is no base to plan with. */
+  has(diffId: Digest): Promise<boolean> {
+    return this.#held.has(diffId);
+  }
+
+  config(imageId: Digest): Promise<Uint8Array | undefined> {
+    return this.#held.config(imageId);
+  }
+
+  /** @throws VarveError as those that are held; where it is made also what comes of a wrong delta: `DELTA_INVALID`, `DIFFID_MISMATCH` ... */
+  async open(diffId: Digest, signal?: AbortSignal): Promise<SeekableTar> {
+    if (!this.#ways.has(diffId) || (await this.#held.has(diffId))) return this.#held.open(diffId, signal);
+    const file = await this.#made(diffId);
+    signal?.throwIfAborted();
+    return FileTar.open(file.path, { name: `the tar of ${diffId}`, follow: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new VarveError("INTERRUPTED", "nobody needs the layer any more"));
+    await Promise.allSettled(this.#making.values());
+    await using all = new AsyncDisposableStack();
+    all.use(this.#held);
+    all.use(this.#owned);
+  }
+
+  /** What failed has failed for all who need it, so that each of them goes another way at once. */
+  #made(diffId: Digest): Promise<UnnamedFile> {
+    const known = this.#making.get(diffId) ?? this.#begin(this.#ways.get(diffId)!);
+    this.#making.set(diffId, known);
+    return known;
+  }
+
+  async #begin(delta: LayerDelta): Promise<UnnamedFile> {
+    // Before the turn is taken, for they need one themselves.
+    for (const base of delta.base) {
+      if (this.#ways.has(base) && !(await this.#held.has(base))) await this.#made(base);
+    }
+    const turn = this.#last.then(() => this.#make(delta));
+    this.#last = turn.catch(() => undefined);
+    const file = await turn;
+    this.#owned.use(file);
+    return file;
+  }
+
+  async #make(delta: LayerDelta): Promise<UnnamedFile> {
+    const { store, signal: pull } = this.#context;
+    const { diffId, blob, reference } = delta;
+    const signal = AbortSignal.any([pull, this.#closing.signal]);
+    signal.throwIfAborted();
+    try {
+      await using opened = new AsyncDisposableStack();
+      const lease = opened.use(await store.leases.create());
+      await lease.add(blob.digest);
+      const place = placeOf(this.#context, {}, delta);
+      const task = { diffId, blob: { ...blob, digest: diffId }, reference };
+      const planned = opened.use(
+        await planDelta(this.#context, task, delta, {
+          tars: this,
+          turn: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
+          place: { ...place, blobs: this.#tally.counting(place.blobs) },
+          signal,
+          wait: true,
+          budget: this.#budget,
+          priority: PRIORITY,
+          layersLeft: 1,
+          onProgress: () => undefined,
+        }),
+      );
+      await using made = new AsyncDisposableStack();
+      const file = made.use(await writeTar(planned.plan.recipe, { directory: store.root, signal }));
+      await planned.blob.drop();
+      made.move();
+      return file;
+    } catch (thrown) {
+      const { code, message, hint, detail, cause } = toVarveError(thrown, `making the layer ${diffId}`);
+      throw new VarveError(code, `on the way by layer ${diffId}: ${message}`, { hint, detail, cause });
+    }
+  }
+}
