@@ -136,7 +136,7 @@ async function planAll(
   context: TransferContext,
   image: ResolvedImage,
   tasks: readonly LayerTask[],
-  { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false }: PullOptions,
+  { unpack = true, concurrency = DEFAULT_CONCURRENCY, discardBlobs: discards = false, delta }: PullOptions,
   deltas: DeltasOnDemand,
 ): Promise<PullDone> {
   const { store, snapshotter } = context;
@@ -145,6 +145,7 @@ async function planAll(
   const chain = chainIds(diffIds);
   const results: LayerResult[] = [];
   const unpacksInto = unpack ? snapshotter?.choice : undefined;
+  if (delta === "always") await requireDeltas(context, distinct, unpacksInto, deltas);
   let opening: Promise<boolean> | undefined;
   const unpacks = (): Promise<boolean> => (opening ??= isOpened(unpack ? snapshotter : undefined));
   const { planLayer } = await import("./plan-layer.ts");

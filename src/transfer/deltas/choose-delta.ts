@@ -8,8 +8,8 @@ import type { LayerStory } from "../layer-story.ts";
 import { planFetch } from "../plan-fetch.ts";
 import type { UnpackTask } from "../present-layer.ts";
 import type { DeltaPull } from "./delta-pull.ts";
-import { isChunkedBetter, weighDeltas } from "./discover/weigh.ts";
-import type { LayerDelta } from "./types.ts";
+import { isChunkedBetter, mayAnyBeWorth, weighDeltas } from "./discover/weigh.ts";
+import type { LayerDelta, LayerDeltas, LayerTars } from "./types.ts";
 
 export interface ChooseDeltaOptions {
   /** What was tried. Default: nothing. */
@@ -35,7 +35,10 @@ export type DeltaChoice =
   /** Deltas would save too little. */
   | { readonly way: "none"; readonly why: string };
 
-/** @throws VarveError `DELTA_BASE_MISSING` for a layer that a delta image leaves out and that is not here */
+/**
+ * @throws VarveError `DELTA_BASE_MISSING` for a layer that a delta image leaves out and that is not here; `DELTA_NOT_FOUND` for one that nothing makes, or
+ * nothing has made, where no other way is wanted
+ */
 export async function chooseDelta(
   context: TransferContext,
   task: UnpackTask,
@@ -45,25 +48,41 @@ export async function chooseDelta(
   const { registry, store } = context;
   const mayTry: LayerStory["mayTry"] = (way) => story?.mayTry(way) ?? true;
   if (!deltas.isOnlyWay && mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
-  const all = (await deltas.of(task)).filter(({ blob }) => mayTry(`delta ${blob.digest}`));
-  const [only] = all;
-  if (deltas.isOnlyWay) {
-    if (only !== undefined) return { way: "delta", delta: only, ...costOf(only), beats: () => true };
-    if (mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
-    throw new VarveError("DELTA_BASE_MISSING", `the delta leaves out layer ${task.diffId}, and it is not here`, {
-      detail: { diffId: task.diffId },
-    });
-  }
-  if (only === undefined) return undefined;
+  if (deltas.isOnlyWay) return chooseOnly(task, deltas, tars, mayTry);
   const done = await store.content.partial(task.blob.digest);
   const facts = { layersLeft, concurrency };
   const plain = planFetch(task.blob, { ...facts, done, ranges: registry.supportsRanges(task.reference) });
   const rates = coarseRates(known, concurrency);
+  if (mode === "auto" && !mayAnyBeWorth(plain, rates)) return undefined;
+  const found = await deltas.of(task);
+  const all = found.filter(({ blob }) => mayTry(`delta ${blob.digest}`));
+  if (all.length === 0 && mode === "always") throw nothingLeft(task, found.length);
+  if (all.length === 0) return undefined;
   const { worth, why = "" } = await weighDeltas(context, task, all, { ...facts, mode, plain, rates });
   const [best] = worth;
   if (best === undefined) return { way: "none", why };
   const beats = (chunked: Cost): boolean => mode === "always" || !isChunkedBetter(chunked, best, rates);
   return { way: "delta", delta: best.delta, cost: best.cost, why: best.why, beats };
+}
+
+async function chooseOnly(
+  task: UnpackTask,
+  deltas: LayerDeltas,
+  tars: LayerTars,
+  mayTry: LayerStory["mayTry"],
+): Promise<DeltaChoice> {
+  const only = (await deltas.of(task)).find(({ blob }) => mayTry(`delta ${blob.digest}`));
+  if (only !== undefined) return { way: "delta", delta: only, ...costOf(only), beats: () => true };
+  if (mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
+  throw new VarveError("DELTA_BASE_MISSING", `the delta leaves out layer ${task.diffId}, and it is not here`, {
+    detail: { diffId: task.diffId },
+  });
+}
+
+function nothingLeft({ blob: { digest } }: UnpackTask, tried: number): VarveError {
+  const message =
+    tried === 0 ? `layer ${digest} has no delta from what is here` : `no delta of layer ${digest} has made it`;
+  return new VarveError("DELTA_NOT_FOUND", message, { detail: { layers: [digest] } });
 }
 
 /** Of one that there is no choice about. */
