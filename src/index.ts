@@ -151,6 +151,7 @@ export {
   type UnmountResult,
 } from "./transfer/mount-image.ts";
 export { prune, type PruneOptions, type PruneResult } from "./transfer/prune.ts";
+export { applyDeltaImage, type ApplyDeltaOptions } from "./transfer/deltas/apply-delta.ts";
 export { pull, type PullOptions } from "./transfer/pull.ts";
 export type { DiskResult, LayerResult, PullResult } from "./transfer/pull-result.ts";
 export { pushImage, type PushOptions, type PushResult } from "./transfer/push.ts";

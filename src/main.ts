@@ -70,6 +70,10 @@ export function connect(settings: Settings, bound: Run): Services {
       const { pull } = await import("./transfer/pull.ts");
       return pull(await online(options.plan === true ? reading : { sync }), reference, options);
     },
+    async applyDeltaImage(name, options) {
+      const { applyDeltaImage } = await import("./transfer/deltas/apply-delta.ts");
+      return applyDeltaImage(await online({}), name, options);
+    },
     async unpack(image, ...rest) {
       const { unpack } = await import("./transfer/unpack.ts");
       return unpack(await source(image, reading), image, ...rest);

@@ -35,6 +35,7 @@ function fakeServices(given: Partial<Services>): Services {
     pushImage: unexpected("pushImage"),
     copyImage: unexpected("copyImage"),
     convertImage: unexpected("convertImage"),
+    applyDeltaImage: unexpected("applyDeltaImage"),
     composeDeltas: unexpected("composeDeltas"),
     createDelta: unexpected("createDelta"),
     copyDisk: unexpected("copyDisk"),

@@ -30,6 +30,7 @@ import type { rdiffDelta, rdiffDiff, rdiffPatch, rdiffSignature } from "../delta
 import type { Login } from "../registry/client.ts";
 import type { CredentialPlace } from "../registry/credentials/credential-file.ts";
 import type { prune } from "../transfer/prune.ts";
+import type { applyDeltaImage } from "../transfer/deltas/apply-delta.ts";
 import type { PullOptions } from "../transfer/pull.ts";
 import type { PullResult } from "../transfer/pull-result.ts";
 import type { pushImage } from "../transfer/push.ts";
@@ -58,6 +59,7 @@ export interface Services extends AsyncDisposable {
   readonly diffSnapshot: Bound<typeof diffSnapshot>;
   readonly saveDiff: Bound<typeof saveDiff>;
   readonly commitImage: Bound<typeof commitImage>;
+  readonly applyDeltaImage: Bound<typeof applyDeltaImage>;
   readonly composeDeltas: Bound<typeof composeDeltas>;
   readonly createDelta: Bound<typeof createDelta>;
   readonly mountImage: Bound<typeof mountImage>;

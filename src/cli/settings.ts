@@ -5,6 +5,7 @@ import { DECOMPRESSORS, type Decompressor } from "../codec/decompressors.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { Platform } from "../oci/platform.ts";
 import type { SnapshotterChoice } from "../transfer/snapshotter.ts";
+import { deltaRootsIn } from "./delta-flags.ts";
 import { PROGRESS_MODES, SNAPSHOTTERS } from "./global-flags.ts";
 import type { Host } from "./host.ts";
 import type { Verbosity } from "./logger.ts";
@@ -56,6 +57,8 @@ export interface Settings {
   /** As the environment has it; whoever uses it looks whether it is one. */
   readonly sourceDateEpoch?: string;
   readonly transport: TransportSettings;
+  /** Absolute paths of stores and layouts to copy from beside the store. Default: none. */
+  readonly deltaRoots?: readonly string[];
 }
 
 export type Flags = Readonly<Record<string, unknown>>;
@@ -75,6 +78,7 @@ export async function resolveSettings(flags: Flags, host: Host): Promise<Setting
     unpacking: resolveUnpacking(flags, host.env),
     ...(host.env["SOURCE_DATE_EPOCH"] !== undefined && { sourceDateEpoch: host.env["SOURCE_DATE_EPOCH"] }),
     transport: resolveTransport(flags),
+    ...(host.env["VARVE_DELTA_ROOT"] && { deltaRoots: deltaRootsIn(host.env["VARVE_DELTA_ROOT"]) }),
   };
 }
 

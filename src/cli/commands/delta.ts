@@ -3,11 +3,12 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { Command } from "../command.ts";
 import { parseChoice } from "../parse-values.ts";
 import type { DeltaAction } from "./delta/action.ts";
+import { applyAction } from "./delta/apply.ts";
 import { composeAction } from "./delta/compose.ts";
 import { createAction } from "./delta/create.ts";
 import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
 
-const ACTIONS: readonly DeltaAction[] = [createAction, composeAction];
+const ACTIONS: readonly DeltaAction[] = [createAction, composeAction, applyAction];
 const NAMES = ACTIONS.map(({ name }) => name);
 
 /** Which action gave a result, for only that one can render it. */

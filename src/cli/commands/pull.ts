@@ -3,6 +3,7 @@ import { VarveError } from "../../errors/varve-error.ts";
 import { parseReference } from "../../oci/reference.ts";
 import type { PullResult } from "../../transfer/pull-result.ts";
 import type { Command } from "../command.ts";
+import { DELTA_FLAG, DELTA_ROOT_FLAGS, deltaModeOf, deltaRootsOf } from "../delta-flags.ts";
 import { refuseSeveralRegistries } from "../one-registry.ts";
 import { renderPlan, renderPull } from "../print/pull.ts";
 
@@ -21,6 +22,8 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
   flags: [
     { flags: "--plan", summary: "print what would move and from where, and move nothing" },
     { flags: "--no-unpack", summary: "get the blobs only: layers are neither inflated and checked nor unpacked" },
+    DELTA_FLAG,
+    ...DELTA_ROOT_FLAGS,
     {
       flags: "--discard-blobs",
       summary: "remove each layer's blob as soon as the layer is unpacked; it is fetched again when it is needed",
@@ -48,6 +51,8 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
         "--discard-blobs keeps layers unpacked, and without unpacking nothing would be left",
       );
     }
+    const delta = deltaModeOf(flags);
+    const deltaRoots = deltaRootsOf(flags, settings);
     // A slip in the last name must not be told after the first one's gigabytes.
     for (const reference of args) checkReference(reference);
     refuseSeveralRegistries(settings, args, "pull from one registry at a time, or log in to each with varve login");
@@ -59,6 +64,8 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
         discardBlobs: flags["discardBlobs"] === true,
         sync: flags["sync"] !== false,
         wait: flags["wait"] !== false,
+        ...(delta !== undefined && { delta }),
+        ...(deltaRoots.length > 0 && { deltaRoots }),
         ...(settings.platform && { platform: settings.platform }),
         ...(settings.concurrency !== undefined && { concurrency: settings.concurrency }),
       });

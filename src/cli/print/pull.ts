@@ -20,6 +20,7 @@ export function renderPull(result: PullResult, view: View): string {
   const reference = sanitize(result.reference);
   if (view.quiet) return `${reference.replace(/@.*$/, "")}@${result.digest}\n`;
   const lines = [`${reference}: ${result.status}`, `  digest    ${result.digest}`, `  image id  ${result.imageId}`];
+  if (result.deltaDigest !== undefined) lines.push(`  by delta  ${result.deltaDigest}`);
   if (result.platform !== null) lines.push(`  platform  ${sanitize(result.platform)}`);
   for (const disk of result.disks ?? []) lines.push(`  disk      ${diskText(disk)}`);
   lines.push(`  moved     ${moved(result)}`);

@@ -9,7 +9,7 @@ export const composeAction: DeltaAction<DeltaComposed> = {
   words: [2, 2],
   completes: () => "image",
   flags: [
-    { flags: "-t, --tag <name>", summary: "what the delta is called in the store", completes: "image" },
+    { flags: "-t, --tag <name>", summary: "what is made is called in the store", completes: "image" },
     { flags: "--push <ref>", summary: "where the delta goes in a registry; kept in the store only with --tag then" },
   ],
   notes: [

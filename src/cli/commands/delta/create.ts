@@ -11,7 +11,7 @@ export const createAction: DeltaAction<DeltaCreated> = {
   words: [2, 2],
   completes: () => "image",
   flags: [
-    { flags: "-t, --tag <name>", summary: "what the delta is called in the store", completes: "image" },
+    { flags: "-t, --tag <name>", summary: "what is made is called in the store", completes: "image" },
     {
       flags: "--format <kind>",
       summary: "librsync: an image that gives the target, for balena's engine too (default); tar-diff: for plain pulls",
