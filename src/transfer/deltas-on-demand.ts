@@ -1,33 +1,40 @@
-/** What a pull uses deltas by, opened when a layer is missing: most pulls load nothing of it. */
+/** What a pull uses deltas by, opened when a layer is missing and deltas may be of use: most pulls load nothing of it. */
 import { CONFIG_LABEL } from "../oci/delta-names.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import type { TransferContext } from "./context.ts";
 import type { DeltaPull } from "./deltas/delta-pull.ts";
 import type { DeltaOptions } from "./deltas/deltas-of-pull.ts";
+import { holdsOthers } from "./deltas/discover/holds-others.ts";
 import type { ResolvedImage } from "./resolve-image.ts";
 import type { Tally } from "./tally.ts";
 
 export class DeltasOnDemand implements AsyncDisposable {
-  readonly #open: () => Promise<DeltaPull>;
-  #opening: Promise<DeltaPull> | undefined;
+  readonly #open: () => Promise<DeltaPull | undefined>;
+  #opening: Promise<DeltaPull | undefined> | undefined;
 
-  constructor(open: () => Promise<DeltaPull>) {
+  constructor(open: () => Promise<DeltaPull | undefined>) {
     this.#open = open;
   }
 
-  /** Those that the registry has for an image. */
+  /** Those that the registry has for an image, and layers that other stores have; undefined where nothing can come of either. */
   static of(
     context: TransferContext,
     image: ResolvedImage,
     options: DeltaOptions & { readonly tally: Tally },
   ): DeltasOnDemand {
+    const { delta = "auto", deltaRoots = [] } = options;
+    const mayBeOfUse = async (): Promise<boolean> => {
+      if (deltaRoots.length > 0 || delta === "always") return true;
+      return delta !== "never" && (await holdsOthers(context.store, new Set(image.config?.rootfs.diffIds)));
+    };
     return new DeltasOnDemand(async () => {
+      if (!(await mayBeOfUse())) return undefined;
       const { deltasFor } = await import("./deltas/deltas-of-pull.ts");
       return deltasFor(context, image, options);
     });
   }
 
-  readonly open = (): Promise<DeltaPull> => (this.#opening ??= this.#open());
+  readonly open = (): Promise<DeltaPull | undefined> => (this.#opening ??= this.#open());
 
   async [Symbol.asyncDispose](): Promise<void> {
     const opened = await this.#opening?.catch(() => undefined);

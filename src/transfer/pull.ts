@@ -237,7 +237,8 @@ async function requireDeltas(
   deltas: DeltasOnDemand,
 ): Promise<void> {
   const { requireDeltas: require } = await import("./deltas/require-deltas.ts");
-  await require(context, tasks, unpacksInto, await deltas.open());
+  const opened = await deltas.open();
+  if (opened !== undefined) await require(context, tasks, unpacksInto, opened);
 }
 
 /**

@@ -41,16 +41,14 @@ export async function deltasFor(
   image: ResolvedImage,
   { tally, ...options }: DeltaOptions & { readonly tally: Tally },
 ): Promise<DeltaPull> {
-  const { delta = "auto", deltaRoots = [] } = options;
+  const { delta = "auto" } = options;
   const held = await openTars(context, options);
   if (delta === "never") return new DeltaPull({ deltas: NO_DELTAS, tars: held });
   const tars = new ChainTars(context, held, tally);
-  const hasRoots = deltaRoots.length > 0;
   const deltas = new RegistryDeltas(context, {
     image,
     tars: () => Promise.resolve(tars),
     tally,
-    hasRoots,
     chains: tars,
   });
   return new DeltaPull({ deltas, tars, mode: delta });

@@ -23,6 +23,7 @@ import { publishDeltas } from "../publish/publish.ts";
 import type { PublishedDelta } from "../publish/types.ts";
 import { DELTA_CONFIG, writeDeltaManifest } from "../publish/write-manifest.ts";
 import type { LayerDelta, LayerTars } from "../types.ts";
+import { holdsOthers } from "./holds-others.ts";
 import { RegistryDeltas } from "./registry-deltas.ts";
 
 const image = await buildImage({
@@ -65,20 +66,19 @@ async function publish(context: TestContext, { host }: KitRegistry, ...deltas: P
 interface FindOptions {
   readonly held?: readonly Digest[];
   readonly tally?: Tally;
-  readonly hasRoots?: boolean;
   readonly of?: KitImage;
 }
 
 async function find(
   context: TestContext,
   { host }: KitRegistry,
-  { held = [HELD, HELD_TOO], tally = new Tally(), hasRoots = false, of = image }: FindOptions = {},
+  { held = [HELD, HELD_TOO], tally = new Tally(), of = image }: FindOptions = {},
 ): Promise<(readonly LayerDelta[])[]> {
   const reference = at(host);
   const manifest = parseManifest(of.bytes);
   if (manifest.kind !== "manifest") throw new Error("not a manifest");
   const config = { rootfs: { type: "layers", diffIds: of.layers.map(({ diffId }) => diffId) } } as const;
-  const options = { image: { reference, manifest, config }, tars: async () => tars(...held), tally, hasRoots };
+  const options = { image: { reference, manifest, config }, tars: async () => tars(...held), tally };
   await using deltas = new RegistryDeltas(context, options);
   const found: (readonly LayerDelta[])[] = [];
   for (const { descriptor, diffId } of of.layers) {
@@ -140,16 +140,14 @@ describe("deltas of a registry", () => {
     },
   );
 
-  it("are not looked for where nothing is held but the image's own layers, unless other places have some", async () => {
-    const { context, registry } = await prepared();
-    await using _registry = registry;
-    await publish(context, registry, delta(100, "tar-diff", [HELD]));
-    const empty = await transferContext();
-    await remember(empty, image.layers[0]!.descriptor.digest, lower);
-    registry.clearRequests();
-    expect(await find(empty, registry)).toEqual([[], []]);
-    expect(registry.requests).toEqual([]);
-    expect(await find(empty, registry, { hasRoots: true })).toEqual([[], [expect.anything()]]);
+  it("are of no use where nothing is held but the image's own layers", async () => {
+    const { store, ...context } = await transferContext();
+    expect(await holdsOthers(store, new Set())).toBe(false);
+    await remember({ store, ...context }, image.layers[0]!.descriptor.digest, lower);
+    expect(await holdsOthers(store, new Set([lower, upper]))).toBe(false);
+    expect(await holdsOthers(store, new Set([upper]))).toBe(true);
+    await remember({ store, ...context }, HELD_BLOB, HELD);
+    expect(await holdsOthers(store, new Set([lower, upper]))).toBe(true);
   });
 
   it("are not read where their manifest says that nothing of its base is held", async () => {

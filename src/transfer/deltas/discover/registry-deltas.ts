@@ -1,13 +1,12 @@
 /**
- * Deltas that a registry has for the layers of an image that is pulled, found once and when a layer is asked for first: a pull of what is up to date,
- * and one into an empty store, ask for none. What the pull itself adds is no base: which of its layers is ready first is chance.
+ * Deltas that a registry has for the layers of an image that is pulled, found once and when a layer is asked for first. What the pull itself adds is no
+ * base: which of its layers is ready first is chance.
  */
 import { toVarveError } from "../../../errors/from-system.ts";
 import { VarveError } from "../../../errors/varve-error.ts";
 import type { ImageConfig } from "../../../oci/config.ts";
 import type { Digest } from "../../../oci/digest.ts";
 import type { Manifest } from "../../../oci/manifest.ts";
-import { isLayerType } from "../../../oci/media-types.ts";
 import type { Reference } from "../../../oci/reference.ts";
 import type { Store } from "../../../store/store.ts";
 import type { TransferContext } from "../../context.ts";
@@ -22,9 +21,6 @@ import type { ListedDelta } from "./read-manifest.ts";
 const MOST_OF_LAYER = 4;
 /** What the whole image may wait for, it need not wait for this: a registry that has trouble with lists may be fine otherwise. */
 const LONGEST_MS = 30_000;
-/** Records of layers that are looked at to tell whether anything but the image's own is here. */
-const MOST_RECORDS = 1000;
-
 export interface RegistryDeltasOptions {
   /** As it was resolved. */
   readonly image: {
@@ -36,8 +32,6 @@ export interface RegistryDeltasOptions {
   readonly tars: () => Promise<LayerTars>;
   /** Counts what is asked and what comes. */
   readonly tally: Tally;
-  /** Whether other places than the store may hold bases, so that an empty store is no reason not to look. Default false. */
-  readonly hasRoots?: boolean;
   /** Told what makes bases that are not held. Default: deltas from such are of no use. */
   readonly chains?: Pick<ChainTars, "add">;
 }
@@ -80,9 +74,8 @@ export class RegistryDeltas implements LayerDeltas {
 
   async #find(): Promise<Usable> {
     const { registry, onProgress, signal, store } = this.#context;
-    const { image, tally, hasRoots = false } = this.#options;
+    const { image, tally } = this.#options;
     const ownDiffIds = new Set(image.config?.rootfs.diffIds);
-    if (!hasRoots && !(await isAnythingElse(store, ownDiffIds))) return [];
     const held = new HeldBases(store, this.#options.tars);
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     const target = { reference: image.reference, digest: image.manifest.digest };
@@ -162,16 +155,6 @@ function ofLayer({ how, blob, base, size, via }: UsableDelta, diffId: Digest, re
 function distinct(deltas: Usable): Usable {
   const inOrder = deltas.toSorted((a, b) => a.blob.size - b.blob.size || (a.blob.digest < b.blob.digest ? -1 : 1));
   return [...new Map(inOrder.map((delta) => [`${delta.blob.digest} ${delta.blob.size}`, delta])).values()];
-}
-
-/** Whether layers of other images are here, or were: a first pull, and one that goes on with a first pull, has no use for deltas. */
-async function isAnythingElse({ layers }: Store, own: ReadonlySet<Digest>): Promise<boolean> {
-  let seen = 0;
-  for await (const { diffId, mediaType } of layers.list()) {
-    if (isLayerType(mediaType) && !own.has(diffId)) return true;
-    if (++seen === MOST_RECORDS) return true;
-  }
-  return false;
 }
 
 /** Which layers are held, asked once of each. */
