@@ -42,7 +42,7 @@ export async function applyDeltaImage(
   if (!isDelta(resolved)) throw new VarveError("DELTA_IMAGE_INVALID", `${name} is no delta between images`);
   const reference = given ?? usualName(readDeltaImage(manifest, config).target.digest);
   const delta = { ...resolved, reference, name: formatReference(reference), fetched: false, warnings: [] };
-  return getDeltaImage(context, delta, { options, tally: new Tally(), startedAt, place: placeIn(source) });
+  return await getDeltaImage(context, delta, { options, tally: new Tally(), startedAt, place: placeIn(source) });
 }
 
 function nameOf(tag: string): ReturnType<typeof parseReference> {
