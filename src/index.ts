@@ -100,6 +100,8 @@ export type {
   DeltaComposed,
 } from "./transfer/deltas/compose/compose-types.ts";
 export { createDelta } from "./transfer/deltas/create.ts";
+export { inspectDelta } from "./transfer/deltas/inspect.ts";
+export type { DeltaDetails, InspectDeltaOptions, InspectedLayer } from "./transfer/deltas/inspect-types.ts";
 export type {
   CreateDeltaOptions,
   DeltaCreated,

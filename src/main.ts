@@ -119,6 +119,10 @@ export function connect(settings: Settings, bound: Run): Services {
       const { createDelta } = await import("./transfer/deltas/create.ts");
       return createDelta(await (options?.push === undefined ? local({}) : online({})), base, target, options);
     },
+    async inspectDelta(image, options) {
+      const { inspectDelta } = await import("./transfer/deltas/inspect.ts");
+      return inspectDelta(await source(image, reading), image, options);
+    },
     async mountImage(...args) {
       const { mountImage } = await import("./transfer/mount-image.ts");
       return mountImage(await online({}), ...args);

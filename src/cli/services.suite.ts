@@ -38,6 +38,7 @@ function fakeServices(given: Partial<Services>): Services {
     applyDeltaImage: unexpected("applyDeltaImage"),
     composeDeltas: unexpected("composeDeltas"),
     createDelta: unexpected("createDelta"),
+    inspectDelta: unexpected("inspectDelta"),
     copyDisk: unexpected("copyDisk"),
     rdiffSignature: unexpected("rdiffSignature"),
     rdiffDelta: unexpected("rdiffDelta"),

@@ -8,6 +8,7 @@ import type { importDisk } from "../transfer/disks/import-disk.ts";
 import type { diffSnapshot, saveDiff } from "../transfer/diff-snapshot.ts";
 import type { composeDeltas } from "../transfer/deltas/compose/compose-deltas.ts";
 import type { createDelta } from "../transfer/deltas/create.ts";
+import type { inspectDelta } from "../transfer/deltas/inspect.ts";
 import type { diskUsage } from "../transfer/disk-usage.ts";
 import type { checkStore } from "../transfer/fsck.ts";
 import type { collectGarbage } from "../transfer/gc.ts";
@@ -62,6 +63,7 @@ export interface Services extends AsyncDisposable {
   readonly applyDeltaImage: Bound<typeof applyDeltaImage>;
   readonly composeDeltas: Bound<typeof composeDeltas>;
   readonly createDelta: Bound<typeof createDelta>;
+  readonly inspectDelta: Bound<typeof inspectDelta>;
   readonly mountImage: Bound<typeof mountImage>;
   readonly unmountImage: Bound<typeof unmountImage>;
   readonly listSnapshots: Bound<typeof listSnapshots>;

@@ -6,9 +6,10 @@ import type { DeltaAction } from "./delta/action.ts";
 import { applyAction } from "./delta/apply.ts";
 import { composeAction } from "./delta/compose.ts";
 import { createAction } from "./delta/create.ts";
+import { inspectAction } from "./delta/inspect.ts";
 import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
 
-const ACTIONS: readonly DeltaAction[] = [createAction, composeAction, applyAction];
+const ACTIONS: readonly DeltaAction[] = [createAction, inspectAction, composeAction, applyAction];
 const NAMES = ACTIONS.map(({ name }) => name);
 
 /** Which action gave a result, for only that one can render it. */
