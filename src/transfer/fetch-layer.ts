@@ -20,6 +20,7 @@ import type { TransferContext } from "./context.ts";
 import type { DeltaPull } from "./deltas/delta-pull.ts";
 import type { ImageUnpacking, LayerWork } from "./image-unpacking.ts";
 import type { MadeTars } from "./made-tars.ts";
+import { withoutSplit } from "./other-form.ts";
 import { planFetch } from "./plan-fetch.ts";
 import { giveUpBlob, isWanted, takeBlobBack } from "./given-up.ts";
 import { LayerStory } from "./layer-story.ts";
@@ -246,14 +247,14 @@ async function verify(
   context: TransferContext,
   task: LayerTask,
   file: FrontFile,
-  { signal, decompressor }: TryOptions,
+  { signal, decompressor, discards = false }: TryOptions,
   work: LayerWork | undefined,
 ): Promise<Verified | undefined> {
   const { diffId } = task;
   if (diffId === undefined) return undefined;
   return verifyLayer(context, { ...task, diffId }, file, {
     signal,
-    target: work?.target,
+    target: discards ? work?.target : withoutSplit(work?.target),
     ...(decompressor !== undefined && { decompressor }),
   });
 }

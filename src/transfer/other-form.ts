@@ -86,6 +86,13 @@ export async function unpackOtherForm(
 /** It may be collected at any time, for nobody has promised it to this image; and what cannot be read may be had elsewhere. */
 const IS_LOST: ReadonlySet<string> = new Set(["FILE_NOT_FOUND", "IO", "DECOMPRESSOR_FAILED"]);
 
+/** The same place for a layer whose blob is here to stay: what gives its tar again is then for nothing. */
+export function withoutSplit(target: LayerTarget | undefined): LayerTarget | undefined {
+  if (target?.form !== "overlay") return target;
+  const { split: _, ...rest } = target;
+  return rest;
+}
+
 /** The same place for a layer whose tar is a file already. Only EROFS keeps tars. */
 export function overTar(target: LayerTarget | undefined, tar: string): LayerTarget | undefined {
   return target?.form === "erofs" ? { ...target, tar } : target;
