@@ -3,13 +3,12 @@
  * same path, of the same name, or of the same name up to its first dot, as old ones often have a version behind it.
  */
 import { createHash } from "node:crypto";
-import type { Base } from "../../librsync/base.ts";
+import type { ReadAhead } from "./read-ahead.ts";
 import type { TarFile } from "./tar-files.ts";
 
 /** Sizes of files that are likely to have much in common are within this factor, but for small ones. */
 const MOST_TIMES = 10;
 const SMALL_BYTES = 64 << 10;
-const READ_BYTES = 1 << 20;
 
 export interface Source {
   readonly file: TarFile;
@@ -17,7 +16,7 @@ export interface Source {
 }
 
 export class SourceChooser {
-  readonly #base: Base;
+  readonly #base: ReadAhead;
   readonly #byPath = new Map<string, TarFile>();
   readonly #byName = new Map<string, TarFile[]>();
   readonly #byStem = new Map<string, TarFile[]>();
@@ -25,7 +24,7 @@ export class SourceChooser {
   /** Of a size, once some file of that size was asked for: by digest. */
   readonly #byContent = new Map<number, Map<string, TarFile>>();
 
-  constructor(base: Base, files: readonly TarFile[]) {
+  constructor(base: ReadAhead, files: readonly TarFile[]) {
     this.#base = base;
     for (const file of files) {
       if (!file.isSource) continue;
@@ -37,16 +36,27 @@ export class SourceChooser {
   }
 
   /** @throws what the tars throw; the signal's reason */
-  async choose(target: Base, file: TarFile, signal?: AbortSignal): Promise<Source | undefined> {
+  async choose(target: ReadAhead, file: TarFile, signal?: AbortSignal): Promise<Source | undefined> {
     const equal = await this.#equal(target, file, signal);
     if (equal !== undefined) return { file: equal, isEqual: true };
     const similar = this.#similar(file);
     return similar && { file: similar, isEqual: false };
   }
 
-  async #equal(target: Base, file: TarFile, signal?: AbortSignal): Promise<TarFile | undefined> {
+  /** Whether the file may have a source, by what the headers say. */
+  mayHave(file: TarFile): boolean {
+    return this.#bySize.has(file.size) || this.#similar(file) !== undefined;
+  }
+
+  /** Most files are what they were: that is seen without a digest. */
+  async #equal(target: ReadAhead, file: TarFile, signal?: AbortSignal): Promise<TarFile | undefined> {
     const candidates = this.#bySize.get(file.size);
     if (candidates === undefined) return undefined;
+    const same = this.#byPath.get(file.path);
+    if (same?.size === file.size) {
+      if (await isEqual(this.#base, same, target, file, signal)) return same;
+      if (candidates.length === 1) return undefined;
+    }
     const digests = this.#byContent.get(file.size) ?? new Map<string, TarFile>();
     if (digests.size === 0) {
       this.#byContent.set(file.size, digests);
@@ -96,14 +106,30 @@ function mostSimilar(files: readonly TarFile[] | undefined, size: number): TarFi
   return best;
 }
 
-async function digestOf(tar: Base, { start, size }: TarFile, signal?: AbortSignal): Promise<string> {
+async function digestOf(tar: ReadAhead, { start, size }: TarFile, signal?: AbortSignal): Promise<string> {
   const hash = createHash("sha1");
-  const buffer = Buffer.allocUnsafe(Math.min(size, READ_BYTES));
-  for (let at = 0; at < size; at += READ_BYTES) {
+  for (let at = 0; at < size;) {
     signal?.throwIfAborted();
-    const some = buffer.subarray(0, Math.min(READ_BYTES, size - at));
-    await tar.read(some, start + at);
+    const some = await tar.next(start + at, size - at);
     hash.update(some);
+    at += some.length;
   }
   return hash.digest("latin1");
+}
+
+async function isEqual(
+  base: ReadAhead,
+  old: TarFile,
+  target: ReadAhead,
+  file: TarFile,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  for (let at = 0; at < file.size;) {
+    signal?.throwIfAborted();
+    const ours = await base.next(old.start + at, file.size - at);
+    const theirs = await target.next(file.start + at, ours.length);
+    if (Buffer.compare(ours.subarray(0, theirs.length), theirs) !== 0) return false;
+    at += theirs.length;
+  }
+  return true;
 }

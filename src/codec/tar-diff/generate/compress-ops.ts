@@ -4,15 +4,41 @@ import { writeTo } from "../../compress.ts";
 import { TAR_DIFF_MAGIC } from "../format.ts";
 
 const CHUNK = 256 << 10;
-const LEVEL = 12;
+/** 8 MiB, which every decoder takes without being asked (RFC 8878 §3.1.1.1.2); larger windows save nothing here. */
 const WINDOW_LOG = 23;
+const LEAST_WINDOW_LOG = 10;
+/**
+ * For differences: an optimal parser, but one that looks at less than that of level 18. Of two releases of a large program, where level 12 makes 1.23 times
+ * what bsdiff makes, this makes 1.10 times in 5 times the time, and level 18 1.08 times in 7 times.
+ */
+const FOR_DIFFERENCES = {
+  [constants.ZSTD_c_strategy]: constants.ZSTD_btopt,
+  [constants.ZSTD_c_chainLog]: 22,
+  [constants.ZSTD_c_hashLog]: 22,
+  [constants.ZSTD_c_searchLog]: 4,
+  [constants.ZSTD_c_minMatch]: 3,
+  [constants.ZSTD_c_targetLength]: 64,
+};
+/** For files as they are that parser takes 5 times the time for a tenth less; this makes no more of them than bzip2 does. */
+const FOR_FILES = { [constants.ZSTD_c_compressionLevel]: 12 };
+
+export interface CompressOptions {
+  /** Bytes of the new tar, which the operations hardly exceed. */
+  readonly size: number;
+  /** Whether much of it are files that the old tar has nothing of. */
+  readonly isMostlyNew: boolean;
+}
 
 /** @param ops pieces that stay as they are @throws what the source throws */
-export async function* compressOps(ops: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* compressOps(
+  ops: AsyncIterable<Uint8Array>,
+  { size, isMostlyNew }: CompressOptions,
+): AsyncGenerator<Uint8Array, void, undefined> {
   yield TAR_DIFF_MAGIC.slice();
+  const windowLog = Math.min(WINDOW_LOG, Math.max(LEAST_WINDOW_LOG, Math.ceil(Math.log2(size + 1)) + 1));
   const params = {
-    [constants.ZSTD_c_compressionLevel]: LEVEL,
-    [constants.ZSTD_c_windowLog]: WINDOW_LOG,
+    ...(isMostlyNew ? FOR_FILES : FOR_DIFFERENCES),
+    [constants.ZSTD_c_windowLog]: windowLog,
     [constants.ZSTD_c_checksumFlag]: 1,
   };
   const codec = createZstdCompress({ chunkSize: CHUNK, params });

@@ -4,10 +4,10 @@
  * around where the last match was: what moved farther than half the old window is not found.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { Base } from "../../librsync/base.ts";
 import type { TarDiffWriter } from "../op-writer.ts";
 import { MatchMemory, type WindowSizes } from "./match-memory.ts";
 import { FOUND_AT, FOUND_LENGTH } from "./seed-programs.ts";
+import type { ReadAhead } from "./read-ahead.ts";
 import type { TarFile } from "./tar-files.ts";
 
 /**
@@ -17,9 +17,9 @@ import type { TarFile } from "./tar-files.ts";
 const LEAST_COPY = 8;
 
 export interface TwoFiles {
-  readonly base: Base;
+  readonly base: ReadAhead;
   readonly old: TarFile;
-  readonly target: Base;
+  readonly target: ReadAhead;
   readonly fresh: TarFile;
 }
 

@@ -9,7 +9,11 @@ import { SourceChooser } from "./choose-source.ts";
 import { compressOps } from "./compress-ops.ts";
 import { FileDiffer } from "./file-differ.ts";
 import { DEFAULT_MEMORY } from "./match-memory.ts";
+import { ReadAhead } from "./read-ahead.ts";
 import { filesOf, type TarFile } from "./tar-files.ts";
+
+/** So much is compressed well in any case. */
+const FEW_BYTES = 16 << 20;
 
 export interface GenerateOptions {
   /** Whether files that not everybody may read are copied from, too: only for who applies deltas to the tar itself, or as root. Default false. */
@@ -23,8 +27,6 @@ export interface GenerateOptions {
   readonly onCounts?: (counts: Readonly<TarDiffCounts>) => void;
 }
 
-const READ_BYTES = 1 << 20;
-
 /**
  * The delta, in pieces that are the caller's.
  * @throws VarveError `LAYER_INVALID`, `LAYER_LIMIT` for what is no tar; what the tars throw; the signal's reason
@@ -34,41 +36,55 @@ export async function* generateTarDiff(
   target: Base,
   options: GenerateOptions = {},
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  yield* compressOps(writeOps(base, target, options));
+  const { anyMode = false, signal } = options;
+  const [old, fresh] = [new ReadAhead(base), new ReadAhead(target)];
+  const chooser = new SourceChooser(old, await filesOf(base, anyMode, signal));
+  const files = await filesOf(target, true, signal);
+  const newBytes = files.reduce((sum, file) => (chooser.mayHave(file) ? sum : sum + file.size), 0);
+  const isMostlyNew = newBytes > Math.max(target.size / 4, FEW_BYTES);
+  yield* compressOps(writeOps({ old, fresh, chooser, files }, options), { size: target.size, isMostlyNew });
+}
+
+interface Work {
+  readonly old: ReadAhead;
+  readonly fresh: ReadAhead;
+  readonly chooser: SourceChooser;
+  /** Of the new tar. */
+  readonly files: readonly TarFile[];
 }
 
 async function* writeOps(
-  base: Base,
-  target: Base,
-  { anyMode = false, memory = DEFAULT_MEMORY, signal, onProgress = () => undefined, onCounts }: GenerateOptions,
+  { old, fresh, chooser, files }: Work,
+  { memory = DEFAULT_MEMORY, signal, onProgress = () => undefined, onCounts }: GenerateOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const chooser = new SourceChooser(base, await filesOf(base, anyMode, signal));
   const writer = new TarDiffWriter();
   const differ = new FileDiffer(memory);
+  const { size } = fresh.tar;
   let position = 0;
-  for (const file of await filesOf(target, true, signal)) {
-    yield* writeData(target, position, file.start, writer, signal);
+  for (const file of files) {
+    yield* writeData(fresh, position, file.start, writer, signal);
     yield* writeFile(file);
     position = file.start + file.size;
     onProgress(position);
   }
-  yield* writeData(target, position, target.size, writer, signal);
+  yield* writeData(fresh, position, size, writer, signal);
   writer.end();
   yield* writer.take();
-  onProgress(target.size);
+  onProgress(size);
   onCounts?.(writer.counts);
 
   async function* writeFile(file: TarFile): AsyncGenerator<Uint8Array, void, undefined> {
-    const source = await chooser.choose(target, file, signal);
-    if (source === undefined) return yield* writeData(target, file.start, file.start + file.size, writer, signal);
-    if (!source.isEqual) return yield* differ.write({ base, old: source.file, target, fresh: file }, writer, signal);
+    const source = await chooser.choose(fresh, file, signal);
+    if (source === undefined) return yield* writeData(fresh, file.start, file.start + file.size, writer, signal);
+    if (!source.isEqual)
+      return yield* differ.write({ base: old, old: source.file, target: fresh, fresh: file }, writer, signal);
     writer.open(source.file.path);
     writer.copy(0, file.size);
   }
 }
 
 async function* writeData(
-  target: Base,
+  target: ReadAhead,
   from: number,
   to: number,
   writer: TarDiffWriter,
@@ -76,8 +92,7 @@ async function* writeData(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for (let at = from; at < to;) {
     signal?.throwIfAborted();
-    const some = new Uint8Array(Math.min(READ_BYTES, to - at));
-    await target.read(some, at);
+    const some = await target.next(at, to - at);
     writer.data(some);
     yield* writer.take();
     at += some.length;
