@@ -14,7 +14,7 @@ describe("usage errors", () => {
     [["pull", "--plam", "a"], "unknown option '--plam'", "did you mean --plan? see varve pull --help"],
     [["pull", "a", "-j"], "option '-j, --concurrency <n>' argument missing", "see varve --help"],
     [["pull", "a", "-j", "0"], '--concurrency takes a whole number from 1 to 256, not "0"', "see varve pull --help"],
-    [["pull", "a", "--delta", "never"], "unknown option '--delta'", "see varve pull --help"],
+    [["pull", "a", "--lease", "1"], "unknown option '--lease'", "see varve pull --help"],
     [
       ["pull", "oci:dir:1"],
       "pull takes images of registries, not oci:dir:1",

@@ -3,6 +3,7 @@
  * pull's error, where there is no other way, or a way that is left, with nothing of it in the way of the next.
  */
 import { toVarveError } from "../../errors/from-system.ts";
+import type { ErrorCode } from "../../errors/table.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import { isHopeless } from "../chunked/hopeless.ts";
 import type { TransferContext } from "../context.ts";
@@ -14,6 +15,9 @@ import type { UnpackTask } from "../present-layer.ts";
 import { placeOf, type DeltaPull } from "./delta-pull.ts";
 import { planDelta, type DeltaPlan } from "./plan-delta.ts";
 import type { LayerDelta } from "./types.ts";
+
+/** What says of a delta that is whole that nothing will ever come of it. */
+const IS_WORTHLESS: ReadonlySet<ErrorCode> = new Set(["DELTA_INVALID", "DELTA_BASE_DIFFERS", "DIFFID_MISMATCH"]);
 
 /**
  * @returns `left` when the delta does not lead there, which is then told; another one may
@@ -88,7 +92,7 @@ async function tryDelta(
   // Nobody knows which bytes of the tar are right.
   await dropIngest(store, task.diffId, signal);
   if (isVarveError(error, "DIFFID_MISMATCH") && hadTar) return again(error);
-  if (isVarveError(error, "DELTA_INVALID") || isVarveError(error, "DIFFID_MISMATCH")) await blob.drop();
+  if (IS_WORTHLESS.has(error.code)) await blob.drop();
   return error;
 }
 
@@ -115,7 +119,7 @@ async function causeOf(
 ): Promise<VarveError> {
   if (isHopeless(error)) return error;
   // Whether all of it is right is worth waiting for only where that is the answer.
-  const fault = isOnlyWay ? await blob.whole().then(() => undefined, toVarveError) : undefined;
+  const fault = isOnlyWay ? await faultOf(blob) : undefined;
   if (fault !== undefined) return fault;
   const isTars = isVarveError(error, "DIGEST_MISMATCH") && error.detail["expected"] === diffId;
   if (!isTars && !isVarveError(error, "SIZE_MISMATCH")) return error;
@@ -131,4 +135,13 @@ async function causeOf(
 /** Part of the tar was from an earlier try, perhaps the wrong part. */
 function again({ code, message, hint, detail, cause }: VarveError): VarveError {
   return new VarveError(code, message, { hint, cause, detail: { ...detail, again: true } });
+}
+
+async function faultOf(blob: DeltaPlan["blob"]): Promise<VarveError | undefined> {
+  try {
+    await blob.whole();
+    return undefined;
+  } catch (thrown) {
+    return toVarveError(thrown);
+  }
 }

@@ -10,6 +10,9 @@ import { directory, file } from "../../../test/kit/trees/tree-node.ts";
 import { StoreLayout } from "../../store/layout.ts";
 import { unpackedBy } from "../snapshotter.ts";
 
+const DRIVERS = await usableDrivers();
+const [DRIVER = "copy"] = DRIVERS;
+
 const rng = createRng(71);
 const content = (at: number): Buffer => CONTENT[at] ?? Buffer.alloc(0);
 const CONTENT = Array.from({ length: 6 }, (_, at) => rng.bytes(90_000 + at * 1000));
@@ -38,7 +41,7 @@ async function isWhole({ context }: PullBench, image: KitImage): Promise<void> {
   expect(await readdir(new StoreLayout(store.root).ingests)).toEqual([]);
 }
 
-describe.each(await usableDrivers())("delta images, unpacked by %s", (driver) => {
+describe.each(DRIVERS)("delta images, unpacked by %s", (driver) => {
   it("give the target under its own config, of layers that are here", async () => {
     const here = await pullBench(driver);
     const result = await pulled(here);
@@ -74,7 +77,7 @@ describe.each(await usableDrivers())("delta images, unpacked by %s", (driver) =>
 
 describe("delta images", () => {
   it("that do not say how large their layers are come first and are measured", async () => {
-    const here = await pullBench("erofs");
+    const here = await pullBench(DRIVER);
     const result = await pulled(here, { annotated: false });
     expect(result).toMatchObject({ status: "pulled", imageId: target.config.digest });
     expect(result.layers.map(({ how }) => how)).toEqual(["present", "librsync-delta", "librsync-delta"]);
@@ -83,4 +86,105 @@ describe("delta images", () => {
     await isWhole(here, target);
     expect(await here.pull("delta")).toMatchObject({ status: "up-to-date" });
   });
+
+  it("of what is here already fetch no delta", async () => {
+    const here = await pullBench(DRIVER);
+    await here.push("target", target);
+    await here.pull("target");
+    await here.push("delta", await buildDeltaImage(base, target));
+    here.registry.clearRequests();
+    const result = await here.pull("delta");
+    expect(result).toMatchObject({ imageId: target.config.digest, digest: target.digest });
+    expect(result.layers.map(({ how }) => how)).toEqual(["present", "present", "present"]);
+    // Manifest and config of the delta image.
+    expect(here.registry.requests.filter(({ path }) => path.includes("/blobs/"))).toHaveLength(1);
+  });
+
+  it("have the target's own manifest where its repository has it", async () => {
+    const here = await pullBench(DRIVER);
+    await here.push("target", target);
+    const result = await pulled(here);
+    expect(result).toMatchObject({ digest: target.digest, imageId: target.config.digest });
+    expect(result.layers[1]).toMatchObject({ digest: target.layers[1]!.descriptor.digest, how: "librsync-delta" });
+    await here.push("2", target);
+    // A plain pull of the target finds all of it.
+    expect(await here.pull("2")).toMatchObject({
+      layers: [{ how: "present" }, { how: "present" }, { how: "present" }],
+    });
+    await isWhole(here, target);
+  });
+
+  it("are planned as they are pulled", async () => {
+    const here = await pullBench(DRIVER);
+    await here.push("base", base);
+    await here.pull("base");
+    await here.push("delta", await buildDeltaImage(base, target));
+    const plan = await here.pull("delta", { plan: true });
+    expect(plan.layers.map(({ how }) => how)).toEqual(["present", "librsync-delta", "librsync-delta"]);
+    const result = await here.pull("delta");
+    expect(result.layers.map(({ bytes }) => bytes.network)).toEqual(plan.layers.map(({ bytes }) => bytes.network));
+    expect(result.deltaDigest).toBe(plan.deltaDigest);
+  });
+
+  it("are only had, as tars, where nothing is to be unpacked", async () => {
+    const here = await pullBench(DRIVER);
+    await here.push("target", target);
+    await here.push("base", base);
+    await here.pull("base", { unpack: false });
+    await here.push("delta", await buildDeltaImage(base, target));
+    const result = await here.pull("delta", { unpack: false });
+    expect(result).toMatchObject({ status: "pulled", imageId: target.config.digest, snapshotter: null });
+    for (const { diffId, tar } of target.layers) {
+      expect((await here.context.store.content.stat(diffId))?.size).toBe(tar.length);
+    }
+    expect(await here.pull("delta", { unpack: false })).toMatchObject({ status: "up-to-date" });
+    await isWhole(here, target);
+  });
+
+  it("are refused where deltas are not to be used", async () => {
+    const here = await pullBench(DRIVER);
+    await here.push("delta", await buildDeltaImage(base, target));
+    await expect(here.pull("delta", { delta: "never" })).rejects.toMatchObject({ code: "USAGE" });
+  });
+
+  it("take all of their base, and what they leave out, from a store that is only read", async () => {
+    const other = await pullBench(DRIVER);
+    await other.push("base", base);
+    await other.pull("base");
+    const here = await pullBench(DRIVER);
+    await here.push("delta", await buildDeltaImage(base, target));
+    await expect(here.pull("delta")).rejects.toMatchObject({ code: "DELTA_BASE_MISSING" });
+    const result = await here.pull("delta", { deltaRoots: [other.context.store.root] });
+    expect(result).toMatchObject({
+      status: "pulled",
+      imageId: target.config.digest,
+      layers: [{ how: "present", unpack: "unpacked" }, { how: "librsync-delta" }, { how: "librsync-delta" }],
+    });
+    expect(result.layers[0]!.bytes).toMatchObject({ network: 0, local: target.layers[0]!.tar.length });
+    await isWhole(here, target);
+  });
+});
+
+it("deltas go on where the network was cut, and where the process was", async () => {
+  const delta = await buildDeltaImage(base, target);
+  const { digest, size } = delta.layers[1]!.descriptor;
+  const cut = { kind: "drop", afterBytes: Math.floor(size / 2) } as const;
+  const here = await pullBench(DRIVER, [{ path: new RegExp(digest), fault: cut, nth: 1 }]);
+  await here.push("base", base);
+  await here.pull("base");
+  await here.push("delta", delta);
+  const result = await here.pull("delta");
+  expect(result).toMatchObject({ status: "pulled", imageId: target.config.digest, retries: 1 });
+  await isWhole(here, target);
+});
+
+it("deltas that come spoilt are got once more", async () => {
+  const delta = await buildDeltaImage(base, target);
+  const { digest } = delta.layers[1]!.descriptor;
+  const here = await pullBench(DRIVER, [{ path: new RegExp(digest), fault: { kind: "flip", atByte: 5000 }, nth: 1 }]);
+  await here.push("base", base);
+  await here.pull("base");
+  await here.push("delta", delta);
+  expect(await here.pull("delta")).toMatchObject({ status: "pulled", imageId: target.config.digest });
+  await isWhole(here, target);
 });
