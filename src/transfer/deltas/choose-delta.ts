@@ -47,7 +47,9 @@ export async function chooseDelta(
 ): Promise<DeltaChoice | undefined> {
   const { registry, store } = context;
   const mayTry: LayerStory["mayTry"] = (way) => story?.mayTry(way) ?? true;
-  if (!deltas.isOnlyWay && mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
+  if (!deltas.isOnlyWay && mayTry("held-tar") && (await tars.has(task.diffId, { quick: true }))) {
+    return { way: "held-tar" };
+  }
   if (deltas.isOnlyWay) return chooseOnly(task, deltas, tars, mayTry);
   const done = await store.content.partial(task.blob.digest);
   const facts = { layersLeft, concurrency };

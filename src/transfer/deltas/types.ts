@@ -56,9 +56,14 @@ export interface LayerDeltas extends AsyncDisposable {
   readonly place?: DeltaPlace;
 }
 
+export interface HasOptions {
+  /** Whether what only the documents of the own store's images tell counts as not here: reading all of them takes a while. Default false. */
+  readonly quick?: boolean;
+}
+
 /** Tars of the layers that this machine holds, in its store and in those that `--delta-root` names. */
 export interface LayerTars extends AsyncDisposable {
-  has(diffId: Digest): Promise<boolean>;
+  has(diffId: Digest, options?: HasOptions): Promise<boolean>;
   /** Protected from collection until it is disposed of. @throws VarveError `DELTA_BASE_MISSING`, `NO_SPACE`, `IO` */
   open(diffId: Digest, signal?: AbortSignal): Promise<SeekableTar>;
   /** The image config of this digest, where some place has it. */

@@ -122,6 +122,19 @@ describe("tars of held layers", () => {
     await expect(tars.open(diffId, AbortSignal.abort())).rejects.toMatchObject({ code: "INTERRUPTED" });
   });
 
+  it("are had of images that were only copied, but not by who has no time to read all of them", async () => {
+    const context = await transferContext();
+    const image = await buildImage({ layers: LAYERS });
+    await held(context, image);
+    const [{ diffId, descriptor, tar }] = image.layers as [KitImage["layers"][number]];
+    await using tars = new HeldLayerTars(context);
+    expect([await tars.has(diffId), await tars.has(diffId, { quick: true })]).toEqual([true, false]);
+    const { digest, mediaType, size } = descriptor;
+    const facts = { digest, diffId, mediaType, size, uncompressedSize: tar.length, entries: 2, verifiedAt: new Date() };
+    await context.store.layers.put(facts);
+    expect(await tars.has(diffId, { quick: true })).toBe(true);
+  });
+
   it("give the configs of images", async () => {
     const context = await transferContext();
     const image = await buildImage({ layers: LAYERS });

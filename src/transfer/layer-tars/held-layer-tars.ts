@@ -10,7 +10,7 @@ import { FileTar } from "../../layer/seekable/file-tar.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { Store } from "../../store/store.ts";
-import type { LayerTars } from "../deltas/types.ts";
+import type { HasOptions, LayerTars } from "../deltas/types.ts";
 import { InflatedLayers } from "./inflated-layers.ts";
 import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
 import { OwnLayers } from "./own-layers.ts";
@@ -47,8 +47,8 @@ export class HeldLayerTars implements LayerTars {
     this.#trees = new TreeLayers(store.leases);
   }
 
-  async has(diffId: Digest): Promise<boolean> {
-    for await (const _form of this.#find(diffId)) return true;
+  async has(diffId: Digest, options?: HasOptions): Promise<boolean> {
+    for await (const _form of this.#find(diffId, options)) return true;
     return false;
   }
 
@@ -89,8 +89,8 @@ export class HeldLayerTars implements LayerTars {
     all.use(this.#trees);
   }
 
-  async *#find(diffId: Digest): AsyncGenerator<LayerForm> {
-    for (const place of this.#places) yield* place.find(diffId);
+  async *#find(diffId: Digest, options?: HasOptions): AsyncGenerator<LayerForm> {
+    for (const place of this.#places) yield* place.find(diffId, options);
   }
 
   #open(form: LayerForm, diffId: Digest, signal: AbortSignal | undefined): Promise<SeekableTar> {

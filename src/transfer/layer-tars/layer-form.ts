@@ -1,5 +1,6 @@
 /** The forms in which a place can have a layer whose tar can be had again, byte for byte. */
 import type { Digest } from "../../oci/digest.ts";
+import type { HasOptions } from "../deltas/types.ts";
 
 /** Nothing of it was checked but that it is there. */
 export type LayerForm =
@@ -28,7 +29,7 @@ export interface LayerTarsRoot extends AsyncDisposable {
   /** A directory, for messages. */
   readonly path: string;
   /** The forms that it has of a layer, those first that cost least. */
-  find(diffId: Digest): AsyncIterable<LayerForm>;
+  find(diffId: Digest, options?: HasOptions): AsyncIterable<LayerForm>;
   /** An image's config of this digest, which its bytes have. */
   config(imageId: Digest): Promise<Uint8Array | undefined>;
 }

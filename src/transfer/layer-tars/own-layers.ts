@@ -1,6 +1,7 @@
 /** The layers of this process's own store. */
 import type { Digest } from "../../oci/digest.ts";
 import type { Store } from "../../store/store.ts";
+import type { HasOptions } from "../deltas/types.ts";
 import { heldTar, isVerified } from "../given-up.ts";
 import { heldBytes } from "../held-bytes.ts";
 import { imageLayers } from "./image-layers.ts";
@@ -20,7 +21,7 @@ export class OwnLayers implements LayerTarsRoot {
     this.#signal = signal;
   }
 
-  async *find(diffId: Digest): AsyncGenerator<LayerForm> {
+  async *find(diffId: Digest, { quick = false }: HasOptions = {}): AsyncGenerator<LayerForm> {
     const { content, layers } = this.#store;
     const tar = await heldTar(this.#store, diffId);
     if (tar !== undefined) yield { kind: "tar", path: tar.path };
@@ -34,6 +35,7 @@ export class OwnLayers implements LayerTarsRoot {
       yield { kind: "blob", ...blob, ...(isVerified(record) && { tarSize: record.uncompressedSize }) };
     }
     yield* ownTrees(this.#store, diffId);
+    if (quick) return;
     for (const digest of (await this.#images()).get(diffId) ?? []) {
       const blob = seen.has(digest) ? undefined : await content.stat(digest);
       if (blob !== undefined) yield { kind: "blob", ...blob };

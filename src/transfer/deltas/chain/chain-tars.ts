@@ -13,7 +13,7 @@ import type { TransferContext } from "../../context.ts";
 import type { Tally } from "../../tally.ts";
 import { placeOf } from "../delta-pull.ts";
 import { planDelta } from "../plan-delta.ts";
-import type { LayerDelta, LayerTars } from "../types.ts";
+import type { HasOptions, LayerDelta, LayerTars } from "../types.ts";
 import { writeTar } from "./write-tar.ts";
 
 /** Deltas that come at the same time. */
@@ -46,8 +46,8 @@ export class ChainTars implements LayerTars {
   }
 
   /** Of what is held only: what has to be made first is no base to plan with. */
-  has(diffId: Digest): Promise<boolean> {
-    return this.#held.has(diffId);
+  has(diffId: Digest, options?: HasOptions): Promise<boolean> {
+    return this.#held.has(diffId, options);
   }
 
   config(imageId: Digest): Promise<Uint8Array | undefined> {
