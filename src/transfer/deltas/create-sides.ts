@@ -13,11 +13,13 @@ import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
 import { openManifest, readImageConfig } from "../open-image.ts";
 import { isHeldName, openSource } from "../open-place.ts";
+import { StoreSource } from "../transports/store.ts";
 import type { LayerTars } from "./types.ts";
 
 export interface Side extends DeltaBase, DeltaTarget {
-  /** As it was given. */
+  /** As it was given, and as the store has it in full. */
   readonly name: string;
+  readonly storeName: string;
   readonly diffIds: readonly Digest[];
   readonly manifest: Manifest;
 }
@@ -60,7 +62,8 @@ export async function openSide(
   const lease = held.use(await context.store.leases.create());
   await lease.add(manifest.digest, manifest.config.digest, ...manifest.layers.map(({ digest }) => digest));
   const { diffIds } = config.rootfs;
-  return { name, imageId: manifest.config.digest, configBytes: config.bytes, diffIds, manifest };
+  const storeName = source instanceof StoreSource ? source.name : name;
+  return { name, storeName, imageId: manifest.config.digest, configBytes: config.bytes, diffIds, manifest };
 }
 
 /** Opens the tar of a layer. @throws VarveError `DELTA_BASE_MISSING` with the way to get it; `NO_SPACE`, `IO` */

@@ -10,10 +10,12 @@ import { formatReference, type Reference } from "../../oci/reference.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
 import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
+import { StoreSink } from "../transports/store-sink.ts";
 import { BestBases } from "./best-base.ts";
 import { describe, openTar, type Pair, type Side } from "./create-sides.ts";
 import type { DeltaLayerResult, DeltaMaker, DeltaWork } from "./create-types.ts";
 import { storeDelta } from "./deliver.ts";
+import { keepDeltas } from "./publish/keep.ts";
 import { publishDeltas } from "./publish/publish.ts";
 import type { PublishedDelta } from "./publish/types.ts";
 import { DELTA_CONFIG, writeDeltaManifest } from "./publish/write-manifest.ts";
@@ -43,6 +45,10 @@ export const makeTarDiffs: DeltaMaker = async (context, pair, work) => {
     const files = deltas.map(({ blob, file }) => [blob.digest, file] as const);
     const blobs = new Map<Digest, UnnamedFile | Uint8Array>([...files, [manifest.config.digest, DELTA_CONFIG]]);
     await storeDelta(context, { manifest, blobs }, places.tag);
+    // Beside the target too, so that a push of that with its referrers takes them along.
+    const { store, signal } = context;
+    await using sink = await StoreSink.open({ store, name: pair.target.storeName, signal });
+    await keepDeltas(sink, { target, base, deltas }, signal);
   }
   const published =
     places.push === undefined ? undefined : await publishDeltas(context, places.push, { target, base, deltas });
