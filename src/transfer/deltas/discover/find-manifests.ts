@@ -2,7 +2,7 @@
  * Finds the delta manifests of an image in its registry: among what refers to it (distribution-spec "Listing Referrers", or its fallback tag), in the
  * repository's index of deltas, and, where neither has any, under the tag of the older scheme (formats "tar-diff" §2). That there are none is no news.
  */
-import { isVarveError } from "../../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../../errors/varve-error.ts";
 import {
   DELTA_CONFIG_MEDIA_TYPE,
   DELTA_INDEX_TAG,
@@ -15,6 +15,7 @@ import type { Digest } from "../../../oci/digest.ts";
 import type { Index, Manifest } from "../../../oci/manifest.ts";
 import { isManifestType } from "../../../oci/media-types.ts";
 import { withTag, type Reference } from "../../../oci/reference.ts";
+import type { Caller } from "../../../registry/attempts.ts";
 import type { RegistryClient } from "../../../registry/client.ts";
 import type { TransportEvent } from "../../../registry/blob-source.ts";
 import { inParallel } from "../../in-parallel.ts";
@@ -23,6 +24,7 @@ import { readBases, readDeltaManifest, type ListedDelta } from "./read-manifest.
 /** Of those that are listed, so many are read: the likeliest to be of use. */
 const MOST_READ = 8;
 const READ_AT_ONCE = 4;
+const LONGEST_MS = 5000;
 
 export interface DeltaTarget {
   readonly reference: Reference;
@@ -36,8 +38,15 @@ export interface FindOptions {
   readonly onEvent: (event: TransportEvent) => void;
   /** DiffIDs of the layers that are wanted, and digests of their blobs. Of other layers' deltas nothing is kept. */
   readonly wanted: ReadonlySet<Digest>;
+  /** All that the image names. A delta that has the name of what it is to make, or of what somebody else is getting, would be waited for by who gets it. */
+  readonly own: ReadonlySet<Digest>;
   /** Which of these layers are held, by DiffID or by the blob's digest. */
   readonly held: (bases: readonly Digest[]) => Promise<readonly Digest[]>;
+  /**
+   * What the whole image may wait for, each question here need not: a registry that has trouble with lists may be fine otherwise. Milliseconds, default
+   * 5000.
+   */
+  readonly longestMs?: number;
   /** Told of what there is and cannot be used, and of what nobody can tell. */
   readonly onProblem: (error: unknown) => void;
 }
@@ -69,12 +78,12 @@ class DeltaQuestions {
     const { registry } = this.#options;
     const { reference, digest } = this.#target;
     const artifactType = DELTA_CONFIG_MEDIA_TYPE;
-    const listed = await this.#try(() => registry.referrers(reference, digest, { ...this.#caller(), artifactType }));
+    const listed = await this.#try((caller) => registry.referrers(reference, digest, { ...caller, artifactType }));
     return (listed ?? []).filter(({ mediaType }) => isManifestType(mediaType));
   }
 
   async index(): Promise<readonly Descriptor[]> {
-    const index = await this.#try(() => this.#tagged(DELTA_INDEX_TAG));
+    const index = await this.#try((caller) => this.#tagged(DELTA_INDEX_TAG, caller));
     if (index?.kind !== "index") return [];
     return index.manifests.filter(
       ({ mediaType, annotations }) => isManifestType(mediaType) && annotations?.[DELTA_TARGET] === this.#target.digest,
@@ -82,44 +91,50 @@ class DeltaQuestions {
   }
 
   async old(): Promise<readonly ListedDelta[]> {
-    return this.#read(() => this.#tagged(oldDeltaTag(this.#target.digest)));
+    return this.#read((caller) => this.#tagged(oldDeltaTag(this.#target.digest), caller));
   }
 
   async listed({ digest, size, mediaType }: Descriptor): Promise<readonly ListedDelta[]> {
     const { registry } = this.#options;
     const { reference } = this.#target;
-    return this.#read(() => registry.fetchManifest(reference, { ...this.#caller(), digest, size, mediaType }));
+    return this.#read((caller) => registry.fetchManifest(reference, { ...caller, digest, size, mediaType }));
   }
 
-  async #read(fetch: () => Promise<Manifest | Index>): Promise<readonly ListedDelta[]> {
-    const read = async (): Promise<readonly ListedDelta[]> => {
-      const document = await fetch();
+  async #read(fetch: (caller: Caller) => Promise<Manifest | Index>): Promise<readonly ListedDelta[]> {
+    const read = async (caller: Caller): Promise<readonly ListedDelta[]> => {
+      const document = await fetch(caller);
       const all = document.kind === "manifest" ? readDeltaManifest(document, this.#target.digest) : [];
-      return all.filter(({ to }) => this.#options.wanted.has(to));
+      const { wanted, own } = this.#options;
+      const lying = all.find(({ blob }) => own.has(blob.digest));
+      if (lying === undefined) return all.filter(({ to }) => wanted.has(to));
+      const message = `manifest ${document.digest} has a delta that is a part of the image: ${lying.blob.digest}`;
+      throw new VarveError("DELTA_INVALID", message);
     };
     return (await this.#try(read)) ?? [];
   }
 
-  #tagged(tag: string): Promise<Manifest | Index> {
+  #tagged(tag: string, caller: Caller): Promise<Manifest | Index> {
     const { host, name } = this.#target.reference;
-    return this.#options.registry.fetchManifest(withTag({ host, name }, tag), this.#caller());
+    return this.#options.registry.fetchManifest(withTag({ host, name }, tag), caller);
   }
 
   /** Undefined where there is nothing, or nobody is told. */
-  async #try<T>(work: () => Promise<T>): Promise<T | undefined> {
+  async #try<T>(ask: (caller: Caller) => Promise<T>): Promise<T | undefined> {
+    const { signal, onEvent, onProblem, longestMs = LONGEST_MS } = this.#options;
+    const late = AbortSignal.timeout(longestMs);
     try {
-      return await work();
+      return await ask({ signal: AbortSignal.any([signal, late]), onEvent });
     } catch (error) {
-      this.#options.signal.throwIfAborted();
-      if (!isNothing(error)) this.#options.onProblem(error);
+      signal.throwIfAborted();
+      if (late.aborted) onProblem(tooLate(this.#target, longestMs));
+      else if (!isNothing(error)) onProblem(error);
       return undefined;
     }
   }
+}
 
-  #caller(): { readonly signal: AbortSignal; readonly onEvent: (event: TransportEvent) => void } {
-    const { signal, onEvent } = this.#options;
-    return { signal, onEvent };
-  }
+function tooLate({ reference: { host } }: DeltaTarget, ms: number): VarveError {
+  return new VarveError("REGISTRY_TIMEOUT", `${host} has not answered within ${ms / 1000} seconds`);
 }
 
 /** Some registries refuse the very question for what is not there. */

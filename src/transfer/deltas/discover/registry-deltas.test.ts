@@ -1,5 +1,6 @@
 /** Deltas that a pull finds: by referrers, index and old tag; only of what is held; and at no cost where there is nothing to find. */
 import { describe, expect, it } from "vitest";
+import { startFaultProxy } from "../../../../test/kit/faults/fault-proxy.ts";
 import { buildImage, type KitImage } from "../../../../test/kit/images/build-image.ts";
 import { pushImage } from "../../../../test/kit/images/push-image.ts";
 import { at, noise, opening } from "../../../../test/kit/http/test-client.ts";
@@ -66,19 +67,25 @@ async function publish(context: TestContext, { host }: KitRegistry, ...deltas: P
 interface FindOptions {
   readonly held?: readonly Digest[];
   readonly tally?: Tally;
+  readonly longestMs?: number;
   readonly of?: KitImage;
 }
 
 async function find(
   context: TestContext,
   { host }: KitRegistry,
-  { held = [HELD, HELD_TOO], tally = new Tally(), of = image }: FindOptions = {},
+  { held = [HELD, HELD_TOO], tally = new Tally(), of = image, longestMs }: FindOptions = {},
 ): Promise<(readonly LayerDelta[])[]> {
   const reference = at(host);
   const manifest = parseManifest(of.bytes);
   if (manifest.kind !== "manifest") throw new Error("not a manifest");
   const config = { rootfs: { type: "layers", diffIds: of.layers.map(({ diffId }) => diffId) } } as const;
-  const options = { image: { reference, manifest, config }, tars: async () => tars(...held), tally };
+  const options = {
+    image: { reference, manifest, config },
+    tars: async () => tars(...held),
+    tally,
+    ...(longestMs !== undefined && { longestMs }),
+  };
   await using deltas = new RegistryDeltas(context, options);
   const found: (readonly LayerDelta[])[] = [];
   for (const { descriptor, diffId } of of.layers) {
@@ -212,6 +219,15 @@ describe("what a registry has in place of deltas", () => {
       /DELTA_INVALID.*none of deltas/,
     ],
     [
+      "a delta by the name of what it is to make",
+      (context, registry) => {
+        const document = foreign(HELD, upper, 7);
+        const layers = [{ ...document.layers[0]!, digest: lower }];
+        return put(context, registry, { ...document, layers }, oldDeltaTag(image.digest));
+      },
+      /DELTA_INVALID.*part of the image/,
+    ],
+    [
       "too many",
       (context, registry) => {
         const [layer] = foreign(HELD, upper, 7).layers;
@@ -256,6 +272,20 @@ describe("what a registry has in place of deltas", () => {
     const tally = new Tally();
     expect(await find(context, registry, { tally })).toEqual([[], [expect.anything()]]);
     expect(tally.warnings).toEqual([]);
+  });
+
+  it("does not keep who waits for it, and what else there is comes all the same", async () => {
+    const { context, registry } = await prepared();
+    await using _registry = registry;
+    await using proxy = await startFaultProxy({ target: registry.host });
+    await publish(context, registry, delta(100, "tar-diff", [HELD]));
+    const longestMs = 500;
+    proxy.setRules([{ path: /referrers/, fault: { kind: "stall", afterBytes: 0 } }]);
+    expect(await find(context, { ...registry, host: proxy.host }, { longestMs })).toEqual([[], [expect.anything()]]);
+    proxy.setRules([{ path: /referrers|delta/, fault: { kind: "stall", afterBytes: 0 } }]);
+    const tally = new Tally();
+    expect(await find(context, { ...registry, host: proxy.host }, { tally, longestMs })).toEqual([[], []]);
+    expect(tally.warnings).toEqual([expect.stringContaining("has not answered within")]);
   });
 
   it("is nothing where who asks may not know", async () => {

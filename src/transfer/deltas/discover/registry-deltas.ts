@@ -20,18 +20,20 @@ import type { ListedDelta } from "./read-manifest.ts";
 /** Of one layer. More are of no use: each is tried only when the one before it has failed. */
 const MOST_OF_LAYER = 4;
 /** What the whole image may wait for, it need not wait for this: a registry that has trouble with lists may be fine otherwise. */
-const LONGEST_MS = 30_000;
+const LONGEST_MS = 10_000;
 export interface RegistryDeltasOptions {
   /** As it was resolved. */
   readonly image: {
     readonly reference: Reference;
-    readonly manifest: Pick<Manifest, "digest" | "layers">;
+    readonly manifest: Pick<Manifest, "digest" | "config" | "layers">;
     readonly config: Pick<ImageConfig, "rootfs"> | undefined;
   };
   /** Opened when there is a delta to look for bases of. Stays the caller's. */
   readonly tars: () => Promise<LayerTars>;
   /** Counts what is asked and what comes. */
   readonly tally: Tally;
+  /** As in `FindOptions`. */
+  readonly longestMs?: number;
   /** Told what makes bases that are not held. Default: deltas from such are of no use. */
   readonly chains?: Pick<ChainTars, "add">;
 }
@@ -74,28 +76,25 @@ export class RegistryDeltas implements LayerDeltas {
 
   async #find(): Promise<Usable> {
     const { registry, onProgress, signal, store } = this.#context;
-    const { image, tally } = this.#options;
-    const ownDiffIds = new Set(image.config?.rootfs.diffIds);
+    const { image, tally, longestMs } = this.#options;
+    const { digest, config, layers } = image.manifest;
+    const wanted = new Set([...(image.config?.rootfs.diffIds ?? []), ...layers.map((layer) => layer.digest)]);
     const held = new HeldBases(store, this.#options.tars);
     const ended = AbortSignal.any([signal, this.#closing.signal]);
-    const target = { reference: image.reference, digest: image.manifest.digest };
+    const target = { reference: image.reference, digest };
     let isAnyListed = false;
-    const listed = await untilLate(ended, (hurried) =>
-      findDeltas(target, {
-        registry,
-        signal: hurried,
-        onEvent: tally.telling(onProgress),
-        wanted: new Set([...ownDiffIds, ...image.manifest.layers.map(({ digest }) => digest)]),
-        held: async (bases) => {
-          isAnyListed = true;
-          return (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined);
-        },
-        onProblem: (error) => this.#problems.push(messageOf(error)),
-      }),
-    ).catch((error: unknown) => {
-      ended.throwIfAborted();
-      this.#problems.push(messageOf(error));
-      return [];
+    const listed = await findDeltas(target, {
+      registry,
+      signal: ended,
+      onEvent: tally.telling(onProgress),
+      wanted,
+      own: new Set([...wanted, digest, config.digest]),
+      held: async (bases) => {
+        isAnyListed = true;
+        return (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined);
+      },
+      onProblem: (error) => this.#problems.push(messageOf(error)),
+      ...(longestMs !== undefined && { longestMs }),
     });
     const usable: UsableDelta[] = [];
     for (const delta of listed) {
