@@ -9,6 +9,7 @@ import { joined, pieceOf } from "../../../test/kit/layer/memory-tar.ts";
 import { tempDir, type TempDir } from "../../../test/kit/temp-dir.ts";
 import { crc64 } from "../../codec/tar-split/crc64.ts";
 import { encodeTarEntry, TAR_END } from "../../codec/tar/header.ts";
+import { withoutFfi } from "../../sys/libc.ts";
 import { decodeName, systemName } from "../../sys/path-bytes.ts";
 import { cleanName } from "../names.ts";
 import type { SeekableTar } from "./seekable-tar.ts";
@@ -134,6 +135,18 @@ describe("a tar of a tree", () => {
     await tar[Symbol.asyncDispose]();
     expect(openBelow()).toBe(before);
     await expect(tar.read(new Uint8Array(2), 512)).rejects.toMatchObject({ code: "INTERNAL" });
+  });
+
+  it("is read without foreign calls too", async () => {
+    await using dir = await tempDir();
+    const bytes = tarOf(file("d/e/a", "first"), file("d/e/b", "second"), file("c", "third"));
+    using _none = withoutFfi();
+    await using tar = await heldAsTree(dir.path, bytes);
+    await expectBytes(tar, 0, bytes);
+    await rename(join(dir.path, "d/e"), join(dir.path, "elsewhere"));
+    await symlink("../elsewhere", join(dir.path, "d/e"));
+    await using again = await openTreeTar({ root: dir.path, split: inChunks(record(bytes).split) });
+    await expect(pieceOf(again, 0, 600)).rejects.toMatchObject({ code: "SOURCE_CHANGED" });
   });
 
   it("is counted beyond 4 GiB", async () => {

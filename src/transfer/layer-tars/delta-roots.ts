@@ -15,6 +15,7 @@ import { heldTar } from "../given-up.ts";
 import { heldBytes } from "../held-bytes.ts";
 import { checkLayoutVersion, listEntries } from "../transports/layout-index.ts";
 import { readSmallFile } from "../transports/plain-file.ts";
+import { compressedBlob, plainTar } from "./blob-forms.ts";
 import { imageLayers } from "./image-layers.ts";
 import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
 import { treesBelow } from "./tree-forms.ts";
@@ -61,11 +62,9 @@ class LayoutLayers implements LayerTarsRoot {
   async *find(diffId: Digest): AsyncGenerator<LayerForm> {
     const tar = await heldTar({ root: this.path }, diffId);
     if (tar !== undefined) yield { kind: "tar", path: tar.path };
-    const plain = await this.#content.stat(diffId);
-    if (plain !== undefined) yield { kind: "tar", path: plain.path };
+    yield* plainTar(this.#content, diffId);
     for (const digest of (await this.#images()).get(diffId) ?? []) {
-      const blob = digest === diffId ? undefined : await this.#content.stat(digest);
-      if (blob !== undefined) yield { kind: "blob", ...blob };
+      if (digest !== diffId) yield* compressedBlob(this.#content, digest);
     }
     const tree = (await (this.#trees ??= treesBelow(this.path))).get(diffId);
     if (tree !== undefined) yield tree;

@@ -102,6 +102,7 @@ describe("tars of held layers", () => {
     await writeFile(path, first!.bytes.subarray(0, -9));
     await expect(tars.open(first!.diffId)).rejects.toMatchObject({ code: "DELTA_BASE_MISSING" });
     await rm(path);
+    await mkdir(path);
     expect(await tars.has(first!.diffId)).toBe(false);
     expect(unnamedFiles()).toBe(0);
   });

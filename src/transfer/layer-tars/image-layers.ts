@@ -15,6 +15,8 @@ import { findDocument } from "../../store/mark.ts";
 const MAX_DEPTH = 8;
 /** Pairs that are remembered: an index may name so many images that memory would not do for them. */
 const MAX_PAIRS = 1 << 18;
+/** Of one layer: there are not that many compressions. */
+const MAX_FORMS = 16;
 /** Documents that are looked at, as a manifest that names itself a thousand times is still one. */
 const MAX_DOCUMENTS = 1 << 18;
 
@@ -45,8 +47,9 @@ export async function imageLayers(
       for (const [at, diffId] of diffIds.entries()) {
         const digest = document.layers[at]?.digest;
         const known = found.get(diffId) ?? [];
-        if (digest === undefined || known.includes(digest) || pairs >= MAX_PAIRS) continue;
-        found.set(diffId, [...known, digest]);
+        if (digest === undefined || known.length >= MAX_FORMS || known.includes(digest) || pairs >= MAX_PAIRS) continue;
+        known.push(digest);
+        found.set(diffId, known);
         pairs++;
       }
     }

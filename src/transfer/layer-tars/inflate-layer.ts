@@ -37,7 +37,7 @@ export async function inflateLayer(
   const file = opened.use(await UnnamedFile.create(directory));
   const digester = new Digester(digestAlgorithm(diffId));
   let looked = 0;
-  for await (const chunk of decompress(readBlob(blob.path, diffId, { signal }), { signal, lend: true })) {
+  for await (const chunk of decompress(readBlob(blob.path, blob.digest, { signal }), { signal, lend: true })) {
     if (file.size - looked >= LOOK_BYTES) {
       looked = file.size;
       await ensureRoom(directory, chunk.length, diffId);

@@ -9,6 +9,7 @@ export type LayerForm =
   /** The tar in some compression, told by its magic. */
   | {
       readonly kind: "blob";
+      readonly digest: Digest;
       readonly path: string;
       /** Bytes of the file. */
       readonly size: number;

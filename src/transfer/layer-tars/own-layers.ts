@@ -4,6 +4,7 @@ import type { Store } from "../../store/store.ts";
 import type { HasOptions } from "../deltas/types.ts";
 import { heldTar, isVerified } from "../given-up.ts";
 import { heldBytes } from "../held-bytes.ts";
+import { compressedBlob, plainTar } from "./blob-forms.ts";
 import { imageLayers } from "./image-layers.ts";
 import type { LayerForm, LayerTarsRoot } from "./layer-form.ts";
 import { ownTrees } from "./tree-forms.ts";
@@ -25,20 +26,17 @@ export class OwnLayers implements LayerTarsRoot {
     const { content, layers } = this.#store;
     const tar = await heldTar(this.#store, diffId);
     if (tar !== undefined) yield { kind: "tar", path: tar.path };
-    const plain = await content.stat(diffId);
-    if (plain !== undefined) yield { kind: "tar", path: plain.path };
+    yield* plainTar(content, diffId);
     const seen = new Set<Digest>([diffId]);
     for (const record of await layers.findByDiffId(diffId)) {
+      if (seen.has(record.digest)) continue;
       seen.add(record.digest);
-      const blob = await content.stat(record.digest);
-      if (blob === undefined) continue;
-      yield { kind: "blob", ...blob, ...(isVerified(record) && { tarSize: record.uncompressedSize }) };
+      yield* compressedBlob(content, record.digest, isVerified(record) ? record.uncompressedSize : undefined);
     }
     yield* ownTrees(this.#store, diffId);
     if (quick) return;
     for (const digest of (await this.#images()).get(diffId) ?? []) {
-      const blob = seen.has(digest) ? undefined : await content.stat(digest);
-      if (blob !== undefined) yield { kind: "blob", ...blob };
+      if (!seen.has(digest)) yield* compressedBlob(content, digest);
     }
   }
 
