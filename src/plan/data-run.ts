@@ -39,6 +39,13 @@ export class DataRun implements CopyOutput<DataSegment> {
     return true;
   }
 
+  /** Adds bytes to as many that were put last, of those that are still here. */
+  addToLast(differences: Uint8Array, from: number, length: number): void {
+    const into = this.#bytes;
+    const end = from + length;
+    for (let at = this.#used - length, source = from; source < end; at++, source++) into[at]! += differences[source]!;
+  }
+
   *put(bytes: Uint8Array, from: number, to: number): Generator<DataSegment, void, undefined> {
     for (let at = from; at < to;) {
       const some = bytes.subarray(at, Math.min(to, at + this.room));

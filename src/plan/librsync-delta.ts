@@ -3,17 +3,13 @@
  * their own, so that files can be shared; literals and short copies are put together, because a segment for each would cost more than the copy.
  * What an earlier try has left is skipped without being read. Memory: some 20 MiB, and what the assembler holds of what is told.
  */
-import { BaseCopier } from "../codec/librsync/base-copier.ts";
 import { DeltaParser } from "../codec/librsync/delta-parser.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import type { SeekableTar } from "../layer/seekable/seekable-tar.ts";
 import type { Segment } from "../recipe/segment.ts";
 import type { ByteRange } from "../store/types.ts";
-import { DataRun } from "./data-run.ts";
 import { HeldCursor } from "./held-cursor.ts";
-
-/** Longer pieces of files are read by the assembler, and shared where that can be. */
-const LONG_BYTES = 64 << 10;
+import { SegmentMaker } from "./segment-maker.ts";
 
 export interface LibrsyncSegmentsOptions {
   /** The tars of the base's layers, one after the other. */
@@ -35,7 +31,7 @@ export function librsyncSegments(options: LibrsyncSegmentsOptions): AsyncIterabl
 
 async function* tell({ base, delta, held, signal }: LibrsyncSegmentsOptions): AsyncGenerator<Segment, void, undefined> {
   const parser = new DeltaParser();
-  const maker = new Maker(base, signal);
+  const maker = new SegmentMaker(base, signal);
   const cursor = new HeldCursor(held?.() ?? []);
   let position = 0;
   let skipped = 0;
@@ -69,45 +65,6 @@ async function* tell({ base, delta, held, signal }: LibrsyncSegmentsOptions): As
   parser.end();
   yield* maker.run.rest();
   if (skipped > 0) yield { kind: "held", length: skipped };
-}
-
-class Maker {
-  readonly run = new DataRun();
-  readonly #base: SeekableTar;
-  readonly #copier: BaseCopier;
-  readonly #signal: AbortSignal | undefined;
-
-  constructor(base: SeekableTar, signal: AbortSignal | undefined) {
-    this.#base = base;
-    this.#copier = new BaseCopier(base);
-    this.#signal = signal;
-  }
-
-  /** Most of what a delta says is short, and need not be waited for: a literal, or a copy from a page that is there. */
-  makeAtOnce(literal: Uint8Array | undefined, start: number, length: number): boolean {
-    const { run } = this;
-    if (literal !== undefined) return run.putAtOnce(literal, start, start + length);
-    if (length > LONG_BYTES || !this.#copier.copyAtOnce(start, length, run)) return false;
-    run.countLocal(length);
-    return true;
-  }
-
-  async *copy(start: number, length: number): AsyncGenerator<Segment, void, undefined> {
-    if (length <= LONG_BYTES) return yield* this.#copier.copy(start, length, this.run, this.#signal);
-    let at = start;
-    let told = start;
-    for (const part of this.#base.parts(start, length)) {
-      const size = part.kind === "file" ? part.length : part.bytes.length;
-      if (part.kind === "file" && size > LONG_BYTES) {
-        if (at > told) yield* this.#copier.copy(told, at - told, this.run, this.#signal);
-        yield* this.run.rest();
-        yield { kind: "local", path: part.path, start: part.start, length: size };
-        told = at + size;
-      }
-      at += size;
-    }
-    if (at > told) yield* this.#copier.copy(told, at - told, this.run, this.#signal);
-  }
 }
 
 /** What a delta makes, and of what. */

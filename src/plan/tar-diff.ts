@@ -2,7 +2,6 @@
  * The tar of a layer from a tar-diff and the tar of another layer that is held (formats "tar-diff" §1). The recipe is told anew from the delta each time it
  * is read, so it is never all in memory. Memory: some 20 MiB, and what zstd's window takes.
  */
-import { BasePages, PAGE_BYTES } from "../codec/librsync/base-pages.ts";
 import { TarDiffParser } from "../codec/tar-diff/op-parser.ts";
 import { readTarDiffOps } from "../codec/tar-diff/read-ops.ts";
 import type { MemberPlace, TarMembers } from "../codec/tar-diff/tar-members.ts";
@@ -10,8 +9,9 @@ import { VarveError } from "../errors/varve-error.ts";
 import type { SeekableTar } from "../layer/seekable/seekable-tar.ts";
 import { quoteName } from "../layer/names.ts";
 import type { Segment } from "../recipe/segment.ts";
-import type { RangeSet } from "../store/range-set.ts";
-import { SegmentGatherer } from "./gather-segments.ts";
+import type { ByteRange } from "../store/types.ts";
+import { HeldCursor } from "./held-cursor.ts";
+import { SegmentMaker } from "./segment-maker.ts";
 
 export interface TarDiffSource {
   /** The tar of the old layer. */
@@ -21,15 +21,11 @@ export interface TarDiffSource {
   /** The delta's bytes, from their start each time; pieces are lent until the next is asked for. */
   readonly delta: () => AsyncIterable<Uint8Array>;
   /** What of the new tar is here already when its segments are asked for, and is not made again. Default: nothing. */
-  readonly held?: () => RangeSet;
+  readonly held?: () => Iterable<ByteRange>;
   /** Bytes that the new tar has at most. Default: any. */
   readonly limit?: number;
   readonly signal?: AbortSignal;
 }
-
-/** From so many bytes on, copies are left to the file system, which may share them; a segment costs more than a short copy. */
-const LONG_COPY = 64 << 10;
-const CACHE_BYTES = 16 << 20;
 
 /**
  * The segments that make the new tar, as often as they are asked for. Reading them throws `DELTA_INVALID`, `DELTA_BASE_DIFFERS` when the base has no such
@@ -40,105 +36,61 @@ export function tarDiffSegments(source: TarDiffSource): AsyncIterable<Segment> {
 }
 
 async function* segmentsOf(source: TarDiffSource): AsyncGenerator<Segment, void, undefined> {
-  const { members, limit = Number.MAX_SAFE_INTEGER, signal } = source;
+  const { base, members, limit = Number.MAX_SAFE_INTEGER, signal } = source;
   const parser = new TarDiffParser();
-  const output = new SegmentGatherer(source.held?.());
-  const reader = new FileReader(source.base);
-  let made = 0;
-  const count = (bytes: number): void => {
-    made += bytes;
-    if (made > limit) throw new VarveError("INGEST_LIMIT", `the delta makes more than the ${limit} bytes that it may`);
-  };
+  const maker = new SegmentMaker(base, signal);
+  const cursor = new HeldCursor(source.held?.() ?? []);
+  const file = new OpenFile();
+  let position = 0;
+  let skipped = 0;
   for await (const chunk of readTarDiffOps(source.delta(), { signal })) {
+    signal?.throwIfAborted();
     parser.give(chunk);
     for (let op = parser.next(); op !== undefined; op = parser.next()) {
-      switch (op) {
-        case "open":
-          reader.open(parser.path, members.find(parser.path));
-          break;
-        case "seek":
-          reader.position = parser.position;
-          break;
-        case "data":
-          count(parser.to - parser.from);
-          yield* output.put(chunk, parser.from, parser.to);
-          break;
-        case "add":
-          count(parser.to - parser.from);
-          yield* addInto(output, reader, chunk, parser.from, parser.to);
-          break;
-        case "copy":
-          count(parser.length);
-          yield* copyInto(output, reader, parser.length, signal);
+      if (op === "open") {
+        file.open(parser.path, members.find(parser.path));
+        continue;
+      }
+      if (op === "seek") {
+        file.position = parser.position;
+        continue;
+      }
+      const length = op === "copy" ? parser.length : parser.to - parser.from;
+      const start = op === "data" ? 0 : file.take(length);
+      if (position + length > limit) {
+        throw new VarveError("INGEST_LIMIT", `the delta makes more than the ${limit} bytes that it may`);
+      }
+      for (let at = 0; at < length;) {
+        const some = Math.min(length - at, cursor.alike(position));
+        const from = parser.from + at;
+        const place = start + at;
+        position += some;
+        at += some;
+        if (cursor.isHeld) {
+          yield* maker.run.rest();
+          skipped += some;
+          continue;
+        }
+        if (skipped > 0) yield { kind: "held", length: skipped };
+        skipped = 0;
+        if (op === "data") {
+          if (!maker.run.putAtOnce(chunk, from, from + some)) yield* maker.run.put(chunk, from, from + some);
+        } else if (op === "add") {
+          if (!maker.addAtOnce(chunk, from, place, some)) yield* maker.add(chunk, from, place, some);
+        } else if (!maker.makeAtOnce(undefined, place, some)) yield* maker.copy(place, some);
       }
     }
-    signal?.throwIfAborted();
   }
   parser.end();
-  yield* output.end();
-}
-
-async function* copyInto(
-  output: SegmentGatherer,
-  reader: FileReader,
-  length: number,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Segment, void, undefined> {
-  const start = reader.take(length);
-  if (length >= LONG_COPY) {
-    yield* output.parts(reader.base, start, length);
-    return;
-  }
-  for (let at = 0; at < length;) {
-    signal?.throwIfAborted();
-    const skipped = output.skip(length - at);
-    if (skipped > 0) {
-      at += skipped;
-      continue;
-    }
-    const into = output.take(length - at);
-    await reader.read(into, start + at);
-    at += into.length;
-    yield* output.full();
-  }
-}
-
-async function* addInto(
-  output: SegmentGatherer,
-  reader: FileReader,
-  chunk: Uint8Array,
-  from: number,
-  to: number,
-): AsyncGenerator<Segment, void, undefined> {
-  const start = reader.take(to - from);
-  for (let at = from; at < to;) {
-    const skipped = output.skip(to - at);
-    if (skipped > 0) {
-      at += skipped;
-      continue;
-    }
-    const into = output.take(to - at);
-    await reader.read(into, start + at - from);
-    for (let index = 0; index < into.length; index++) into[index]! += chunk[at + index]!;
-    at += into.length;
-    yield* output.full();
-  }
+  yield* maker.run.rest();
+  if (skipped > 0) yield { kind: "held", length: skipped };
 }
 
 /** The file that is open, and where it is read next. */
-class FileReader {
-  readonly base: SeekableTar;
+class OpenFile {
   position = 0;
-  readonly #memory: Uint8Array;
-  readonly #pages: BasePages;
   #place: MemberPlace = { start: 0, size: 0 };
   #path = "";
-
-  constructor(base: SeekableTar) {
-    this.base = base;
-    this.#memory = new Uint8Array(Math.min(CACHE_BYTES, Math.max(1, Math.ceil(base.size / PAGE_BYTES)) * PAGE_BYTES));
-    this.#pages = new BasePages(base, this.#memory);
-  }
 
   /** @throws VarveError `DELTA_BASE_DIFFERS` */
   open(path: string, place: MemberPlace | undefined): void {
@@ -161,18 +113,5 @@ class FileReader {
     }
     this.position += length;
     return start + position;
-  }
-
-  /** @param position in the tar */
-  async read(into: Uint8Array, position: number): Promise<void> {
-    if (into.length >= PAGE_BYTES) return this.base.read(into, position);
-    for (let done = 0; done < into.length;) {
-      const page = Math.floor((position + done) / PAGE_BYTES);
-      const within = position + done - page * PAGE_BYTES;
-      const at = this.#pages.find(page) ?? (await this.#pages.load(page));
-      const some = this.#memory.subarray(at + within, at + Math.min(PAGE_BYTES, within + into.length - done));
-      into.set(some, done);
-      done += some.length;
-    }
   }
 }
