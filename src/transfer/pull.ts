@@ -105,7 +105,11 @@ export async function getDeltaImage(
   const done = plan
     ? await planAll(context, image, tasks, options, deltas)
     : await carryOut(context, image, tasks, { ...options, tally }, deltas);
-  if (!plan) context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
+  if (!plan) {
+    // Nobody needs the delta any more; what cannot be removed now is for the collection of garbage.
+    await context.store.removeUnreferenced([delta.manifest.config.digest]).catch(() => undefined);
+    context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
+  }
   return reportPull(image, { ...done, deltaDigest: delta.manifest.digest, tally, startedAt });
 }
 

@@ -7,7 +7,7 @@ import type { KnownRates } from "../known-rates.ts";
 import type { LayerStory } from "../layer-story.ts";
 import { planFetch } from "../plan-fetch.ts";
 import type { UnpackTask } from "../present-layer.ts";
-import type { DeltaPull } from "./delta-pull.ts";
+import { placeOf, type DeltaPull } from "./delta-pull.ts";
 import { isChunkedBetter, mayAnyBeWorth, weighDeltas } from "./discover/weigh.ts";
 import type { LayerDelta, LayerDeltas, LayerTars } from "./types.ts";
 
@@ -50,9 +50,10 @@ export async function chooseDelta(
   if (!deltas.isOnlyWay && mayTry("held-tar") && (await tars.has(task.diffId, { quick: true }))) {
     return { way: "held-tar" };
   }
-  if (deltas.isOnlyWay) return chooseOnly(task, deltas, tars, mayTry);
-  const done = await store.content.partial(task.blob.digest);
   const facts = { layersLeft, concurrency };
+  const fetching = (delta: LayerDelta): Promise<Cost> => costOf(context, delta, deltas, facts);
+  if (deltas.isOnlyWay) return chooseOnly(task, deltas, tars, mayTry, fetching);
+  const done = await store.content.partial(task.blob.digest);
   const plain = planFetch(task.blob, { ...facts, done, ranges: registry.supportsRanges(task.reference) });
   const rates = coarseRates(known, concurrency);
   if (mode === "auto" && !mayAnyBeWorth(plain, rates)) return undefined;
@@ -72,9 +73,13 @@ async function chooseOnly(
   deltas: LayerDeltas,
   tars: LayerTars,
   mayTry: LayerStory["mayTry"],
+  costOf: (delta: LayerDelta) => Promise<Cost>,
 ): Promise<DeltaChoice> {
   const only = (await deltas.of(task)).find(({ blob }) => mayTry(`delta ${blob.digest}`));
-  if (only !== undefined) return { way: "delta", delta: only, ...costOf(only), beats: () => true };
+  if (only !== undefined) {
+    const why = `made of ${only.base.length === 1 ? "the layer" : `the ${only.base.length} layers`} of its base`;
+    return { way: "delta", delta: only, cost: await costOf(only), why, beats: () => true };
+  }
   if (mayTry("held-tar") && (await tars.has(task.diffId))) return { way: "held-tar" };
   throw new VarveError("DELTA_BASE_MISSING", `the delta leaves out layer ${task.diffId}, and it is not here`, {
     detail: { diffId: task.diffId },
@@ -87,8 +92,21 @@ function nothingLeft({ blob: { digest } }: UnpackTask, tried: number): VarveErro
   return new VarveError("DELTA_NOT_FOUND", message, { detail: { layers: [digest] } });
 }
 
-/** Of one that there is no choice about. */
-function costOf({ blob, base, size }: LayerDelta): { readonly cost: Cost; readonly why: string } {
-  const cost = { network: blob.size, requests: 1, local: size ?? 0, data: 0, zero: 0 };
-  return { cost, why: `made of ${base.length === 1 ? "the layer" : `the ${base.length} layers`} of its base` };
+/** Of one that there is no choice about: what is still to come of it, and what it makes. */
+async function costOf(
+  context: TransferContext,
+  delta: LayerDelta,
+  deltas: LayerDeltas,
+  facts: { readonly layersLeft: number; readonly concurrency: number },
+): Promise<Cost> {
+  const { content } = context.store;
+  const made = { local: delta.size ?? 0, data: 0, zero: 0 };
+  if ((await content.stat(delta.blob.digest)) !== undefined) return { ...made, network: 0, requests: 0 };
+  const done = await content.partial(delta.blob.digest);
+  const { network, requests } = planFetch(delta.blob, {
+    ...facts,
+    done,
+    ranges: placeOf(context, deltas, delta).ranges(),
+  }).cost;
+  return { ...made, network, requests };
 }

@@ -71,6 +71,10 @@ async function sizesOf(
   deltas: NamedDeltas,
   { measure, tars }: OpenDeltaImageOptions,
 ): Promise<readonly number[]> {
+  // Whether the base has what is left out is to be told before what that is is looked for.
+  for (const { isEmpty, diffId } of layers.filter(({ size }) => size === undefined)) {
+    if (isEmpty) await deltas.of({ diffId });
+  }
   const known = new Map<Digest, number>();
   for (const layer of layers) {
     const size = known.get(layer.diffId) ?? layer.size ?? (await sizeHere(context, layer, tars));
