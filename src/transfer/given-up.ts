@@ -77,8 +77,6 @@ export async function recordAllGivenUp(
     const { diffId, entries, size: uncompressedSize } = layer;
     const known = await layers.get(digest);
     if (known?.diffId === diffId && known.discardedAt !== undefined) continue;
-    // What was seen of a blob is more than what an image claims of it.
-    if (known !== undefined && known.diffId !== diffId && known.verifiedAt.getTime() > 0) continue;
     // What an image says of a blob is not to take the place of what was found in it.
     if (known !== undefined && known.diffId !== diffId && isVerified(known)) continue;
     // Of a blob that was never here only the image says what is in it.

@@ -2,7 +2,7 @@
 import type { SeekableTar, TarPart } from "./seekable-tar.ts";
 import { findStart } from "./starts.ts";
 
-/** @param tars bottom to top; they go when this is disposed of */
+/** @param tars bottom to top, one of them several times if need be; they go when this is disposed of */
 export function concatTars(tars: readonly SeekableTar[]): SeekableTar {
   return new ConcatTar(tars);
 }
@@ -39,7 +39,7 @@ class ConcatTar implements SeekableTar {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await using all = new AsyncDisposableStack();
-    for (const tar of this.#tars) all.use(tar);
+    for (const tar of new Set(this.#tars)) all.use(tar);
   }
 
   /** The stretches of the tars that the range consists of, and where in it each begins. */

@@ -79,6 +79,13 @@ describe("tars of held layers", () => {
     await held(context, image);
     await using tars = new HeldLayerTars(context);
     const diffIds = image.layers.map(({ diffId }) => diffId);
+    const before = readdirSync("/proc/self/fd").length;
+    {
+      await using many = await openBase(tars, Array<Digest>(5000).fill(diffIds[1]!));
+      expect(many.size).toBe(5000 * image.layers[1]!.tar.length);
+      // The file that it was inflated into, and the one that is read.
+      expect(readdirSync("/proc/self/fd").length).toBeLessThan(before + 9);
+    }
     await using base = await openBase(tars, [...diffIds, diffIds[0]!]);
     const parts = [...image.layers, image.layers[0]!].map(({ tar }) => tar);
     expect((await bytesOf(base)).equals(Buffer.concat(parts))).toBe(true);

@@ -15,10 +15,11 @@ export async function openBase(
   signal?: AbortSignal,
 ): Promise<SeekableTar> {
   await using opening = new AsyncDisposableStack();
-  const opened: SeekableTar[] = [];
-  await inParallel([...diffIds.entries()], AT_ONCE, async ([at, diffId]) => {
-    opened[at] = opening.use(await tars.open(diffId, signal));
+  // Each once: images have layers several times, and what claims to be one a thousand times.
+  const opened = new Map<Digest, SeekableTar>();
+  await inParallel([...new Set(diffIds)], AT_ONCE, async (diffId) => {
+    opened.set(diffId, opening.use(await tars.open(diffId, signal)));
   });
   opening.move();
-  return concatTars(opened);
+  return concatTars(diffIds.flatMap((diffId) => opened.get(diffId) ?? []));
 }
