@@ -33,3 +33,5 @@ export const oldDeltaTag = (target: Digest): string => `deltas-${target.slice(ta
 export const VARVE_DELTA_BASE = "dev.varve.delta.base";
 export const VARVE_DELTA_TARGET = "dev.varve.delta.target";
 export const VARVE_DELTA_SIZE = "dev.varve.delta.size";
+/** Of a delta manifest and of its entry in an index: `tar-diff` where other readers of these may find something they know, else `librsync`. */
+export const VARVE_DELTA_FORMAT = "dev.varve.delta.format";

@@ -8,13 +8,13 @@ import type { ImageConfig } from "../../../oci/config.ts";
 import type { Digest } from "../../../oci/digest.ts";
 import type { Manifest } from "../../../oci/manifest.ts";
 import type { Reference } from "../../../oci/reference.ts";
-import type { Store } from "../../../store/store.ts";
 import type { TransferContext } from "../../context.ts";
 import type { UnpackTask } from "../../present-layer.ts";
 import type { Tally } from "../../tally.ts";
 import type { ChainTars } from "../chain/chain-tars.ts";
 import type { DeltaVia, LayerDelta, LayerDeltas, LayerTars } from "../types.ts";
 import { findDeltas } from "./find-manifests.ts";
+import { HeldBases } from "./held-bases.ts";
 import type { ListedDelta } from "./read-manifest.ts";
 
 /** Of one layer. More are of no use: each is tried only when the one before it has failed. */
@@ -79,8 +79,8 @@ export class RegistryDeltas implements LayerDeltas {
     const { image, tally, longestMs } = this.#options;
     const { digest, config, layers } = image.manifest;
     const wanted = new Set([...(image.config?.rootfs.diffIds ?? []), ...layers.map((layer) => layer.digest)]);
-    const held = new HeldBases(store, this.#options.tars);
     const ended = AbortSignal.any([signal, this.#closing.signal]);
+    const held = new HeldBases(store, this.#options.tars, ended);
     const target = { reference: image.reference, digest };
     let isAnyListed = false;
     const listed = await findDeltas(target, {
@@ -91,7 +91,7 @@ export class RegistryDeltas implements LayerDeltas {
       own: new Set([...wanted, digest, config.digest]),
       held: async (bases) => {
         isAnyListed = true;
-        return (await Promise.all(bases.map((base) => held.diffIdOf(base)))).filter((one) => one !== undefined);
+        return held.of(bases);
       },
       onProblem: (error) => this.#problems.push(messageOf(error)),
       ...(longestMs !== undefined && { longestMs }),
@@ -154,44 +154,6 @@ function ofLayer({ how, blob, base, size, via }: UsableDelta, diffId: Digest, re
 function distinct(deltas: Usable): Usable {
   const inOrder = deltas.toSorted((a, b) => a.blob.size - b.blob.size || (a.blob.digest < b.blob.digest ? -1 : 1));
   return [...new Map(inOrder.map((delta) => [`${delta.blob.digest} ${delta.blob.size}`, delta])).values()];
-}
-
-/** Which layers are held, asked once of each. */
-class HeldBases {
-  readonly #store: Store;
-  readonly #tars: () => Promise<LayerTars>;
-  readonly #known = new Map<Digest, Promise<Digest | undefined>>();
-
-  constructor(store: Store, tars: () => Promise<LayerTars>) {
-    this.#store = store;
-    this.#tars = tars;
-  }
-
-  /** DiffID of a layer that is named by it or by the digest of its blob; undefined when it is not held. */
-  diffIdOf(name: Digest): Promise<Digest | undefined> {
-    const known = this.#known.get(name) ?? this.#ask(name);
-    this.#known.set(name, known);
-    return known;
-  }
-
-  /** DiffIDs of all; undefined when one is not held. */
-  async allOf(names: readonly Digest[]): Promise<readonly Digest[] | undefined> {
-    const found: Digest[] = [];
-    for (const name of names) {
-      const diffId = await this.diffIdOf(name);
-      if (diffId === undefined) return undefined;
-      found.push(diffId);
-    }
-    return found;
-  }
-
-  async #ask(name: Digest): Promise<Digest | undefined> {
-    const tars = await this.#tars();
-    // First, as the blob may be held, and is no tar.
-    const diffId = (await this.#store.layers.get(name))?.diffId;
-    if (diffId !== undefined && (await tars.has(diffId))) return diffId;
-    return (await tars.has(name)) ? name : undefined;
-  }
 }
 
 async function untilLate<T>(signal: AbortSignal, work: (hurried: AbortSignal) => Promise<T>): Promise<T> {

@@ -139,6 +139,24 @@ describe("the index of deltas", () => {
     expect(after.manifests.slice(1)).toEqual(kept);
   });
 
+  it("names deltas of other formats after those that all of its readers know, and lets each have its own", async () => {
+    await using registry = await startRegistry();
+    await using client = testClient();
+    await pushImage(registry.host, "team/app", "v1", image);
+    const librsync = (base: string, seed: string): DeltasToPublish => {
+      const { deltas, ...rest } = deltasFrom(base, seed);
+      return { ...rest, deltas: [{ ...deltas[0]!, how: "librsync-delta" }] };
+    };
+    const put = async (deltas: DeltasToPublish) => (await publish(client, registry.host, deltas)).manifest.digest;
+    const first = await put(librsync("one", "a"));
+    const known = await put(deltasFrom("one", "b"));
+    const other = await put(librsync("two", "c"));
+    const anew = await put(librsync("one", "d"));
+    expect(new Set([first, known, other, anew]).size).toBe(4);
+    const { manifests } = await indexed(client, registry.host);
+    expect(manifests.map(({ digest }) => digest)).toEqual([known, other, anew]);
+  });
+
   it("is left as it is, and that is told, where something else has its tag or nobody may write it", async () => {
     await using registry = await startRegistry();
     await using client = testClient();

@@ -1,9 +1,10 @@
 /**
- * The index of all deltas of a repository (formats "tar-diff" §2): entries whose image is gone leave it, a new one comes first, for readers of the
- * scheme take the first that is for their image. Others may be writing it at the same time, so what is in it is taken over as it is.
+ * The index of all deltas of a repository (formats "tar-diff" §2): entries whose image is gone leave it, a new one comes first. Readers of the scheme
+ * take the first that is for their image and may know nothing but tar-diff, so other formats follow those. Others may be writing the index at the
+ * same time, so what is in it is taken over as it is.
  */
 import { isVarveError } from "../../../errors/varve-error.ts";
-import { DELTA_INDEX_TAG, DELTA_TARGET, VARVE_DELTA_BASE } from "../../../oci/delta-names.ts";
+import { DELTA_INDEX_TAG, DELTA_TARGET, VARVE_DELTA_BASE, VARVE_DELTA_FORMAT } from "../../../oci/delta-names.ts";
 import type { Descriptor } from "../../../oci/descriptor.ts";
 import { digestOf, isDigest, type Digest } from "../../../oci/digest.ts";
 import { MAX_DOCUMENT_BYTES, type Document, type Index, type Manifest } from "../../../oci/manifest.ts";
@@ -29,13 +30,8 @@ export interface NameOptions extends Caller {
 export async function nameInIndex(uploads: BlobSink, manifest: Manifest, options: NameOptions): Promise<void> {
   const { signal, onEvent, target } = options;
   const caller = { signal, onEvent };
-  const base = manifest.annotations?.[VARVE_DELTA_BASE];
-  const entry: Entry = {
-    mediaType: manifest.mediaType,
-    digest: manifest.digest,
-    size: manifest.bytes.length,
-    annotations: { [DELTA_TARGET]: target, ...(base !== undefined && { [VARVE_DELTA_BASE]: base }) },
-  };
+  const { mediaType, digest, bytes, annotations = {} } = manifest;
+  const entry: Entry = { mediaType, digest, size: bytes.length, annotations };
   const listed = await entriesThere(options);
   const targets = new Set(listed.map((other) => targetOf(other)).filter(isDigest));
   targets.delete(target);
@@ -94,20 +90,27 @@ function withEntry(index: Index | undefined, entry: Entry, { goneTargets, gone }
   const isGone = (other: Partial<Entry>): boolean =>
     goneTargets.has(targetOf(other) ?? "") || gone.has(other.digest ?? "");
   const kept = before.manifests.filter((other) => !isReplaced(other, entry) && !isGone(other));
-  for (let manifests = [entry, ...kept]; ; manifests = manifests.slice(0, -Math.ceil(manifests.length / 8))) {
+  for (let manifests = withNew(kept, entry); ; manifests = manifests.slice(0, -Math.ceil(manifests.length / 8))) {
     const bytes = Buffer.from(JSON.stringify({ ...before, manifests }));
     if (bytes.length <= MAX_DOCUMENT_BYTES) return { bytes, digest: digestOf(bytes), mediaType };
   }
 }
 
-/** Deltas of the same two images that were made before. */
-function isReplaced(other: Partial<Entry>, { annotations }: Entry): boolean {
-  const base = annotations[VARVE_DELTA_BASE];
-  return (
-    targetOf(other) === annotations[DELTA_TARGET] &&
-    base !== undefined &&
-    other.annotations?.[VARVE_DELTA_BASE] === base
-  );
+function withNew(others: readonly Partial<Entry>[], entry: Entry): readonly Partial<Entry>[] {
+  const isOfTarget = (other: Partial<Entry>): boolean => targetOf(other) === targetOf(entry);
+  const place = formatOf(entry) === "tar-diff" ? 0 : others.findLastIndex(isOfTarget) + 1;
+  return others.toSpliced(place, 0, entry);
+}
+
+/** Deltas of the same two images, in the same format, that were made before. */
+function isReplaced(other: Partial<Entry>, entry: Entry): boolean {
+  const base = entry.annotations[VARVE_DELTA_BASE];
+  const isSamePair = targetOf(other) === targetOf(entry) && other.annotations?.[VARVE_DELTA_BASE] === base;
+  return base !== undefined && isSamePair && formatOf(other) === formatOf(entry);
+}
+
+function formatOf({ annotations }: Pick<Descriptor, "annotations">): string | undefined {
+  return annotations?.[VARVE_DELTA_FORMAT];
 }
 
 function targetOf({ annotations }: Pick<Descriptor, "annotations">): string | undefined {

@@ -8,6 +8,7 @@ import {
   LIBRSYNC_MEDIA_TYPE,
   TAR_DIFF_MEDIA_TYPE,
   VARVE_DELTA_BASE,
+  VARVE_DELTA_FORMAT,
   VARVE_DELTA_SIZE,
 } from "../../../oci/delta-names.ts";
 import type { Descriptor } from "../../../oci/descriptor.ts";
@@ -50,7 +51,11 @@ export function writeDeltaManifest(
     config,
     layers: deltas.map(layerOf),
     subject: { mediaType, digest, size },
-    annotations: { [DELTA_TARGET]: digest, [VARVE_DELTA_BASE]: base.join(" ") },
+    annotations: {
+      [DELTA_TARGET]: digest,
+      [VARVE_DELTA_BASE]: base.join(" "),
+      [VARVE_DELTA_FORMAT]: deltas.some(({ how }) => how === "tar-diff") ? "tar-diff" : "librsync",
+    },
   };
   const bytes = Buffer.from(JSON.stringify(document));
   if (bytes.length > MAX_DOCUMENT_BYTES) {
