@@ -22,6 +22,8 @@ export interface PublishedImage {
   readonly chain: readonly Digest[];
   /** What each of them has to show, where its members are known. */
   readonly trees: ReadonlyMap<Digest, readonly TreeEntry[]>;
+  /** Blobs beside its layers that may be got in the place of some of them. */
+  readonly deltas?: readonly { readonly digest: string; readonly size: number }[];
   /** Of the image of a virtual machine, whose layers are never unpacked: what has to become of its disk. */
   readonly machine?: MachineFacts;
 }

@@ -15,6 +15,8 @@ export interface Operation {
   readonly program?: string;
   /** Whether it is about snapshots alone, so that there is nothing to it where nothing is unpacked. Default false. */
   readonly ofSnapshots?: boolean;
+  /** Whether it makes layers that are held unpacked or not at all. Default false. */
+  readonly isUnpacked?: boolean;
   args(scenes: Scenes, dir: string, unpacking: Unpacking): readonly string[];
   /** Whether it is about a machine's image, of which nothing is unpacked. Default false. */
   readonly ofMachines?: boolean;
@@ -38,14 +40,21 @@ const HELD: Partial<Record<StoreState, (scenes: Scenes) => PublishedImage>> = {
   first: ({ first }) => first,
   old: ({ old }) => old,
   pieces: ({ old }) => old,
+  base: ({ deltaBase }) => deltaBase,
+  "part of a delta": ({ deltaBase }) => deltaBase,
   machine: ({ machine }) => machine,
 };
 
-const pullOf = (title: string, store: StoreState, pick: (scenes: Scenes) => PublishedImage): Operation => ({
+const pullOf = (
+  title: string,
+  store: StoreState,
+  pick: (scenes: Scenes) => PublishedImage,
+  ...flags: readonly string[]
+): Operation => ({
   command: "pull",
   title,
   store,
-  args: (scenes, _, unpacking) => varve(...flagsOf(unpacking), "pull", referenceOf(scenes, pick(scenes))),
+  args: (scenes, _, unpacking) => varve(...flagsOf(unpacking), "pull", ...flags, referenceOf(scenes, pick(scenes))),
   names: (scenes) => {
     const held = HELD[store]?.(scenes);
     const before = held === undefined ? [] : [referenceOf(scenes, held)];
@@ -66,6 +75,9 @@ export const OPERATIONS: readonly Operation[] = [
     images: ({ machine }) => [machine],
     names: (scenes) => ({ before: [], after: [referenceOf(scenes, scenes.machine)] }),
   },
+  deltaPull("a pull of a delta image", "base", ({ delta }) => delta),
+  deltaPull("a pull of a delta image that goes on", "part of a delta", ({ delta }) => delta),
+  deltaPull("a plain pull with deltas", "base", ({ deltaTarget }) => deltaTarget, "--delta", "always"),
   pullOf("a pull that shares layers", "first", ({ second }) => second),
   pullOf("a pull that goes on", "partial", ({ first }) => first),
   pullOf("a pull of what is not unpacked", "blobs", ({ first }) => first),
@@ -123,6 +135,16 @@ function machinePull(title: string, store: StoreState, pick: (scenes: Scenes) =>
   return { ...pullOf(title, store, pick), ofMachines: true, images };
 }
 
+function deltaPull(
+  title: string,
+  store: StoreState,
+  pick: (scenes: Scenes) => PublishedImage,
+  ...flags: string[]
+): Operation {
+  const images = (scenes: Scenes): PublishedImage[] => [scenes.deltaBase, pick(scenes)];
+  return { ...pullOf(title, store, pick, ...flags), isUnpacked: true, images };
+}
+
 /** The words of a command line that imports the machine's disk under its name. */
 function importOf(scenes: Scenes): string[] {
   return [scenes.machine.machine.source, referenceOf(scenes, scenes.machine)];
@@ -138,7 +160,9 @@ export function takeTurns(
   return Array.from({ length: count }, (_, id) => {
     const operation = operations[id % operations.length]!;
     const fit = unpackings.filter(({ snapshotter }) =>
-      snapshotter === "none" ? operation.ofSnapshots !== true : operation.ofMachines !== true,
+      snapshotter === "none"
+        ? operation.ofSnapshots !== true && operation.isUnpacked !== true
+        : operation.ofMachines !== true,
     );
     const unpacking = fit[(Math.floor(id / operations.length) + id + seed) % fit.length] ?? unpackings[0]!;
     return { operation, unpacking };

@@ -1,7 +1,7 @@
 /** Stores as the operations find them, made once and copied for each case, and the two images that they are about. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { digestOf } from "../../../src/oci/digest.ts";
+import { digestOf, type Digest } from "../../../src/oci/digest.ts";
 import { openVarve, pull, type SnapshotterChoice, type Varve } from "../../../src/index.ts";
 import { buildImage } from "../../kit/images/build-image.ts";
 import { createRng } from "../../kit/images/rng.ts";
@@ -12,6 +12,7 @@ import { runOk } from "../../kit/peers/run.ts";
 import { expectedTree } from "../../kit/trees/expected-tree.ts";
 import type { TreeEntry } from "../../kit/trees/read-tree.ts";
 import { directory, file } from "../../kit/trees/tree-node.ts";
+import { publishDeltas, type DeltaImages } from "../lib/delta-images.ts";
 import { publishMachines, type PublishedMachine } from "../lib/machine-images.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage, layerOf, realFiles } from "../lib/real-image.ts";
@@ -19,7 +20,10 @@ import { publishUpdate } from "../lib/update-images.ts";
 import type { ExpectedTrees } from "../lib/snapshot-faults.ts";
 import { OWN_CHANGES, OWN_NAME } from "./write-snapshot.ts";
 
-/** `blobs` has an image that was pulled without being unpacked; `old` one whose tag was pushed anew, `pieces` some of that besides. */
+/**
+ * `blobs` has an image that was pulled without being unpacked; `old` one whose tag was pushed anew, `pieces` some of that besides; `base` the one that deltas
+ * are of.
+ */
 export type StoreState =
   | "empty"
   | "first"
@@ -30,9 +34,11 @@ export type StoreState =
   | "old"
   | "pieces"
   | "machine"
-  | "part of a machine";
+  | "part of a machine"
+  | "base"
+  | "part of a delta";
 
-export interface Scenes {
+export interface Scenes extends DeltaImages {
   /** The registry that has the images. */
   readonly host: string;
   /** A home directory for the programs that are run. */
@@ -93,7 +99,9 @@ export async function makeScenes(dir: string, registryHost: string, bytes: numbe
   await mkdir(home);
   await using making = await openAt(join(dir, "making"));
   const machines = await publishMachines(making, registryHost, home, bytes > 1e6 ? 16 : 8, seed);
-  const images = { first, second, ...machines, ...(await publishUpdate(registryHost, "scene/update", bytes, seed)) };
+  const deltas = await publishDeltas(making, registryHost, "scene/delta", bytes, seed);
+  const update = await publishUpdate(registryHost, "scene/update", bytes, seed);
+  const images = { first, second, ...machines, ...update, ...deltas };
   const stores = new Stores(join(dir, "scenes"), registryHost, images, rng.bytes(200_000));
   return {
     host: registryHost,
@@ -109,7 +117,10 @@ export async function makeScenes(dir: string, registryHost: string, bytes: numbe
   };
 }
 
-type SceneImages = Pick<Scenes, "first" | "second" | "old" | "update" | "machine" | "machineUpdate">;
+type SceneImages = Pick<
+  Scenes,
+  "first" | "second" | "old" | "update" | "machine" | "machineUpdate" | keyof DeltaImages
+>;
 
 class Stores {
   readonly #dir: string;
@@ -134,7 +145,7 @@ class Stores {
 
   async #make(state: StoreState, snapshotter: SnapshotterChoice, root: string): Promise<void> {
     await mkdir(root, { recursive: true });
-    const { first, second, old, update, machine } = this.#images;
+    const { first, second, old, update, machine, deltaBase, delta } = this.#images;
     switch (state) {
       case "empty":
         return;
@@ -156,6 +167,11 @@ class Stores {
         return this.#pull(root, "none", machine);
       case "part of a machine":
         return leavePartial(root, "none", this.#host, machine);
+      case "base":
+        return this.#pull(root, snapshotter, deltaBase);
+      case "part of a delta":
+        await this.#pull(root, snapshotter, deltaBase);
+        return leavePartial(root, snapshotter, this.#host, delta);
       case "pieces":
         await this.#pull(root, snapshotter, old);
         // Where a table of contents comes first, a part of the rest is to come as well.
@@ -207,7 +223,7 @@ async function leavePartial(
   image: PublishedImage,
   { whole = 0 }: { readonly whole?: number } = {},
 ): Promise<void> {
-  const largest = image.layers.toSorted((a, b) => b.size - a.size)[0]!;
+  const largest = (image.deltas ?? image.layers).toSorted((a, b) => b.size - a.size)[0]!;
   const path = new RegExp(largest.digest);
   await using proxy = await startFaultProxy({
     target,
@@ -220,7 +236,8 @@ async function leavePartial(
   const { name, tag } = image;
   await pull(varve, `${proxy.host}/${name}:${tag}`).catch(() => undefined);
   const { content } = varve.store;
-  const left = [...(await content.partial(largest.digest)), ...(await content.partial(largest.diffId))];
+  const parts = [largest.digest, ...image.layers.map(({ diffId }) => diffId)];
+  const left = (await Promise.all(parts.map((digest) => content.partial(digest as Digest)))).flat();
   if (image.machine !== undefined && (await varve.store.disks.partial(image.machine.key)) !== undefined) return;
   if (left.length === 0) throw new Error("nothing partial was left");
 }
