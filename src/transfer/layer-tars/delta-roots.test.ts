@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildImage } from "../../../test/kit/images/build-image.ts";
 import { writeOciLayout } from "../../../test/kit/images/oci-layout.ts";
+import { canMountOverlays, mountOverlay } from "../../../test/kit/layer/overlay-layers.ts";
 import { pieceOf } from "../../../test/kit/layer/memory-tar.ts";
 import { transferContext } from "../../../test/kit/store/transfer-context.ts";
 import { file } from "../../../test/kit/trees/tree-node.ts";
@@ -74,6 +75,25 @@ describe("stores that deltas may copy from", () => {
     await chmod(root, 0o755);
     expect(await readdir(root)).not.toContain("meta.db-shm");
     expect((await stateOf(root)) === before).toBe(true);
+  });
+
+  it.skipIf(!canMountOverlays)("may lie where nothing can be written", async () => {
+    const context = await transferContext();
+    const root = join(context.path, "second");
+    const image = await buildImage({ layers: LAYERS });
+    await writeOciLayout(join(context.path, "layout"), image);
+    {
+      await using store = await openStore(root, { sync: false });
+      await copyImage({ ...context, store }, `oci:${join(context.path, "layout")}`, "localhost/image:1");
+    }
+    await mkdir(join(context.path, "empty"));
+    using mount = mountOverlay([root, join(context.path, "empty")]);
+    await expect(writeFile(`${mount.path}/file`, "")).rejects.toMatchObject({ code: "EROFS" });
+    await using tars = new HeldLayerTars({ ...context, roots: await openDeltaRoots([mount.path], signal) });
+    for (const { diffId, tar } of image.layers) {
+      await using opened = await tars.open(diffId);
+      expect((await pieceOf(opened, 0, opened.size)).equals(tar)).toBe(true);
+    }
   });
 
   it("come after the own store, and help out where that is damaged", async () => {
