@@ -12,9 +12,10 @@ import { digestOf, type Digest } from "../../../oci/digest.ts";
 import { parseManifest, type Index } from "../../../oci/manifest.ts";
 import { MEDIA_TYPES } from "../../../oci/media-types.ts";
 import { systemClock } from "../../../registry/clock.ts";
+import type { ProgressEvent } from "../../../recipe/progress.ts";
 import type { RegistryClient } from "../../../registry/client.ts";
 import { publishDeltas } from "./publish.ts";
-import type { DeltasToPublish, PublishResult } from "./types.ts";
+import type { DeltasToPublish, PublishedDelta, PublishResult } from "./types.ts";
 import { writeDeltaManifest } from "./write-manifest.ts";
 
 const image = await buildImage({ layers: [[{ path: "a", type: "file", content: Buffer.from("a") }]] });
@@ -206,6 +207,35 @@ describe("the index of deltas", () => {
 });
 
 describe("deltas", () => {
+  it("are told of on their way, and all stop with the first that fails", async () => {
+    await using registry = await startRegistry();
+    await using client = testClient();
+    await pushImage(registry.host, "team/app", "v1", image);
+    const events: ProgressEvent[] = [];
+    const context = { registry: client, signal, onProgress: (event: ProgressEvent) => void events.push(event) };
+    const one = deltasFrom("one");
+    const [{ blob }] = one.deltas as [PublishedDelta];
+    for (let round = 0; round < 2; round++) await publishDeltas(context, at(registry.host), one);
+    const told = events.filter((event) => "digest" in event && event.digest === blob.digest);
+    const begun = ["layer-queued", "layer-start", "progress", "layer-done"];
+    expect([...new Set(told.map(({ type }) => type))]).toEqual([...begun, "layer-present"]);
+    const stuck = { ...one.deltas[0]!, blob: { digest: digestOf("stuck"), size: 9 } };
+    const waiting = Promise.withResolvers<void>();
+    stuck.open = async function* () {
+      waiting.resolve();
+      await new Promise(() => {});
+      yield Buffer.alloc(9);
+    };
+    const failing = { ...one.deltas[0]!, blob: { digest: digestOf("failing"), size: 9 } };
+    failing.open = async function* () {
+      await waiting.promise;
+      yield* [];
+      throw new Error("cannot be read");
+    };
+    const both = { ...one, deltas: [stuck, failing] };
+    await expect(publishDeltas(context, at(registry.host), both)).rejects.toThrow("cannot be read");
+  });
+
   it("are not put where their image is not, and not when their bytes are others", async () => {
     await using registry = await startRegistry();
     await using client = testClient();

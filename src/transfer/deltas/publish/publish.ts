@@ -8,6 +8,7 @@ import { formatReference, type Reference } from "../../../oci/reference.ts";
 import type { TransportEvent } from "../../../registry/blob-source.ts";
 import type { BlobSink } from "../../../registry/upload/blob-sink.ts";
 import type { TransferContext } from "../../context.ts";
+import { BlobProgress } from "../../blob-progress.ts";
 import { inParallel } from "../../in-parallel.ts";
 import type { DeltasToPublish, PublishedDelta, PublishResult } from "./types.ts";
 import { nameInIndex } from "./update-index.ts";
@@ -40,11 +41,10 @@ export async function publishDeltas(
     throw new VarveError("MANIFEST_UNKNOWN", message, { hint: "push the image first, and its deltas then" });
   }
   const manifest = writeDeltaManifest(target, base, deltas);
-  const blobs = new Map([configDelta, ...deltas].map((one) => [one.blob.digest, one]));
-  let copied = 0;
-  await inParallel([...blobs.values()], concurrency, async (one) => {
-    if (await putBlob(uploads, one, caller)) copied++;
-  });
+  const blobs = [...new Map([configDelta, ...deltas].map((one) => [one.blob.digest, one])).values()];
+  const put = new PutBlobs(uploads, { signal, onProgress, onEvent });
+  put.announce(deltas);
+  await inParallel(blobs, concurrency, (one) => put.put(one));
   await uploads.putManifest(manifest, manifest.digest, caller);
   const descriptor: Descriptor = {
     mediaType: manifest.mediaType,
@@ -61,15 +61,67 @@ export async function publishDeltas(
     warnings.push(message);
     onProgress({ type: "warning", message, code: error.code });
   }
-  return { manifest: descriptor, copied, present: blobs.size - copied, warnings };
+  return { manifest: descriptor, copied: put.copied, present: blobs.length - put.copied, warnings };
 }
 
-/** @returns whether it had to be sent */
-async function putBlob(
-  uploads: BlobSink,
-  { blob, open }: Pick<PublishedDelta, "blob" | "open">,
-  caller: { readonly signal: AbortSignal; readonly onEvent: ((event: TransportEvent) => void) | undefined },
-): Promise<boolean> {
-  const descriptor = { mediaType: "application/octet-stream", digest: blob.digest, size: blob.size };
-  return (await uploads.putBlob(descriptor, open, caller)) === "sent";
+interface PutOptions extends Pick<TransferContext, "signal" | "onProgress"> {
+  readonly onEvent: ((event: TransportEvent) => void) | undefined;
+}
+
+/** Blobs on their way to the registry, told of as those of images are. */
+class PutBlobs {
+  /** Those that had to be sent. */
+  copied = 0;
+  readonly #uploads: BlobSink;
+  readonly #options: PutOptions;
+  readonly #progress: BlobProgress;
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
+
+  constructor(uploads: BlobSink, options: PutOptions) {
+    this.#uploads = uploads;
+    this.#options = options;
+    this.#progress = new BlobProgress(options.onProgress);
+    this.#signal = AbortSignal.any([options.signal, this.#failed.signal]);
+  }
+
+  announce(deltas: readonly PublishedDelta[]): void {
+    const { onProgress } = this.#options;
+    for (const { digest, size: total } of new Map(deltas.map(({ blob }) => [blob.digest, blob])).values()) {
+      onProgress({ type: "layer-queued", digest, total, done: 0 });
+    }
+  }
+
+  /** The first failure ends the others, whose bytes would be for nothing. */
+  async put(delta: Pick<PublishedDelta, "blob" | "open">): Promise<void> {
+    try {
+      await this.#put(delta);
+    } catch (error) {
+      this.#failed.abort(error);
+      throw error;
+    }
+  }
+
+  async #put({ blob, open }: Pick<PublishedDelta, "blob" | "open">): Promise<void> {
+    const { onProgress, onEvent } = this.#options;
+    const descriptor = { mediaType: "application/octet-stream", digest: blob.digest, size: blob.size };
+    if (await this.#uploads.has(descriptor, { signal: this.#signal, onEvent })) {
+      return onProgress({ type: "layer-present", digest: blob.digest, total: blob.size });
+    }
+    this.#progress.begin(descriptor);
+    try {
+      await this.#uploads.putBlob(descriptor, open, {
+        signal: this.#signal,
+        onEvent: (event) => {
+          this.#progress.onEvent(event, blob.digest);
+          onEvent?.(event);
+        },
+      });
+    } catch (error) {
+      this.#progress.leave(descriptor);
+      throw error;
+    }
+    this.#progress.end(descriptor);
+    this.copied++;
+  }
 }
