@@ -36,8 +36,8 @@ export async function runParts(options: PartsOptions): Promise<readonly string[]
   const small = unpackings.filter(({ snapshotter }) => snapshotter !== "copy");
   if (parts.includes("network")) {
     const amount = quick
-      ? { every: 220, random: { small: 2, updates: 1, machines: 1, ranges: 0, large: 0 } }
-      : { random: { small: 440, updates: 120, machines: 80, ranges: 50, large: 12 } };
+      ? { every: 220, random: { small: 2, updates: 1, machines: 1, deltas: 1, ranges: 0, large: 0 } }
+      : { random: { small: 440, updates: 120, machines: 80, deltas: 80, ranges: 50, large: 12 } };
     const result = await runNetwork({ ...options, ...amount, unpackings, name: "network" });
     log(`\nnetwork (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);

@@ -4,6 +4,7 @@ import { createRng } from "../../kit/images/rng.ts";
 import { startRegistry } from "../../kit/registry/registry.ts";
 import type { Case, CampaignOptions, CampaignResult } from "../lib/campaign.ts";
 import { runCampaign } from "../lib/campaign.ts";
+import { publishDeltas } from "../lib/delta-images.ts";
 import { publishMachines } from "../lib/machine-images.ts";
 import { publish, type PublishedImage } from "../lib/published-image.ts";
 import { buildRealImage } from "../lib/real-image.ts";
@@ -11,6 +12,7 @@ import { counts, megabytes, table } from "../lib/table.ts";
 import { describeUnpacking, type Unpacking } from "../lib/unpacking.ts";
 import { publishUpdate } from "../lib/update-images.ts";
 import { openAt } from "../steps/scenes.ts";
+import { deltaSchedules, randomDelta } from "./deltas.ts";
 import { machineSchedules } from "./machines.ts";
 import { randomSchedule } from "./random.ts";
 import { runSchedule, type ScheduleOutcome } from "./run-schedule.ts";
@@ -30,6 +32,7 @@ export interface NetworkOptions extends CampaignOptions {
     readonly small: number;
     readonly updates: number;
     readonly machines: number;
+    readonly deltas: number;
     readonly ranges: number;
     readonly large: number;
   };
@@ -61,6 +64,7 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
 
   await using making = await openAt(join(dir, "network-making"));
   const machines = await publishMachines(making, registry.host, dir, MACHINE_MEGABYTES, seed + 5);
+  const deltas = await publishDeltas(making, registry.host, "real/delta", UPDATE_BYTES, seed + 7);
   const update = await publishUpdate(registry.host, "real/update", UPDATE_BYTES, seed + 4);
 
   async function make(name: string, shape: Parameters<typeof buildRealImage>[0]): Promise<PublishedImage> {
@@ -71,9 +75,11 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
   }
 
   const cases: Case<Row>[] = [];
-  const add = (kind: string, schedule: Schedule): void => {
+  const drivers = unpackings.filter(({ snapshotter }) => snapshotter !== "none");
+  const add = (kind: string, schedule: Schedule, isUnpacked = false): void => {
     const id = cases.length;
-    const unpacking = unpackings[(id + seed) % unpackings.length]!;
+    const fit = isUnpacked && drivers.length > 0 ? drivers : unpackings;
+    const unpacking = fit[(id + seed) % fit.length]!;
     const mounting = id % MOUNTING_EVERY === 0;
     const run = async (): Promise<Row> => {
       return { ...(await runSchedule(schedule, registry.host, { unpacking, mounting })), kind, unpacking };
@@ -91,6 +97,11 @@ export async function runNetwork(options: NetworkOptions): Promise<CampaignResul
   const draws = createRng(seed + 3);
   for (let number = 0; number < random.updates; number++)
     add("random, update", randomUpdate(update, draws.int(2 ** 31)));
+  const ofDeltas = deltaSchedules(deltas);
+  for (const schedule of ofDeltas.filter((_, index) => index % every === 0)) add("scripted, delta", schedule, true);
+  const lots = createRng(seed + 8);
+  for (let number = 0; number < random.deltas; number++)
+    add("random, delta", randomDelta(deltas, lots.int(2 ** 31)), true);
   const ofMachines = machineSchedules(machines);
   for (const schedule of ofMachines.filter((_, index) => index % every === 0)) add("scripted, disk", schedule);
   const chances = createRng(seed + 6);

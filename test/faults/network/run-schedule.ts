@@ -159,7 +159,8 @@ class Trial {
 
   /** What the faults that struck may have cost at most. */
   #cost(): number {
-    const sizes = new Map<string, number>(this.#schedule.image.layers.map(({ digest, size }) => [digest, size]));
+    const { layers, deltas = [] } = this.#schedule.image;
+    const sizes = new Map<string, number>([...layers, ...deltas].map(({ digest, size }) => [digest, size]));
     const { strikes } = this.#proxy;
     const streamed = new Set(strikes.filter(({ fault }) => refusesRanges(fault)).map((strike) => this.#blobOf(strike)));
     return strikes.reduce((sum, strike) => {
