@@ -1,13 +1,13 @@
 /** Deltas of single layers, as they are published beside an image (formats "tar-diff" §2). */
 import { generateTarDiff } from "../../../src/codec/tar-diff/generate/generate.ts";
 import { memoryBase } from "../../../src/codec/librsync/base.ts";
-import { encodeTarEntry, TAR_END, tarPadding } from "../../../src/codec/tar/header.ts";
 import { digestOf, type Digest } from "../../../src/oci/digest.ts";
 import type { PublishedDelta } from "../../../src/transfer/deltas/publish/types.ts";
 import { collect, opening } from "../http/test-client.ts";
 import { deltaOf } from "./build-delta.ts";
 import type { KitLayer } from "./build-layer.ts";
 import { compress } from "./compress.ts";
+import { wrapDelta } from "./delta-image.ts";
 
 export interface LayerDeltaOptions {
   /** In the place of what the delta would be, before it is packed. */
@@ -28,14 +28,8 @@ export async function layerDelta(
   const base = Buffer.concat(from.map((layer) => layer.tar));
   const make = how === "tar-diff" ? collect(generateTarDiff(memoryBase(base), memoryBase(tar))) : deltaOf(base, tar);
   const delta = options.delta ?? (await make);
-  const bytes = options.bytes ?? (how === "tar-diff" ? delta : await compress(inTar(delta), "gzip"));
+  const bytes = options.bytes ?? (how === "tar-diff" ? delta : await compress(wrapDelta(delta), "gzip"));
   const blob = { digest: digestOf(bytes), size: bytes.length };
   const named = options.base ?? from.map((layer) => layer.diffId);
   return { how, blob, base: named, to: diffId, size: tar.length, open: opening(bytes), delta };
-}
-
-function inTar(delta: Uint8Array): Buffer {
-  const { length: size } = delta;
-  const head = encodeTarEntry({ name: "delta", type: "file", mode: 0o600, size });
-  return Buffer.concat([head, delta, tarPadding(size), TAR_END]);
 }

@@ -3,7 +3,7 @@
  * take the first that is for their image and may know nothing but tar-diff, so other formats follow those. Others may be writing the index at the
  * same time, so what is in it is taken over as it is.
  */
-import { isVarveError } from "../../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../../errors/varve-error.ts";
 import { DELTA_INDEX_TAG, DELTA_TARGET, VARVE_DELTA_BASE, VARVE_DELTA_FORMAT } from "../../../oci/delta-names.ts";
 import type { Descriptor } from "../../../oci/descriptor.ts";
 import { digestOf, isDigest, type Digest } from "../../../oci/digest.ts";
@@ -79,7 +79,7 @@ interface Entry {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-/** What others wrote stays, also what is not known here, unless it has no use any more or no room: then what came first goes. */
+/** What others wrote stays, also what is not known here, unless it has no use any more, or no room: then what is last goes. */
 function withEntry(index: Index | undefined, entry: Entry, { goneTargets, gone }: Gone): Document {
   const mediaType = index?.mediaType ?? MEDIA_TYPES.ociIndex;
   const before = (
@@ -89,10 +89,12 @@ function withEntry(index: Index | undefined, entry: Entry, { goneTargets, gone }
   ) as { readonly manifests: readonly Partial<Entry>[] };
   const isGone = (other: Partial<Entry>): boolean =>
     goneTargets.has(targetOf(other) ?? "") || gone.has(other.digest ?? "");
-  const kept = before.manifests.filter((other) => !isReplaced(other, entry) && !isGone(other));
-  for (let manifests = withNew(kept, entry); ; manifests = manifests.slice(0, -Math.ceil(manifests.length / 8))) {
-    const bytes = Buffer.from(JSON.stringify({ ...before, manifests }));
+  let kept = before.manifests.filter((other) => !isReplaced(other, entry) && !isGone(other));
+  for (;;) {
+    const bytes = Buffer.from(JSON.stringify({ ...before, manifests: withNew(kept, entry) }));
     if (bytes.length <= MAX_DOCUMENT_BYTES) return { bytes, digest: digestOf(bytes), mediaType };
+    if (kept.length === 0) throw new VarveError("MANIFEST_TOO_LARGE", `an index of deltas has ${bytes.length} bytes`);
+    kept = kept.slice(0, -Math.ceil(kept.length / 8));
   }
 }
 
