@@ -76,14 +76,20 @@ export interface DeltaMeasure {
   readonly data: number;
 }
 
+export interface MeasureDeltaOptions {
+  /** Bytes that it may make at most. Default: any. */
+  readonly limit?: number;
+}
+
 /**
  * Reads a delta once, and makes nothing.
  * @param base that it is for
- * @throws VarveError as {@link librsyncSegments}; what the delta throws
+ * @throws VarveError as {@link librsyncSegments}; `INGEST_LIMIT`; what the delta throws
  */
 export async function measureDelta(
   delta: AsyncIterable<Uint8Array>,
   base: { readonly size: number },
+  { limit = Number.MAX_SAFE_INTEGER }: MeasureDeltaOptions = {},
 ): Promise<DeltaMeasure> {
   const parser = new DeltaParser();
   let local = 0;
@@ -98,8 +104,8 @@ export async function measureDelta(
       }
     }
     if (parser.isEnded) break;
-    if (Number.isSafeInteger(local + data)) continue;
-    throw new VarveError("DELTA_INVALID", "the delta makes more bytes than any file can have");
+    if (local + data <= limit) continue;
+    throw new VarveError("INGEST_LIMIT", `the delta makes more than the ${limit} bytes that it may`);
   }
   parser.end();
   return { size: local + data, local, data };

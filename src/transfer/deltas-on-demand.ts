@@ -9,11 +9,22 @@ import type { ResolvedImage } from "./resolve-image.ts";
 import type { Tally } from "./tally.ts";
 
 export class DeltasOnDemand implements AsyncDisposable {
+  /** Whether they are those of a delta image, and there is no other way to its layers. */
+  readonly isOnlyWay: boolean;
   readonly #open: () => Promise<DeltaPull | undefined>;
   #opening: Promise<DeltaPull | undefined> | undefined;
 
-  constructor(open: () => Promise<DeltaPull | undefined>) {
+  private constructor(open: () => Promise<DeltaPull | undefined>, isOnlyWay: boolean) {
     this.#open = open;
+    this.isOnlyWay = isOnlyWay;
+  }
+
+  /** Those of a delta image, which goes when this is disposed of. */
+  static opened(pull: DeltaPull): DeltasOnDemand {
+    const opened = Promise.resolve(pull);
+    const deltas = new DeltasOnDemand(() => opened, true);
+    deltas.#opening = opened;
+    return deltas;
   }
 
   /** Those that the registry has for an image, and layers that other stores have; undefined where nothing can come of either. */
@@ -31,7 +42,7 @@ export class DeltasOnDemand implements AsyncDisposable {
       if (!(await mayBeOfUse())) return undefined;
       const { deltasFor } = await import("./deltas/deltas-of-pull.ts");
       return deltasFor(context, image, options);
-    });
+    }, false);
   }
 
   readonly open = (): Promise<DeltaPull | undefined> => (this.#opening ??= this.#open());

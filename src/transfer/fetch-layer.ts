@@ -51,6 +51,8 @@ export interface FetchOptions {
   readonly sources?: () => Promise<ChunkedSources>;
   /** What layers may be made with by deltas; opened when it is asked for first. Default: nothing. */
   readonly deltas?: () => Promise<DeltaPull | undefined>;
+  /** Whether these are the only way to them, since they are of a delta image. Default false. */
+  readonly isDeltaImage?: boolean;
   /** Protects what comes. */
   readonly lease?: Pick<Lease, "add" | "drop">;
   /** How the registry was before the first layer. Default: unknown. */
@@ -112,7 +114,6 @@ async function isDoubtful(
   { blob: { digest } }: LayerTask,
   error: VarveError,
 ): Promise<boolean> {
-  if (error.detail["again"] === true) return true;
   if (isVarveError(error, "DECOMPRESSOR_FAILED")) return true;
   if (isVarveError(error, "DIGEST_MISMATCH") || isVarveError(error, "SIZE_MISMATCH")) {
     registry.distrust(digest);
@@ -150,8 +151,8 @@ async function tryLayer(
 /** One that is not to be unpacked: its blob, or what a delta image has instead of one. */
 async function getBlob(context: TransferContext, task: LayerTask, options: TryOptions): Promise<LayerOutcome | "left"> {
   const { diffId } = task;
-  const deltas = diffId === undefined ? undefined : await options.deltas?.();
-  if (deltas?.deltas.isOnlyWay !== true || diffId === undefined) return getLayer(context, task, options, undefined);
+  const deltas = options.isDeltaImage === true ? await options.deltas?.() : undefined;
+  if (deltas === undefined || diffId === undefined) return getLayer(context, task, options, undefined);
   const { getTar } = await import("./without-blob.ts");
   const got = await getTar(context, { ...task, diffId }, deltas, options);
   return got ?? (await getLayer(context, task, options, undefined));

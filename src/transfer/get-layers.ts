@@ -8,6 +8,7 @@ import { TransferBudget } from "../recipe/limiter.ts";
 import type { Snapshots } from "../snapshot/service.ts";
 import type { Lease } from "../store/leases.ts";
 import type { TransferContext } from "./context.ts";
+import type { DeltasOnDemand } from "./deltas-on-demand.ts";
 import { fetchLayer, type FetchOptions, type LayerOutcome } from "./fetch-layer.ts";
 import { knownRates, rememberRates } from "./known-rates.ts";
 import { SourcesOnDemand } from "./sources-on-demand.ts";
@@ -37,8 +38,8 @@ export interface GetLayersOptions {
   readonly lease: Lease;
   /** Remove a layer's blob as soon as the layer is bound. Default false. */
   readonly discardBlobs?: boolean;
-  /** As in `FetchOptions`. */
-  readonly deltas?: FetchOptions["deltas"];
+  /** What layers may be made with by deltas. Default: nothing. */
+  readonly deltas?: Pick<DeltasOnDemand, "open" | "isOnlyWay">;
 }
 
 export interface GotLayers {
@@ -71,7 +72,7 @@ export async function getLayers(
     tally,
     signal,
     lease: options.lease,
-    ...(options.deltas !== undefined && { deltas: options.deltas }),
+    ...(options.deltas !== undefined && { deltas: options.deltas.open, isDeltaImage: options.deltas.isOnlyWay }),
   };
   const tars = new MadeTars(
     context.store,
@@ -149,6 +150,10 @@ async function openUnpacking(
     async unpackAnew(diffId, target) {
       const bytes = await bytesOf(diffId);
       return threads.unpack(wholeFile(bytes), target, reading(diffId, bytes));
+    },
+    async isGivenUp(diffId) {
+      const { digest } = taskOf(diffId).blob;
+      return others?.has(digest) === false || (await store.content.stat(digest)) === undefined;
     },
     async onBound(diffId) {
       const remember = afterBound.get(diffId);

@@ -98,8 +98,7 @@ export async function getDeltaImage(
     concurrency,
     unpacks: () => isOpened(unpack ? context.snapshotter : undefined),
   });
-  await using deltas = new DeltasOnDemand(() => Promise.resolve(pull));
-  await deltas.open();
+  await using deltas = DeltasOnDemand.opened(pull);
   for (const message of image.warnings) context.onProgress({ type: "warning", message });
   const tasks = layerTasks(image, unpack);
   const done = plan
@@ -149,7 +148,7 @@ async function planAll(
   const chain = chainIds(diffIds);
   const results: LayerResult[] = [];
   const unpacksInto = unpack ? snapshotter?.choice : undefined;
-  if (delta === "always") await requireDeltas(context, distinct, unpacksInto, deltas);
+  if (delta === "always") await requireDeltas(context, tasks, unpacksInto, deltas);
   let opening: Promise<boolean> | undefined;
   const unpacks = (): Promise<boolean> => (opening ??= isOpened(unpack ? snapshotter : undefined));
   const { planLayer } = await import("./plan-layer.ts");
@@ -213,8 +212,8 @@ async function carryOut(
   await using lease = await leases.create();
   await lease.add(...contentOf(image), ...(snapshots === undefined ? [] : chainOf(image)));
   try {
-    const given = { check: unpack, wait, concurrency, discardBlobs, tally, lease, snapshots, deltas: deltas.open };
-    if (options.delta === "always") await requireDeltas(context, distinct, room.unpacksInto, deltas);
+    const given = { check: unpack, wait, concurrency, discardBlobs, tally, lease, snapshots, deltas };
+    if (options.delta === "always") await requireDeltas(context, tasks, snapshots && room.unpacksInto, deltas);
     const { layers, resumedBytes, tars } = await getLayers(context, image, distinct, given);
     const changed = await recordImage(context, image);
     await leases.finish(image.name);

@@ -53,6 +53,9 @@ export const pullCommand: Command<PullResult | readonly PullResult[]> = {
     }
     const delta = deltaModeOf(flags);
     const deltaRoots = deltaRootsOf(flags, settings);
+    if (delta === "always" && flags["unpack"] === false) {
+      throw new VarveError("USAGE", "--delta always makes layers that are unpacked, and --no-unpack gets blobs only");
+    }
     // A slip in the last name must not be told after the first one's gigabytes.
     for (const reference of args) checkReference(reference);
     refuseSeveralRegistries(settings, args, "pull from one registry at a time, or log in to each with varve login");

@@ -1,6 +1,6 @@
 /** A layer whose tar is held elsewhere, in a store that `--delta-root` names or as a tree, made anew of just that. */
 import { toVarveError } from "../../errors/from-system.ts";
-import type { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, type VarveError } from "../../errors/varve-error.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Segment } from "../../recipe/segment.ts";
 import { isHopeless } from "../chunked/hopeless.ts";
@@ -26,7 +26,9 @@ export async function copyTar(
   await options.lease?.add(diffId);
   const outcome = await tryCopy(context, task, pull, options, work);
   if ("result" in outcome) return outcome;
-  if (signal.aborted || isHopeless(outcome)) throw outcome;
+  // What is held compressed takes more room than the layer's blob.
+  const isTight = !pull.deltas.isOnlyWay && isVarveError(outcome, "NO_SPACE");
+  if (signal.aborted || (isHopeless(outcome) && !isTight)) throw outcome;
   await dropIngest(context.store, diffId, signal);
   return outcome;
 }
@@ -39,8 +41,8 @@ async function tryCopy(
   work: LayerWork | undefined,
 ): Promise<LayerOutcome | VarveError> {
   try {
-    using _turn = await pull.turn(options.signal);
     await using tar = await pull.tars.open(task.diffId, options.signal);
+    using _turn = await pull.turn(options.signal);
     return await makeLayer(context, task, planCopy(task, tar), { ...options, budget: pull.budget }, work);
   } catch (thrown) {
     return toVarveError(thrown, `copying the layer ${task.diffId}`);

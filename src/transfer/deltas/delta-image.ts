@@ -16,9 +16,7 @@ import {
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
-
-/** As many layers as anybody's image has, many times over. */
-const MOST_LAYERS = 10_000;
+import { MOST_BASES, readBases } from "./discover/read-manifest.ts";
 
 export interface DeltaImageLayer {
   /** The target's layer. */
@@ -64,12 +62,17 @@ export function readDeltaImage(manifest: Manifest, config: ImageConfig): DeltaIm
     const counts = `${manifest.layers.length} layers, and its target ${diffIds.length}`;
     throw broken(manifest, `it has ${counts}`);
   }
-  if (diffIds.length > MOST_LAYERS) throw broken(manifest, `it has ${diffIds.length} layers`);
+  if (diffIds.length > MOST_BASES) throw broken(manifest, `it has ${diffIds.length} layers`);
+  const names = new Set([...diffIds, target.digest, manifest.digest, manifest.config.digest]);
+  for (const [at, { digest }] of manifest.layers.entries()) {
+    if (own[at] === EMPTY_TAR_DIFF_ID || !names.has(digest)) continue;
+    throw broken(manifest, `its layer ${digest} has the name of what it makes`);
+  }
   const annotations = manifest.annotations ?? {};
   const targetManifest = annotations[VARVE_DELTA_TARGET];
   return {
     baseId,
-    base: digestsOf(annotations[VARVE_DELTA_BASE]),
+    base: readBases(annotations[VARVE_DELTA_BASE]),
     target,
     targetManifest: targetManifest !== undefined && isDigest(targetManifest) ? targetManifest : undefined,
     layers: manifest.layers.map((blob, at) => ({
@@ -101,12 +104,6 @@ function readTarget(manifest: Manifest, text: string): ImageConfig {
   } catch (cause) {
     throw broken(manifest, `its label ${CONFIG_LABEL} is no image config`, cause);
   }
-}
-
-function digestsOf(text: string | undefined): readonly Digest[] | undefined {
-  const words = text?.split(" ").filter((word) => word !== "") ?? [];
-  const digests = words.filter((word): word is Digest => isDigest(word));
-  return digests.length > 0 && digests.length === words.length && digests.length <= MOST_LAYERS ? digests : undefined;
 }
 
 function sizeOf(text: string | undefined): number | undefined {

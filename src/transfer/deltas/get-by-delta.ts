@@ -42,8 +42,19 @@ export async function getByDelta(
     return outcome;
   }
   signal.throwIfAborted();
+  if (outcome.detail["again"] === true) {
+    context.onProgress({
+      type: "fallback",
+      digest: task.blob.digest,
+      from: "what an earlier try left",
+      reason: outcome.message,
+    });
+    return "left";
+  }
   if (isOnlyWay || (isHopeless(outcome) && !isVarveError(outcome, "NO_SPACE"))) throw outcome;
+  // Another way may need the room.
   await dropIngest(context.store, delta.blob.digest, signal);
+  await dropIngest(context.store, task.diffId, signal);
   story.leave(`delta ${delta.blob.digest}`, { from: delta.how, reason: `${outcome.code}: ${outcome.message}` });
   return "left";
 }
@@ -64,6 +75,7 @@ async function tryDelta(
   try {
     plan = await planDelta(context, task, delta, {
       tars: pull.tars,
+      isOnlyWay: pull.deltas.isOnlyWay,
       turn: (stopped) => pull.turn(stopped),
       place: { ...place, blobs: options.tally.counting(place.blobs) },
       signal,
@@ -74,7 +86,9 @@ async function tryDelta(
       onProgress: context.onProgress,
     });
   } catch (thrown) {
-    return toVarveError(thrown, `planning the layer ${task.diffId}`);
+    const error = toVarveError(thrown, `planning the layer ${task.diffId}`);
+    if (IS_WORTHLESS.has(error.code) && !signal.aborted) await dropIngest(store, delta.blob.digest, signal);
+    return error;
   }
   await using planned = plan;
   const { blob } = planned;

@@ -3,10 +3,11 @@
  * content, from which the layers are then made.
  */
 import { toVarveError } from "../../errors/from-system.ts";
-import { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { measureDelta } from "../../plan/librsync-delta.ts";
 import type { TransferBudget } from "../../recipe/limiter.ts";
+import { freeSpace } from "../../sys/free-space.ts";
 import type { TransferContext } from "../context.ts";
 import { inParallel } from "../in-parallel.ts";
 import { openBase } from "../layer-tars/open-base.ts";
@@ -38,22 +39,25 @@ export async function measureDeltas(
   const [any] = first === undefined ? [] : await deltas.of({ diffId: first });
   if (any === undefined) return;
   await using base = await openBase(tars, any.base, signal);
+  const limit = (await freeSpace(context.store.root).catch(() => undefined)) ?? Number.MAX_SAFE_INTEGER;
   await inParallel([...diffIds.entries()], budget.concurrency, async ([priority, diffId]) => {
     const [delta] = await deltas.of({ diffId });
     if (delta === undefined) return;
-    try {
-      const place = placeOf(context, deltas, delta);
-      await using blob = await DeltaBlob.open(context, delta.blob, {
-        place: { ...place, blobs: tally.counting(place.blobs) },
-        signal,
-        wait,
-        budget,
-        priority,
-        layersLeft: diffIds.length,
-        onProgress,
-      });
+    const place = placeOf(context, deltas, delta);
+    const given = { place: { ...place, blobs: tally.counting(place.blobs) }, signal, wait, budget, priority };
+    const measure = async (): Promise<void> => {
+      const options = { ...given, layersLeft: diffIds.length, onProgress };
+      await using blob = await DeltaBlob.open(context, delta.blob, options);
       await blob.whole();
-      deltas.measured(diffId, (await measureDelta(librsyncOf(blob.read(signal), signal), base)).size);
+      const { size } = await measureDelta(librsyncOf(blob.read(signal), signal), base, { limit });
+      deltas.measured(diffId, size);
+    };
+    try {
+      await measure().catch((error: unknown) => {
+        // A proxy may have erred; it has been said which blob it was.
+        if (!isVarveError(error, "DIGEST_MISMATCH") && !isVarveError(error, "SIZE_MISMATCH")) throw error;
+        return measure();
+      });
     } catch (thrown) {
       const error = toVarveError(thrown, `measuring the delta ${delta.blob.digest}`);
       failed.abort(new VarveError("INTERRUPTED", "another delta failed"));

@@ -19,6 +19,8 @@ import type { LayerDelta, LayerTars, TarPlan } from "./types.ts";
 
 export interface PlanDeltaOptions extends DeltaBlobOptions {
   readonly tars: LayerTars;
+  /** Whether all deltas are those of a delta image. */
+  readonly isOnlyWay: boolean;
   /** Waits until the layer may be made: that takes memory, and the delta may come meanwhile. */
   readonly turn: (signal: AbortSignal) => Promise<Disposable>;
 }
@@ -39,15 +41,20 @@ export async function planDelta(
 ): Promise<DeltaPlan> {
   await using opened = new AsyncDisposableStack();
   const onProgress = asLayer(task, options.onProgress);
-  const blob = opened.use(await DeltaBlob.open(context, delta.blob, { ...options, onProgress }));
-  opened.use(await options.turn(options.signal));
-  const base = opened.use(await openBase(options.tars, delta.base, options.signal));
+  checkName(task, delta);
+  const { signal, tars, isOnlyWay } = options;
+  const open = (): Promise<DeltaBlob> => DeltaBlob.open(context, delta.blob, { ...options, onProgress });
+  // Who holds a delta waits for nobody else's: a base may have to be made by deltas too. Those of a delta image are all from one base, which is here.
+  const begun = isOnlyWay ? opened.use(await open()) : undefined;
+  const base = opened.use(await openBase(tars, delta.base, signal));
+  const blob = begun ?? opened.use(await open());
+  opened.use(await options.turn(signal));
   const told = opened.use(new Told(options.signal));
   const source = await openSource(delta, base, blob, told);
   let { size } = delta;
   if (size === undefined) {
     await blob.whole();
-    size = await source.measure();
+    size = await source.measure(await mostBytes(context, task));
   }
   await checkRoom(context, task, size);
   const held = opened.move();
@@ -71,8 +78,8 @@ export async function planDelta(
 
 interface DeltaSource {
   readonly segments: AsyncIterable<Segment>;
-  /** Bytes of the tar; reads all of the delta. */
-  measure(): Promise<number>;
+  /** Bytes of the tar; reads all of the delta. @throws VarveError `INGEST_LIMIT` when they are more than may be */
+  measure(limit: number): Promise<number>;
 }
 
 async function openSource(delta: LayerDelta, base: SeekableTar, blob: DeltaBlob, told: Told): Promise<DeltaSource> {
@@ -80,7 +87,7 @@ async function openSource(delta: LayerDelta, base: SeekableTar, blob: DeltaBlob,
   const held = (): RangeSet => told.held();
   if (delta.how === "librsync-delta") {
     const bytes = (): AsyncIterable<Uint8Array> => librsyncOf(blob.read(signal), signal);
-    const measure = async (): Promise<number> => (await measureDelta(bytes(), base)).size;
+    const measure = async (limit: number): Promise<number> => (await measureDelta(bytes(), base, { limit })).size;
     return { segments: librsyncSegments({ base, delta: bytes, held, signal }), measure };
   }
   const [{ tarDiffSegments }, { TarMembers }, { measureTarDiff }] = await Promise.all([
@@ -90,8 +97,8 @@ async function openSource(delta: LayerDelta, base: SeekableTar, blob: DeltaBlob,
   ]);
   const members = await TarMembers.of(base, signal);
   const bytes = (): AsyncIterable<Uint8Array> => blob.read(signal);
-  const measure = async (): Promise<number> => {
-    const { data, copied, added } = await measureTarDiff(bytes(), { signal });
+  const measure = async (limit: number): Promise<number> => {
+    const { data, copied, added } = await measureTarDiff(bytes(), { signal, limit });
     return data + copied + added;
   };
   return { segments: tarDiffSegments({ base, members, delta: bytes, held, signal }), measure };
@@ -133,13 +140,26 @@ class Told implements AsyncDisposable {
   }
 }
 
+/** The locks of both are held at the same time, and one lock is not had twice. @throws VarveError `DELTA_INVALID` */
+function checkName({ blob, diffId }: UnpackTask, { blob: { digest } }: LayerDelta): void {
+  if (digest !== diffId && digest !== blob.digest) return;
+  throw new VarveError("DELTA_INVALID", `a delta of layer ${diffId} is said to be what it makes`);
+}
+
 /** A delta of a few bytes can ask for petabytes. @throws VarveError `NO_SPACE` */
-async function checkRoom({ store }: TransferContext, { diffId }: UnpackTask, size: number): Promise<void> {
+async function checkRoom(context: TransferContext, task: UnpackTask, size: number): Promise<void> {
+  const most = await mostBytes(context, task);
+  if (size <= most) return;
+  const message = `a delta makes a layer of ${size} bytes, and ${most} have room in ${context.store.root}`;
+  throw new VarveError("NO_SPACE", message, { detail: { needed: size, free: most } });
+}
+
+/** How large the layer's tar can become here. */
+async function mostBytes({ store }: TransferContext, { diffId }: UnpackTask): Promise<number> {
   const free = await freeSpace(store.root).catch(() => undefined);
-  const missing = await store.content.missingSpace({ digest: diffId, size });
-  if (free === undefined || missing <= free) return;
-  const message = `a delta makes a layer of ${size} bytes, and ${free} are free in ${store.root}`;
-  throw new VarveError("NO_SPACE", message, { detail: { needed: missing, free } });
+  if (free === undefined) return Number.MAX_SAFE_INTEGER;
+  const whole = { digest: diffId, size: Number.MAX_SAFE_INTEGER };
+  return free + whole.size - (await store.content.missingSpace(whole));
 }
 
 /** What there is to tell of the delta, told of the layer. How far it has come is not: the layer's own progress tells more. */

@@ -1,5 +1,6 @@
 /** For `--delta always`: which layers are not here in any form, and that each of them has a delta. */
 import { chainIds } from "../../oci/chain-id.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 import type { TransferContext } from "../context.ts";
 import { findOtherForm } from "../other-form.ts";
 import type { LayerTask, UnpackTask } from "../present-layer.ts";
@@ -8,7 +9,8 @@ import type { DeltaPull } from "./delta-pull.ts";
 import { requireDeltas as requireAll } from "./discover/require-deltas.ts";
 
 /**
- * @param tasks all of the image, in its order
+ * @param tasks all of the image, in its order, repeated ones too
+ * @param unpacksInto undefined where nothing is to be or can be unpacked
  * @throws VarveError `DELTA_NOT_FOUND`
  */
 export async function requireDeltas(
@@ -28,6 +30,9 @@ export async function requireDeltas(
     const chainId = chain[diffIds.indexOf(diffId)] ?? diffId;
     if (unpacksInto !== undefined && (await isHeld(store, unpacksInto, { chainId, diffId }))) continue;
     missing.push({ ...task, diffId });
+  }
+  if (missing.length > 0 && (unpacksInto ?? "none") === "none") {
+    throw new VarveError("DELTA_NOT_FOUND", "deltas make layers that are unpacked, and none is unpacked here");
   }
   await requireAll(deltas, missing);
 }

@@ -21,12 +21,15 @@ const CONCURRENCY = 2;
 /** What is needed before something else can be made comes first. */
 const PRIORITY = 0;
 
+/** `held`: somebody else has made the layer meanwhile. */
+type Made = UnnamedFile | "held";
+
 export class ChainTars implements LayerTars {
   readonly #context: TransferContext;
   readonly #held: LayerTars;
   readonly #tally: Tally;
   readonly #ways = new Map<Digest, LayerDelta>();
-  readonly #making = new Map<Digest, Promise<UnnamedFile>>();
+  readonly #making = new Map<Digest, Promise<Made>>();
   readonly #closing = new AbortController();
   readonly #budget = new TransferBudget({ concurrency: CONCURRENCY });
   readonly #owned = new AsyncDisposableStack();
@@ -59,6 +62,7 @@ export class ChainTars implements LayerTars {
     if (!this.#ways.has(diffId) || (await this.#held.has(diffId))) return this.#held.open(diffId, signal);
     const file = await this.#made(diffId);
     signal?.throwIfAborted();
+    if (file === "held") return this.#held.open(diffId, signal);
     return FileTar.open(file.path, { name: `the tar of ${diffId}`, follow: true });
   }
 
@@ -71,13 +75,13 @@ export class ChainTars implements LayerTars {
   }
 
   /** What failed has failed for all who need it, so that each of them goes another way at once. */
-  #made(diffId: Digest): Promise<UnnamedFile> {
+  #made(diffId: Digest): Promise<Made> {
     const known = this.#making.get(diffId) ?? this.#begin(this.#ways.get(diffId)!);
     this.#making.set(diffId, known);
     return known;
   }
 
-  async #begin(delta: LayerDelta): Promise<UnnamedFile> {
+  async #begin(delta: LayerDelta): Promise<Made> {
     // Before the turn is taken, for they need one themselves.
     for (const base of delta.base) {
       if (this.#ways.has(base) && !(await this.#held.has(base))) await this.#made(base);
@@ -85,11 +89,11 @@ export class ChainTars implements LayerTars {
     const turn = this.#last.then(() => this.#make(delta));
     this.#last = turn.catch(() => undefined);
     const file = await turn;
-    this.#owned.use(file);
+    if (file !== "held") this.#owned.use(file);
     return file;
   }
 
-  async #make(delta: LayerDelta): Promise<UnnamedFile> {
+  async #make(delta: LayerDelta): Promise<Made> {
     const { store, signal: pull } = this.#context;
     const { diffId, blob, reference } = delta;
     const signal = AbortSignal.any([pull, this.#closing.signal]);
@@ -98,11 +102,13 @@ export class ChainTars implements LayerTars {
       await using opened = new AsyncDisposableStack();
       const lease = opened.use(await store.leases.create());
       await lease.add(blob.digest);
+      if (await this.#isMadeMeanwhile(delta, signal)) return "held";
       const place = placeOf(this.#context, {}, delta);
       const task = { diffId, blob: { ...blob, digest: diffId }, reference };
       const planned = opened.use(
         await planDelta(this.#context, task, delta, {
           tars: this,
+          isOnlyWay: false,
           turn: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
           place: { ...place, blobs: this.#tally.counting(place.blobs) },
           signal,
@@ -122,5 +128,12 @@ export class ChainTars implements LayerTars {
       const { code, message, hint, detail, cause } = toVarveError(thrown, `making the layer ${diffId}`);
       throw new VarveError(code, `on the way by layer ${diffId}: ${message}`, { hint, detail, cause });
     }
+  }
+
+  /** A layer that is on the way may be one of the image's own, or of another pull: who has the delta then makes what is needed here. */
+  async #isMadeMeanwhile({ diffId, blob }: LayerDelta, signal: AbortSignal): Promise<boolean> {
+    const held = await this.#context.store.content.ingest(blob, { signal, wait: true, check: "later" });
+    if ("commit" in held) await held[Symbol.asyncDispose]();
+    return this.#held.has(diffId);
   }
 }

@@ -21,7 +21,7 @@ import type { LayerDelta } from "../types.ts";
 /** Of one manifest; those of all bases of an image of a hundred layers are fewer. */
 const MOST_DELTAS = 2000;
 /** Layers of a base. No runtime mounts so many. */
-const MOST_BASES = 512;
+export const MOST_BASES = 512;
 
 /** A delta as its manifest has it. */
 export interface ListedDelta {
