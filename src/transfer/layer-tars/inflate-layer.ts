@@ -13,8 +13,9 @@ import type { LayerForm } from "./layer-form.ts";
 
 /** Bytes after which the room is looked at again, for nobody knows how much a blob inflates to. */
 const LOOK_BYTES = 64 << 20;
-/** What is left to others on the disk. */
+/** What is left to others on the disk, or an eighth of the tar where that is less: small disks have small layers. */
 const SPARE_BYTES = 64 << 20;
+const SPARE_SHARE = 8;
 
 export interface InflateOptions {
   readonly diffId: Digest;
@@ -32,7 +33,8 @@ export async function inflateLayer(
   { diffId, directory, signal }: InflateOptions,
 ): Promise<UnnamedFile> {
   // Hardly anything inflates to less than it was.
-  await ensureRoom(directory, blob.tarSize ?? blob.size, diffId);
+  const expected = blob.tarSize ?? blob.size;
+  await ensureRoom(directory, expected, Math.min(SPARE_BYTES, Math.ceil(expected / SPARE_SHARE)), diffId);
   await using opened = new AsyncDisposableStack();
   const file = opened.use(await UnnamedFile.create(directory));
   const digester = new Digester(digestAlgorithm(diffId));
@@ -40,7 +42,7 @@ export async function inflateLayer(
   for await (const chunk of decompress(readBlob(blob.path, blob.digest, { signal }), { signal, lend: true })) {
     if (file.size - looked >= LOOK_BYTES) {
       looked = file.size;
-      await ensureRoom(directory, chunk.length, diffId);
+      await ensureRoom(directory, chunk.length, SPARE_BYTES, diffId);
     }
     digester.update(chunk);
     await file.append(chunk);
@@ -56,8 +58,8 @@ export async function inflateLayer(
   return file;
 }
 
-async function ensureRoom(directory: string, bytes: number, diffId: Digest): Promise<void> {
-  const needed = bytes + SPARE_BYTES;
+async function ensureRoom(directory: string, bytes: number, spare: number, diffId: Digest): Promise<void> {
+  const needed = bytes + spare;
   const free = await freeSpace(directory).catch(() => undefined);
   if (free === undefined || free >= needed) return;
   const figures = `${formatBytes(needed)} are needed, ${formatBytes(free)} are free`;
