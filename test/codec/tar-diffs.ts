@@ -6,7 +6,7 @@ import { memoryBase } from "../../src/codec/librsync/base.ts";
 import { tarDiffSegments, type TarDiffSource } from "../../src/plan/tar-diff.ts";
 import type { SeekableTar } from "../../src/layer/seekable/seekable-tar.ts";
 import type { Segment } from "../../src/recipe/segment.ts";
-import { zstdCompressSync } from "node:zlib";
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { inPieces } from "./streams.ts";
 
 export type Member = readonly [name: string, content: Uint8Array | string, entry?: Partial<TarEntry>];
@@ -38,7 +38,9 @@ export function memoryTar(bytes: Uint8Array): SeekableTar {
 }
 
 /** Operations as they stand in a delta: `[op, number]`, or `[op, bytes]` for those whose number is how many bytes follow. */
-export function opsOf(...ops: readonly (readonly [op: number, value: number | Uint8Array | string])[]): Buffer {
+export type Op = readonly [op: number, value: number | Uint8Array | string];
+
+export function opsOf(...ops: readonly Op[]): Buffer {
   return Buffer.concat(
     ops.flatMap(([op, value]) => {
       if (typeof value === "number") return [Buffer.of(op, ...leb(BigInt(value)))];
@@ -83,4 +85,34 @@ export async function apply(
     throw new Error(`unexpected ${segment.kind}`);
   });
   return { bytes: Buffer.concat(parts), segments };
+}
+
+/** The operations of a delta, and what they make of the files of an unpacked tree: as plainly as can be, and by none of the code that is tested. */
+export function applyPlainly(files: ReadonlyMap<string, Uint8Array>, delta: Uint8Array): Buffer {
+  const ops = operationsOf(delta);
+  const parts: Uint8Array[] = [];
+  let file: Uint8Array = Buffer.alloc(0);
+  let position = 0;
+  for (let at = 0; at < ops.length;) {
+    const op = ops[at++]!;
+    let number = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = ops[at++]!;
+      number += (byte & 127) * scale;
+      if (byte < 128) break;
+    }
+    const bytes = op === 2 || op === 4 ? Buffer.alloc(0) : ops.subarray(at, (at += number));
+    if (op === 0) parts.push(bytes);
+    if (op === 1) file = files.get(bytes.toString())!;
+    if (op === 1) position = 0;
+    if (op === 2) parts.push(file.subarray(position, position + number));
+    if (op === 3) parts.push(bytes.map((byte, index) => byte + file[position + index]!));
+    if (op === 4) position = number;
+    if (op === 2 || op === 3) position += number;
+  }
+  return Buffer.concat(parts);
+}
+
+export function operationsOf(delta: Uint8Array): Buffer {
+  return zstdDecompressSync(delta.subarray(MAGIC.length));
 }

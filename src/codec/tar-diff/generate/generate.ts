@@ -58,7 +58,7 @@ async function* writeOps(
   { memory = DEFAULT_MEMORY, signal, onProgress = () => undefined, onCounts }: GenerateOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const writer = new TarDiffWriter();
-  const differ = new FileDiffer(memory);
+  let differ: FileDiffer | undefined;
   const { size } = fresh.tar;
   let position = 0;
   for (const file of files) {
@@ -76,8 +76,11 @@ async function* writeOps(
   async function* writeFile(file: TarFile): AsyncGenerator<Uint8Array, void, undefined> {
     const source = await chooser.choose(fresh, file, signal);
     if (source === undefined) return yield* writeData(fresh, file.start, file.start + file.size, writer, signal);
-    if (!source.isEqual)
+    if (!source.isEqual) {
+      // Its memory is not made for tars whose files are all as they were.
+      differ ??= new FileDiffer(memory);
       return yield* differ.write({ base: old, old: source.file, target: fresh, fresh: file }, writer, signal);
+    }
     writer.open(source.file.path);
     writer.copy(0, file.size);
   }
