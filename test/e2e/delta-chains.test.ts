@@ -2,10 +2,12 @@
 import { describe, expect, it } from "vitest";
 import { publishDeltas } from "../../src/transfer/deltas/publish/publish.ts";
 import type { PublishedDelta } from "../../src/transfer/deltas/publish/types.ts";
+import { nameInIndex } from "../../src/transfer/deltas/publish/update-index.ts";
+import { writeDeltaManifest } from "../../src/transfer/deltas/publish/write-manifest.ts";
 import { pull, type PullOptions } from "../../src/transfer/pull.ts";
 import type { LayerResult, PullResult } from "../../src/transfer/pull-result.ts";
 import { openSnapshots } from "../../src/transfer/snapshotter.ts";
-import { at, testClient } from "../kit/http/test-client.ts";
+import { at, describeBlob, opening, testClient } from "../kit/http/test-client.ts";
 import { buildImage, type KitImage } from "../kit/images/build-image.ts";
 import { layerDelta } from "../kit/images/layer-delta.ts";
 import { pushImage } from "../kit/images/push-image.ts";
@@ -34,7 +36,7 @@ const of = (version: number): KitImage => versions[version - 1]!;
 
 interface Machine {
   readonly context: TestContext;
-  pull(version: number, options?: PullOptions): Promise<PullResult>;
+  pull(version: number | "mixed", options?: PullOptions): Promise<PullResult>;
 }
 
 /** A registry with all versions, and a machine that holds the first. */
@@ -46,7 +48,8 @@ async function prepared(registry: KitRegistry): Promise<Machine> {
   const snapshotter = { choice: DRIVER!, open: () => Promise.resolve({ snapshots }) };
   const machine: Machine = {
     context,
-    pull: (version, options) => pull({ ...context, snapshotter }, `${host}/team/app:v${version}`, options),
+    pull: (version, options) =>
+      pull({ ...context, snapshotter }, `${host}/team/app:${version === "mixed" ? version : `v${version}`}`, options),
   };
   await machine.pull(1);
   return machine;
@@ -122,6 +125,60 @@ it("a chain of which a delta makes something else is left, and what is pulled co
     ]);
   }
   expect(result.imageId).toBe(of(3).config.digest);
+});
+
+it("a layer that is wanted itself, and that others are made from, is made once for each, and nobody waits for ever", async () => {
+  await using registry = await startRegistry();
+  const machine = await prepared(registry);
+  // One layer as in the second version, and two that are made from that.
+  const [same, lower, upper] = of(2).layers;
+  const image = await buildImage({ layers: [same!, lower!, ...of(3).layers.slice(1)] });
+  await pushImage(registry.host, "team/app", "mixed", image);
+  const fromFirst = await layerDelta("librsync-delta", of(1).layers, lower!);
+  const toUpper = await layerDelta("librsync-delta", of(1).layers, upper!);
+  const fromSecond = [2, 3].map((index) => layerDelta("librsync-delta", of(2).layers, image.layers[index]!));
+  const publishFor = async (target: KitImage, from: number, deltas: readonly PublishedDelta[]): Promise<void> => {
+    await using client = testClient();
+    const base = of(from).layers.map(({ diffId }) => diffId);
+    const context = { registry: client, signal: new AbortController().signal, onProgress: () => {} };
+    await publishDeltas(context, at(registry.host), { target: target.descriptor, base, deltas });
+  };
+  await publishFor(of(2), 1, [fromFirst, toUpper]);
+  await publishFor(image, 1, [fromFirst]);
+  await publishFor(image, 2, await Promise.all(fromSecond));
+  const result = await machine.pull("mixed");
+  expect(hows(result)).toEqual(["present", "librsync-delta", "librsync-delta", "librsync-delta"]);
+  expect(result.layers.flatMap(({ fallbacks }) => fallbacks)).toEqual([]);
+  expect(result.imageId).toBe(image.config.digest);
+});
+
+it("a delta that has the name of what it waits for is none", async () => {
+  await using registry = await startRegistry();
+  const machine = await prepared(registry);
+  const target = of(3);
+  const [, lower, upper] = of(2).layers;
+  const toTarget = await deltasOf("librsync-delta", 2, 3);
+  await publish(registry.host, 2, 3, toTarget);
+  // What makes the layers between is called like a layer of the image, or like what it is needed for.
+  const [{ descriptor }, { tar }] = [target.layers[1]!, target.layers[2]!] as const;
+  const names = [descriptor, describeBlob(tar), toTarget[0]!.blob];
+  await using client = testClient();
+  const sink = client.uploads(at(registry.host));
+  await sink.putBlob(describeBlob(tar), opening(tar));
+  for (const blob of names) {
+    const lying = [lower!, upper!].map(async (layer) => {
+      return Object.assign(await layerDelta("librsync-delta", of(1).layers, layer), { blob });
+    });
+    const base = of(1).layers.map(({ diffId }) => diffId);
+    const manifest = writeDeltaManifest(of(2).descriptor, base, await Promise.all(lying));
+    await sink.putManifest(manifest, manifest.digest);
+    const { signal } = new AbortController();
+    const options = { signal, onEvent: undefined, registry: client, reference: at(registry.host) };
+    await nameInIndex(sink, manifest, { ...options, target: of(2).digest });
+  }
+  const result = await machine.pull(3);
+  expect(hows(result)).toEqual(["present", "full", "full"]);
+  expect(result.layers.flatMap(({ fallbacks }) => fallbacks)).toEqual([]);
 });
 
 it("asks for no more where no delta could lead there", async () => {

@@ -12,11 +12,13 @@ import type { TransportEvent } from "../../../registry/blob-source.ts";
 import type { RegistryClient } from "../../../registry/client.ts";
 import { inParallel } from "../../in-parallel.ts";
 import { readBases, readDeltaManifest, type ListedDelta } from "../discover/read-manifest.ts";
-import { MOST_STEPS, resolveChains, type Chain } from "./resolve-chains.ts";
+import { MOST_STEPS, resolveChains, withoutKnots, type Chain } from "./resolve-chains.ts";
 
 /** Manifests that are read for one step. */
 const MOST_READ = 6;
 const READ_AT_ONCE = 3;
+/** Layers that are asked for. */
+const MOST_NAMES = 4096;
 /** Entries of the index that are looked at. */
 const MOST_LISTED = 2000;
 
@@ -27,6 +29,10 @@ export interface FindChainsOptions {
   readonly listed: readonly ListedDelta[];
   /** DiffIDs of the layers that are wanted, and digests of their blobs. */
   readonly wanted: ReadonlySet<Digest>;
+  /** Digests of all that the image consists of; no delta is called like these. */
+  readonly own: ReadonlySet<Digest>;
+  /** Deltas of its layers that need no others. */
+  readonly direct: readonly ListedDelta[];
   readonly isHeld: (name: Digest) => Promise<boolean>;
   readonly signal: AbortSignal;
   readonly onEvent: (event: TransportEvent) => void;
@@ -62,7 +68,7 @@ class Search {
   }
 
   async search(): Promise<readonly Chain[]> {
-    const { wanted } = this.#options;
+    const { wanted, own, direct } = this.#options;
     for (let step = 0; step < MOST_STEPS; step++) {
       const next = await this.#nextEntries();
       await inParallel(next, READ_AT_ONCE, (entry) => this.#read(entry));
@@ -70,7 +76,8 @@ class Search {
         for (const name of [...from, to]) await this.#isHeld(name);
         if (from.every((name) => this.#isWithin(name))) this.#within.add(to);
       }
-      const chains = resolveChains(this.#deltas, wanted, (name) => this.#held.get(name) === true);
+      const resolved = resolveChains(this.#deltas, wanted, (name) => this.#held.get(name) === true);
+      const chains = withoutKnots(resolved, own, direct);
       if (chains.length > 0 || next.length === 0) return chains;
     }
     return [];
@@ -106,10 +113,15 @@ class Search {
     }
   }
 
+  /** An index may name so many that asking for all of them would take longer than the layers. */
   async #isHeld(name: Digest): Promise<boolean> {
-    const known = this.#held.get(name) ?? (await this.#options.isHeld(name));
-    this.#held.set(name, known);
-    return known;
+    const { signal, isHeld } = this.#options;
+    signal.throwIfAborted();
+    const known = this.#held.get(name);
+    if (known !== undefined || this.#held.size >= MOST_NAMES) return known === true;
+    const isHere = await isHeld(name);
+    this.#held.set(name, isHere);
+    return isHere;
   }
 
   #isWithin(name: Digest): boolean {

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { digestOf, type Digest } from "../../../oci/digest.ts";
 import type { ListedDelta } from "../discover/read-manifest.ts";
-import { MOST_STEPS, resolveChains } from "./resolve-chains.ts";
+import { MOST_STEPS, resolveChains, withoutKnots } from "./resolve-chains.ts";
 
 const name = (of: string): Digest => digestOf(of);
 /** A layer for each letter. */
@@ -52,6 +52,26 @@ describe("chains", () => {
     expect(chainsOf([delta("x", "y"), delta("y", "x"), delta("y", "c")], "c", "a")).toEqual([]);
     expect(chainsOf([delta("c", "b", 1), ab, bc], "c", "a")).toEqual([[ab, bc]]);
   });
+});
+
+it("chains in which something could wait for itself are none", () => {
+  const held = new Set(names("a"));
+  const called = (one: ListedDelta, digest: Digest): ListedDelta => ({ ...one, blob: { ...one.blob, digest } });
+  const left = (deltas: readonly ListedDelta[], own = "z", direct: readonly ListedDelta[] = []): number => {
+    const chains = resolveChains(deltas, new Set(names("cd")), (layer) => held.has(layer));
+    return withoutKnots(chains, new Set(names(own)), direct).length;
+  };
+  const [ab, bc, bd] = [delta("a", "b"), delta("b", "c"), delta("b", "d")] as const;
+  expect(left([ab, bc, bd])).toBe(2);
+  // A layer's own delta may be what makes another's base, as long as it makes the same.
+  expect(left([ab, bc], "z", [ab])).toBe(1);
+  expect(left([ab, bc], "z", [called(delta("a", "x"), ab.blob.digest)])).toBe(0);
+  // Called like a part of the image, like a layer on the way, like what it is needed for.
+  expect(left([called(ab, name("z")), bc])).toBe(0);
+  expect(left([ab, called(bc, name("z"))])).toBe(0);
+  expect(left([called(ab, name("c")), bc])).toBe(0);
+  expect(left([ab, called(bc, name("b"))])).toBe(0);
+  expect(left([called(ab, bc.blob.digest), bc, bd])).toBe(0);
 });
 
 it("whatever the deltas are, each comes after what it needs", () => {

@@ -83,3 +83,26 @@ function collect(name: Digest, left: number, collected: Collected): number | und
   via.set(name, { delta: way.delta, steps });
   return steps;
 }
+
+/**
+ * Chains without those in which something would wait for itself: while a blob comes nobody else may bring the same, and who says what is in a repository
+ * may call a delta what the image's layers are called, or what makes another layer's base.
+ * @param own digests of the image's own parts
+ * @param direct deltas that the image's layers are made by without any other
+ */
+export function withoutKnots(
+  chains: readonly Chain[],
+  own: ReadonlySet<Digest>,
+  direct: readonly ListedDelta[],
+): readonly Chain[] {
+  const layers = new Set(own);
+  for (const { from, to } of chains.flatMap(({ delta, via }) => via.concat(delta))) {
+    for (const name of from) layers.add(name);
+    layers.add(to);
+  }
+  const last = new Set(chains.map(({ delta }) => delta.blob.digest));
+  const makes = new Map(direct.map(({ blob, to }) => [blob.digest, to]));
+  const isFirst = ({ blob, to }: ListedDelta): boolean =>
+    !layers.has(blob.digest) && !last.has(blob.digest) && (makes.get(blob.digest) ?? to) === to;
+  return chains.filter(({ delta, via }) => !layers.has(delta.blob.digest) && via.every(isFirst));
+}

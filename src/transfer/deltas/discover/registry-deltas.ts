@@ -77,7 +77,7 @@ export class RegistryDeltas implements LayerDeltas {
   async #find(): Promise<Usable> {
     const { registry, onProgress, signal, store } = this.#context;
     const { image, tally, longestMs } = this.#options;
-    const { digest, config, layers } = image.manifest;
+    const { digest, layers } = image.manifest;
     const wanted = new Set([...(image.config?.rootfs.diffIds ?? []), ...layers.map((layer) => layer.digest)]);
     const ended = AbortSignal.any([signal, this.#closing.signal]);
     const held = new HeldBases(store, this.#options.tars, ended);
@@ -88,7 +88,7 @@ export class RegistryDeltas implements LayerDeltas {
       signal: ended,
       onEvent: tally.telling(onProgress),
       wanted,
-      own: new Set([...wanted, digest, config.digest]),
+      own: ownNames(image),
       held: async (bases) => {
         isAnyListed = true;
         return held.of(bases);
@@ -110,6 +110,7 @@ export class RegistryDeltas implements LayerDeltas {
   async #chained(ended: AbortSignal, listed: readonly ListedDelta[], usable: Usable, held: HeldBases): Promise<Usable> {
     const { image, chains, tally } = this.#options;
     if (chains === undefined) return [];
+    const own = ownNames(image);
     const wanted = new Set<Digest>();
     for (const [at, { digest }] of image.manifest.layers.entries()) {
       const diffId = image.config?.rootfs.diffIds[at];
@@ -124,7 +125,7 @@ export class RegistryDeltas implements LayerDeltas {
     const isHeld = async (name: Digest): Promise<boolean> => (await held.diffIdOf(name)) !== undefined;
     const onEvent = tally.telling(onProgress);
     const found = await untilLate(ended, (signal) =>
-      findChains({ registry, reference, listed, wanted, isHeld, signal, onEvent }),
+      findChains({ registry, reference, listed, wanted, own, direct: usable, isHeld, signal, onEvent }),
     ).catch((error: unknown) => {
       ended.throwIfAborted();
       this.#problems.push(messageOf(error));
@@ -148,6 +149,12 @@ export class RegistryDeltas implements LayerDeltas {
 function ofLayer({ how, blob, base, size, via }: UsableDelta, diffId: Digest, reference: Reference): LayerDelta {
   const known = { ...(size !== undefined && { size }), ...(via !== undefined && { via }) };
   return { how, diffId, blob, reference, base, ...known };
+}
+
+/** Digests of all that the image consists of. */
+function ownNames({ manifest, config }: RegistryDeltasOptions["image"]): ReadonlySet<Digest> {
+  const layers = manifest.layers.map((layer) => layer.digest);
+  return new Set([...(config?.rootfs.diffIds ?? []), ...layers, manifest.digest, manifest.config.digest]);
 }
 
 /** The smallest first, each once. Of a blob that is said to have several sizes, one is true. */
