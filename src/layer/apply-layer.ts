@@ -20,6 +20,11 @@ export interface ApplyLayerOptions {
   readonly onBytes?: (done: number) => void;
 }
 
+export interface ApplyLayerThrough extends ApplyLayerOptions {
+  /** What the members go through on their way to the applier. Default: they are given to it. */
+  readonly through?: TarHandler;
+}
+
 export interface AppliedLayer {
   readonly diffId: Digest;
   /** Bytes of the tar. */
@@ -34,11 +39,11 @@ export interface AppliedLayer {
 export async function applyLayer(
   tar: AsyncIterable<Uint8Array>,
   applier: LayerApplier,
-  options: ApplyLayerOptions = {},
+  options: ApplyLayerThrough = {},
 ): Promise<AppliedLayer> {
   options.signal?.throwIfAborted();
   applier.beginLayer();
-  const applied = await readTar(tar, applier, options);
+  const applied = await readTar(tar, options.through ?? applier, options);
   checkDiffId(applied.diffId, options.diffId);
   applier.endLayer();
   return applied;

@@ -48,6 +48,8 @@ export interface BindOptions {
   readonly layer?: UnpackedLayer;
   /** For drivers, and for layers, that have to apply the tar onto the parent. */
   readonly tar?: OpenTar;
+  /** Keep what gives the tar again of a layer that is applied as it is bound, since its blob does not stay (seekable/kept-split.ts). Default false. */
+  readonly split?: boolean;
   /** Make the result durable. Default true. */
   readonly sync?: boolean;
   /** Also make what mounting it needs, so that the first mount costs nothing. Default false. */

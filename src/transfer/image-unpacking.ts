@@ -22,6 +22,8 @@ export interface ImageUnpackingOptions {
   readonly openTar: (diffId: Digest) => ReturnType<OpenTar>;
   /** Unpacks a layer from the local blob, which is fetched when it is not there. */
   readonly unpackAnew: (diffId: Digest, target: LayerTarget) => Promise<UnpackedLayer>;
+  /** Whether the layer's blob is not here when it is bound, or will not stay. */
+  readonly isGivenUp: (diffId: Digest) => Promise<boolean>;
   /** Called when the last place of a layer is bound. */
   readonly onBound?: (diffId: Digest) => Promise<void>;
   readonly signal: AbortSignal;
@@ -181,8 +183,8 @@ export class ImageUnpacking implements AsyncDisposable {
   }
 
   async #bind({ diffId, chainId, parent }: Place, ready: Ready, isTop: boolean): Promise<void> {
-    const { snapshots, signal, openTar } = this.#options;
-    const binding = { tar: () => openTar(diffId), ready: isTop, signal };
+    const { snapshots, signal, openTar, isGivenUp } = this.#options;
+    const binding = { tar: () => openTar(diffId), ready: isTop, signal, split: await isGivenUp(diffId) };
     const { staged, unpacked } = ready;
     delete ready.staged;
     try {

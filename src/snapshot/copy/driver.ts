@@ -3,11 +3,14 @@
  * elsewhere. It needs nothing of the kernel, and is what is left where neither EROFS nor overlays can be mounted; bind mounts, for who
  * wants the trees elsewhere, need root as all mounts do.
  */
+import { rm } from "node:fs/promises";
+import { dirname } from "node:path";
 import { toVarveError } from "../../errors/from-system.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import { applyLayer } from "../../layer/apply-layer.ts";
 import { LayerApplier } from "../../layer/apply.ts";
 import type { ApplyReport } from "../../layer/report.ts";
+import { splitPath } from "../../layer/seekable/split-path.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { StoreLayout } from "../../store/layout.ts";
 import type { Store } from "../../store/store.ts";
@@ -25,6 +28,15 @@ export type CopyDriverStore = Pick<Store, "root" | "locks">;
 interface Filled {
   readonly diffId?: Digest;
   readonly report?: ApplyReport;
+}
+
+interface Applying {
+  readonly tree: string;
+  readonly parent: SnapshotRecord | undefined;
+  readonly diffId: Digest | undefined;
+  readonly signal: AbortSignal | undefined;
+  /** Where to keep what gives the tar again. Default: it is not kept. */
+  readonly split?: string;
 }
 
 export class CopyDriver implements Driver {
@@ -65,17 +77,19 @@ export class CopyDriver implements Driver {
 
   /** With a tar, it is applied onto a clone of the parent. Without, what the user has written is put onto a parent that comes late. */
   async bind(snapshot: SnapshotRecord, parents: readonly SnapshotRecord[], options: BindOptions): Promise<Bound> {
-    const { tar, sync = true, signal, layer } = options;
+    const { tar, sync = true, signal, layer, split = false } = options;
     const [parent] = parents;
     const folder = this.#folder(snapshot);
+    const kept = splitPath(this.#layout.snapshot(snapshot.id));
     return doing("binding a snapshot", signal, async () => {
       await folder.settle();
       let filled: Filled = {};
       if (tar !== undefined) {
         const diffId = layer?.diffId ?? snapshot.diffId;
         const bytes = await tar();
+        await rm(kept, { force: true });
         await folder.replace(async (tree) => {
-          filled = await this.#apply(bytes, tree, parent, diffId, signal);
+          filled = await this.#apply(bytes, { tree, parent, diffId, signal, ...(split && { split: kept }) });
         });
       } else if (parent !== undefined && snapshot.parent === undefined) {
         await folder.replace(async (tree) => {
@@ -122,18 +136,23 @@ export class CopyDriver implements Driver {
     return cloneTree(from, tree, signal === undefined ? {} : { signal });
   }
 
-  async #apply(
-    tar: AsyncIterable<Uint8Array>,
-    tree: string,
-    parent: SnapshotRecord | undefined,
-    diffId: Digest | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<Filled> {
+  async #apply(tar: AsyncIterable<Uint8Array>, { tree, parent, diffId, signal, split }: Applying): Promise<Filled> {
     const cloned = await this.#begin(tree, parent, signal);
     using applier = new LayerApplier(tree, { begun: parent !== undefined });
-    const options = { ...(diffId !== undefined && { diffId }), ...(signal !== undefined && { signal }) };
-    const applied = await applyLayer(tar, applier, options);
-    return { diffId: applied.diffId, report: withSkipped(applier.finish(), cloned) };
+    // Imported here, for most layers keep their blobs.
+    const keeping = split === undefined ? undefined : (await import("../../layer/seekable/kept-split.ts")).SplitKeeper;
+    using keeper = keeping && new keeping(applier, split!);
+    const applied = await applyLayer(tar, applier, {
+      ...(diffId !== undefined && { diffId }),
+      ...(signal !== undefined && { signal }),
+      ...(keeper !== undefined && { through: keeper }),
+    });
+    const report = withSkipped(applier.finish(), cloned);
+    if (split !== undefined && (await keeper?.keep(tree, applied.size)) === true) {
+      const { writeFacts } = await import("../overlay/layer-facts.ts");
+      await writeFacts(dirname(split), { diffId: applied.diffId, implied: [], portable: false });
+    }
+    return { diffId: applied.diffId, report };
   }
 }
 

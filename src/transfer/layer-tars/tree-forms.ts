@@ -1,4 +1,4 @@
-/** Trees that overlay has of layers, beside which a tar-split was kept. */
+/** Trees of layers, beside which a tar-split was kept. */
 import { join } from "node:path";
 import { splitPath } from "../../layer/seekable/split-path.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
@@ -11,10 +11,12 @@ import type { LayerForm } from "./layer-form.ts";
 /** Those of this process's own store, as its database tells. */
 export async function* ownTrees({ root, snapshots }: Store, diffId: Digest): AsyncGenerator<LayerForm> {
   const layout = new StoreLayout(root);
-  for (const { id, tree, key } of await snapshots.findByDiffId("overlay", diffId)) {
-    const folder = layout.snapshot(tree ?? id);
-    if ((await layerOf(folder)) !== diffId) continue;
-    yield { kind: "tree", ...placesIn(folder), ...(isDigest(key) && { key }) };
+  for (const driver of ["overlay", "copy"]) {
+    for (const { id, tree, key } of await snapshots.findByDiffId(driver, diffId)) {
+      const folder = layout.snapshot(tree ?? id);
+      if ((await layerOf(folder)) !== diffId) continue;
+      yield { kind: "tree", ...placesIn(folder), ...(isDigest(key) && { key }) };
+    }
   }
 }
 

@@ -39,34 +39,37 @@ async function expectTars({ context }: PullBench, { layers }: KitImage, isHere: 
 }
 
 describe("layers without blobs", () => {
-  it.for(["erofs", "overlay"] as const)("are bases of deltas that make such layers (%s)", async (driver, { skip }) => {
-    skip(!usable.includes(driver), `${driver} cannot be used here`);
-    const here = await pullBench(driver);
-    await here.push("1", one!);
-    await here.push("2", await buildDeltaImage(one!, two!));
-    await here.push("3", await buildDeltaImage(two!, three!));
-    await here.pull("1", { discardBlobs: true });
-    for (const [tag, image] of [
-      ["2", two!],
-      ["3", three!],
-    ] as const) {
-      const result = await here.pull(tag, { discardBlobs: true });
-      expect(result).toMatchObject({
-        imageId: image.config.digest,
-        layers: [{ how: "present" }, { how: "librsync-delta" }],
-      });
-      expect(result.layers[1]!.bytes.network).toBeLessThan(10_000);
-      await expectTars(here, image, true);
-    }
-    const { store } = here.context;
-    expect(await readdir(new StoreLayout(store.root).ingests)).toEqual([]);
-    for (const { diffId, descriptor } of three!.layers) {
-      expect(await store.content.stat(diffId)).toBeUndefined();
-      expect(await store.content.stat(descriptor.digest)).toBeUndefined();
-    }
-  });
+  it.for(["erofs", "overlay", "copy"] as const)(
+    "are bases of deltas that make such layers (%s)",
+    async (driver, { skip }) => {
+      skip(!usable.includes(driver), `${driver} cannot be used here`);
+      const here = await pullBench(driver);
+      await here.push("1", one!);
+      await here.push("2", await buildDeltaImage(one!, two!));
+      await here.push("3", await buildDeltaImage(two!, three!));
+      await here.pull("1", { discardBlobs: true });
+      for (const [tag, image] of [
+        ["2", two!],
+        ["3", three!],
+      ] as const) {
+        const result = await here.pull(tag, { discardBlobs: true });
+        expect(result).toMatchObject({
+          imageId: image.config.digest,
+          layers: [{ how: "present" }, { how: "librsync-delta" }],
+        });
+        expect(result.layers[1]!.bytes.network).toBeLessThan(10_000);
+        await expectTars(here, image, true);
+      }
+      const { store } = here.context;
+      expect(await readdir(new StoreLayout(store.root).ingests)).toEqual([]);
+      for (const { diffId, descriptor } of three!.layers) {
+        expect(await store.content.stat(diffId)).toBeUndefined();
+        expect(await store.content.stat(descriptor.digest)).toBeUndefined();
+      }
+    },
+  );
 
-  it.for(["erofs", "overlay"] as const)(
+  it.for(["erofs", "overlay", "copy"] as const)(
     "are bases in a store beside, common layers too (%s)",
     async (driver, { skip }) => {
       skip(!usable.includes(driver), `${driver} cannot be used here`);
