@@ -170,8 +170,13 @@ describe("a pull with deltas", () => {
     const wrong = (await layerDelta("librsync-delta", v1.layers, lower1)).delta;
     const upper = await layerDelta("librsync-delta", v1.layers, upper2);
     await publish(registry.host, await layerDelta("librsync-delta", v1.layers, lower2, { delta: wrong }), upper);
+    const before = registry.requests.length;
     const result = await here.pull(name);
     expect(hows(result)).toEqual(["full", "librsync-delta"]);
+    // All that was asked and all that came counts, of the search too.
+    const asked = registry.requests.slice(before);
+    expect(result.requests).toBe(asked.length);
+    expect(result.bytes.network).toBe(asked.reduce((total, { sent }) => total + sent, 0));
     expect(result.layers[0]!.fallbacks).toEqual([
       { from: "librsync-delta", reason: expect.stringContaining("DIFFID_MISMATCH") },
     ]);

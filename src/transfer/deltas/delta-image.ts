@@ -16,7 +16,7 @@ import {
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
-import { MOST_BASES, readBases } from "./discover/read-manifest.ts";
+import { MOST_BASES, readBases, readSize } from "./discover/read-manifest.ts";
 
 export interface DeltaImageLayer {
   /** The target's layer. */
@@ -79,7 +79,7 @@ export function readDeltaImage(manifest: Manifest, config: ImageConfig): DeltaIm
       diffId: diffIds[at]!,
       blob,
       isEmpty: own[at] === EMPTY_TAR_DIFF_ID,
-      size: sizeOf(blob.annotations?.[VARVE_DELTA_SIZE]),
+      size: readSize(blob.annotations?.[VARVE_DELTA_SIZE]),
     })),
   };
 }
@@ -104,11 +104,6 @@ function readTarget(manifest: Manifest, text: string): ImageConfig {
   } catch (cause) {
     throw broken(manifest, `its label ${CONFIG_LABEL} is no image config`, cause);
   }
-}
-
-function sizeOf(text: string | undefined): number | undefined {
-  const size = text !== undefined && /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
-  return Number.isSafeInteger(size) ? size : undefined;
 }
 
 function broken({ digest }: Manifest, why: string, cause?: unknown): VarveError {

@@ -6,7 +6,7 @@ import { findOtherForm } from "../other-form.ts";
 import type { LayerTask, UnpackTask } from "../present-layer.ts";
 import { isHeld, type SnapshotterChoice } from "../snapshotter.ts";
 import type { DeltaPull } from "./delta-pull.ts";
-import { requireDeltas as requireAll } from "./discover/require-deltas.ts";
+import { demandDeltas } from "./discover/demand-deltas.ts";
 
 /**
  * @param tasks all of the image, in its order, repeated ones too
@@ -34,5 +34,5 @@ export async function requireDeltas(
   if (missing.length > 0 && (unpacksInto ?? "none") === "none") {
     throw new VarveError("DELTA_NOT_FOUND", "deltas make layers that are unpacked, and none is unpacked here");
   }
-  await requireAll(deltas, missing);
+  await demandDeltas(deltas, missing);
 }

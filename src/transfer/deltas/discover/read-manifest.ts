@@ -79,7 +79,8 @@ export function readBases(text: string | undefined, most = MOST_BASES): readonly
   return bases !== undefined && bases.length <= most && bases.every(isDigest) ? bases : undefined;
 }
 
-function readSize(text: string | undefined): number | undefined {
+/** Bytes as annotations have them; undefined where they are none. */
+export function readSize(text: string | undefined): number | undefined {
   const size = text !== undefined && /^(0|[1-9]\d{0,15})$/.test(text) ? Number(text) : undefined;
   return Number.isSafeInteger(size) ? size : undefined;
 }

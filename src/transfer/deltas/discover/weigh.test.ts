@@ -6,7 +6,7 @@ import { digestOf } from "../../../oci/digest.ts";
 import { MEDIA_TYPES } from "../../../oci/media-types.ts";
 import { planFetch } from "../../plan-fetch.ts";
 import type { LayerDelta, LayerDeltas } from "../types.ts";
-import { requireDeltas } from "./require-deltas.ts";
+import { demandDeltas } from "./demand-deltas.ts";
 import { isChunkedBetter, mayAnyBeWorth, weighDeltas, type WeighOptions } from "./weigh.ts";
 
 const MB = 1e6;
@@ -81,9 +81,9 @@ describe("a pull by nothing but deltas", () => {
     const deltas = {
       of: async ({ blob }: { blob: { size: number } }) => (blob.size === 2 ? [deltaOf(1)] : []),
     } as unknown as LayerDeltas;
-    await requireDeltas(deltas, [tasks[1]!]);
+    await demandDeltas(deltas, [tasks[1]!]);
     const [first, , last] = tasks.map(({ blob }) => blob.digest);
-    await expect(requireDeltas(deltas, tasks)).rejects.toMatchObject({
+    await expect(demandDeltas(deltas, tasks)).rejects.toMatchObject({
       code: "DELTA_NOT_FOUND",
       message: `2 layers have no delta from what is here: ${first}, ${last}`,
       detail: { layers: [first, last] },

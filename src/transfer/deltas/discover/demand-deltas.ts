@@ -8,7 +8,7 @@ import type { LayerDeltas } from "../types.ts";
 const MOST_NAMED = 10;
 
 /** @param missing layers that are not here in any form @throws VarveError `DELTA_NOT_FOUND`, naming those that have none */
-export async function requireDeltas(deltas: LayerDeltas, missing: readonly UnpackTask[]): Promise<void> {
+export async function demandDeltas(deltas: LayerDeltas, missing: readonly UnpackTask[]): Promise<void> {
   const without: Digest[] = [];
   for (const task of missing) if ((await deltas.of(task)).length === 0) without.push(task.blob.digest);
   if (without.length === 0) return;
