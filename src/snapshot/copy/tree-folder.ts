@@ -4,6 +4,8 @@
  *     fs        the tree
  *     fs.new    one that is being made. A death leaves it, and the next try begins anew
  *     fs.old    the one before, for the moment between two renames: if `fs` is missing it still is the tree
+ *
+ * Beside them lies what gives the tar of the layer again whose tree it is, where its blob was not to stay (`tar-split.json.zst`, `layer.json`).
  */
 import { chmod, mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
