@@ -141,9 +141,9 @@ describe("a file that is no delta", () => {
     await expect(read(bytes)).rejects.toMatchObject({ code: "DELTA_INVALID" });
   });
 
-  it("wants a window of more than 128 MiB", async () => {
-    // Magic, no size, a window of 2^31 bytes, an empty last block.
-    const frame = Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, (31 - 10) << 3, 0x01, 0x00, 0x00);
+  it("wants a window of more than 64 MiB", async () => {
+    // Magic, no size, a window of 2^27 bytes, an empty last block.
+    const frame = Buffer.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, (27 - 10) << 3, 0x01, 0x00, 0x00);
     await expect(read(Buffer.concat([MAGIC, frame]))).rejects.toMatchObject({ code: "DELTA_INVALID" });
   });
 });

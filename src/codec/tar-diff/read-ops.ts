@@ -5,8 +5,8 @@ import { decompress } from "../decompress.ts";
 import { badTarDiff } from "./fault.ts";
 import { TAR_DIFF_MAGIC } from "./format.ts";
 
-/** 128 MiB, more than any encoder of tar-diffs uses by itself; its bytes are taken only by a delta that asks for them. */
-const WINDOW_LOG_MAX = 27;
+/** 64 MiB, more than any level of zstd takes by itself but the two last: two layers are made at once, and a delta may ask for all of it. */
+const WINDOW_LOG_MAX = 26;
 
 /**
  * The operations, one after the other, in pieces that are lent until the next is asked for. Ask for no more than what they make is worth: a small

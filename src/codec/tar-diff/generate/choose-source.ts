@@ -18,6 +18,7 @@ export interface Source {
 export class SourceChooser {
   readonly #base: ReadAhead;
   readonly #byPath = new Map<string, TarFile>();
+  /** Each from the smallest to the largest, those of one size as the tar has them. */
   readonly #byName = new Map<string, TarFile[]>();
   readonly #byStem = new Map<string, TarFile[]>();
   readonly #bySize = new Map<number, TarFile[]>();
@@ -26,8 +27,7 @@ export class SourceChooser {
 
   constructor(base: ReadAhead, files: readonly TarFile[]) {
     this.#base = base;
-    for (const file of files) {
-      if (!file.isSource) continue;
+    for (const file of files.filter(({ isSource }) => isSource).toSorted((one, other) => one.size - other.size)) {
       this.#byPath.set(file.path, file);
       push(this.#byName, nameOf(file.path), file);
       push(this.#byStem, stemOf(file.path), file);
@@ -96,18 +96,32 @@ function isNear(one: number, other: number): boolean {
   return Math.max(one, other) <= MOST_TIMES * Math.min(one, other);
 }
 
-/** The first of those whose sizes differ least. */
+/** Of those whose sizes differ least, the smaller, the first. There may be thousands of one name. @param files from the smallest to the largest */
 function mostSimilar(files: readonly TarFile[] | undefined, size: number): TarFile | undefined {
-  let best: TarFile | undefined;
-  for (const file of files ?? []) {
-    if (!isNear(file.size, size)) continue;
-    if (best === undefined || Math.abs(file.size - size) < Math.abs(best.size - size)) best = file;
-  }
-  return best;
+  if (files === undefined) return undefined;
+  const above = files[firstOfSize(files, size)];
+  const below = files[firstOfSize(files, size) - 1];
+  const first = below && files[firstOfSize(files, below.size)];
+  const isBelow = first !== undefined && isNear(first.size, size);
+  if (above === undefined || !isNear(above.size, size)) return isBelow ? first : undefined;
+  return isBelow && size - first.size <= above.size - size ? first : above;
 }
 
+/** Where those of at least this size begin. */
+function firstOfSize(files: readonly TarFile[], size: number): number {
+  let low = 0;
+  let high = files.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (files[middle]!.size < size) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Files of one digest are taken for equal without being compared: of SHA-1 there are such that are not. */
 async function digestOf(tar: ReadAhead, { start, size }: TarFile, signal?: AbortSignal): Promise<string> {
-  const hash = createHash("sha1");
+  const hash = createHash("sha256");
   for (let at = 0; at < size;) {
     signal?.throwIfAborted();
     const some = await tar.next(start + at, size - at);
