@@ -120,7 +120,8 @@ function readConfig(bytes: Uint8Array, manifest: Manifest): ImageConfig {
 }
 
 export function platformOf(config: ImageConfig | undefined): Platform | undefined {
-  if (config === undefined) return undefined;
+  // Those of delta images say none.
+  if (config === undefined || config.os === "") return undefined;
   const { os, architecture, variant } = config;
   return { os, architecture, ...(variant !== undefined && { variant }) };
 }

@@ -2,7 +2,7 @@
  * The typed messages between {@link DeltaPool} and its threads. Threads read tars that lie in files themselves, others through who has them open: pieces
  * are transferred, never copied on the way. Descriptors of files are the process's, so threads share them.
  */
-import type { WrittenDelta, WrittenTarDiff } from "../delta/image/threads.ts";
+import type { RawDelta, WrittenTarDiff } from "../delta/image/threads.ts";
 import type { TarPart } from "../layer/seekable/seekable-tar.ts";
 import type { PlainError } from "./messages.ts";
 
@@ -22,7 +22,7 @@ export type DeltaJob =
   | { readonly kind: "write"; readonly target: FarTar; readonly output: number }
   | { readonly kind: "tar-diff"; readonly from: FarTar; readonly target: FarTar; readonly output: number };
 
-export type DeltaMade = WrittenDelta | WrittenTarDiff | undefined;
+export type DeltaMade = RawDelta | WrittenTarDiff | undefined;
 
 export type ToDeltaThread =
   | { readonly type: "start"; readonly id: number; readonly job: DeltaJob }

@@ -7,7 +7,7 @@ import type {
   CompareOptions,
   DeltaThreads,
   ComparedTar,
-  WrittenDelta,
+  RawDelta,
   WrittenTarDiff,
 } from "../delta/image/threads.ts";
 import { VarveError } from "../errors/varve-error.ts";
@@ -45,7 +45,7 @@ export class DeltaPool implements DeltaThreads, AsyncDisposable {
       async write(target, output, given) {
         using lent = thread.lend(target);
         const made = await thread.run({ kind: "write", target: lent, output }, given);
-        return made as WrittenDelta;
+        return made as RawDelta;
       },
       [Symbol.asyncDispose]: () => this.#stop(thread),
     };

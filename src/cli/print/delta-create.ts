@@ -31,10 +31,11 @@ export function renderDeltaCreated(created: DeltaCreated, { quiet }: View): stri
 }
 
 /** As balena's engine says it: of the layers that are not common, as they are and as they go over the wire. */
-function sizes({ bytes, deltaBytes, blobBytes, deltaBlobBytes }: DeltaCreated): string {
+function sizes({ format, bytes, deltaBytes, blobBytes, deltaBlobBytes }: DeltaCreated): string {
   const line = (normal: number, delta: number): string =>
     `Normal size: ${formatBytes(normal)}, Delta size: ${formatBytes(delta)}, ${improvement(normal, delta)}x improvement`;
-  return `${line(bytes, deltaBytes)}\nCompressed:  ${line(blobBytes, deltaBlobBytes)}`;
+  const overWire = line(blobBytes, deltaBlobBytes);
+  return format === "librsync" ? `${line(bytes, deltaBytes)}\nCompressed:  ${overWire}` : overWire;
 }
 
 function improvement(normal: number, delta: number): string {

@@ -32,7 +32,7 @@ export interface DeltaTarget {
   readonly manifest?: { readonly digest: Digest };
 }
 
-export interface DeltaImageLayer {
+export interface NewDeltaLayer {
   /** Of the delta layer's tar, uncompressed. */
   readonly diffId: Digest;
   readonly blob: { readonly digest: Digest; readonly size: number };
@@ -52,11 +52,7 @@ const UNKNOWN_TIME = "1970-01-01T00:00:00Z";
  * Equal images give equal documents: the time is the target's.
  * @throws VarveError `CONFIG_INVALID` for a target whose config is no text, `MANIFEST_TOO_LARGE` for one that makes the delta's too large
  */
-export function deltaDocuments(
-  base: DeltaBase,
-  target: DeltaTarget,
-  layers: readonly DeltaImageLayer[],
-): DeltaDocuments {
+export function deltaDocuments(base: DeltaBase, target: DeltaTarget, layers: readonly NewDeltaLayer[]): DeltaDocuments {
   const text = textOf(target);
   const bytes = Buffer.from(
     JSON.stringify({

@@ -4,7 +4,7 @@ import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Digest } from "../../oci/digest.ts";
 
 /** A delta as it was written, before it is compressed. */
-export interface WrittenDelta {
+export interface RawDelta {
   /** Bytes. */
   readonly size: number;
   /** Commands, and bytes of the new tar that they make. */
@@ -46,7 +46,7 @@ export interface BaseIndex extends AsyncDisposable {
    * @param output a file descriptor, which threads share
    * @throws VarveError as `target` and the base do; `NO_SPACE`, `IO`; the signal's reason
    */
-  write(target: ComparedTar, output: number, options: CompareOptions): Promise<WrittenDelta>;
+  write(target: ComparedTar, output: number, options: CompareOptions): Promise<RawDelta>;
 }
 
 export interface DeltaThreads {

@@ -6,7 +6,7 @@ import { Digester } from "../../oci/digest.ts";
 import { releaseOwn } from "../../sys/release-buffer.ts";
 import { FileOutput } from "./file-output.ts";
 import { readThrough } from "./read-through.ts";
-import type { CompareOptions, WrittenDelta } from "./threads.ts";
+import type { CompareOptions, RawDelta } from "./threads.ts";
 
 /** The longest literal whose length has four bytes: some readers know no wider one. */
 const LONGEST_LITERAL = 2 ** 32 - 1;
@@ -17,7 +17,7 @@ export async function writeDelta(
   target: Base,
   output: number,
   { signal, onProgress }: CompareOptions,
-): Promise<WrittenDelta> {
+): Promise<RawDelta> {
   const file = new FileOutput(output);
   let counts: DeltaWriter["counts"] | undefined;
   const onCounts = (given: DeltaWriter["counts"]): void => void (counts = given);
@@ -34,7 +34,7 @@ export async function writeDelta(
 export async function* literalDelta(
   target: Base,
   { signal, onProgress }: CompareOptions,
-): AsyncGenerator<Uint8Array, WrittenDelta, undefined> {
+): AsyncGenerator<Uint8Array, RawDelta, undefined> {
   const writer = new DeltaWriter();
   const digester = new Digester();
   let literals = 0;
@@ -72,7 +72,7 @@ function written(
   size: number,
   { copies, copied, literals, literal }: DeltaWriter["counts"],
   digester: Digester,
-): WrittenDelta {
+): RawDelta {
   return { size, copies, copiedBytes: copied, literals, literalBytes: literal, diffId: digester.digest() };
 }
 

@@ -7,6 +7,9 @@ import { FileOutput } from "./file-output.ts";
 import { readThrough } from "./read-through.ts";
 import type { CompareOptions, WrittenTarDiff } from "./threads.ts";
 
+/** For comparing files. What compresses beside it, and the names of the files of both, take as much again. */
+const COMPARED_BYTES = 144 << 20;
+
 /** @throws VarveError `LAYER_INVALID`, `LAYER_LIMIT` for what is no tar; as the tars; `NO_SPACE`, `IO`; the signal's reason */
 export async function writeTarDiff(
   from: Base,
@@ -18,7 +21,8 @@ export async function writeTarDiff(
   const blob = new Digester();
   let counts: Readonly<TarDiffCounts> | undefined;
   const onCounts = (given: Readonly<TarDiffCounts>): void => void (counts = given);
-  for await (const piece of generateTarDiff(from, target, { signal, onProgress, onCounts })) {
+  const options = { memory: COMPARED_BYTES, signal, onProgress, onCounts };
+  for await (const piece of generateTarDiff(from, target, options)) {
     blob.update(piece);
     file.write(piece);
   }

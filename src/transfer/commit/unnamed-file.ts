@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { toVarveError } from "../../errors/from-system.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 
 const CHUNK = 1024 * 1024;
 
@@ -66,7 +67,7 @@ export class UnnamedFile implements AsyncDisposable {
       const { bytesRead } = await this.#handle.read(buffer, 0, buffer.length, at).catch((error: unknown) => {
         throw toVarveError(error, "reading back a layer");
       });
-      if (bytesRead === 0) return;
+      if (bytesRead === 0) throw new VarveError("IO", `a file of ${this.#size} bytes ended after ${at}`);
       at += bytesRead;
       yield buffer.subarray(0, bytesRead);
     }

@@ -16,9 +16,9 @@ export interface BestBase {
 
 interface Candidate extends BestBase {
   readonly index: number;
-  /** Bytes of files, by path and by the last name of it. */
-  readonly byPath: ReadonlyMap<string, number>;
-  readonly byName: ReadonlyMap<string, number>;
+  /** Bytes of files, by sums of their paths and of the last names of these: there are hundreds of thousands, and a wrong one does no harm. */
+  readonly byPath: ReadonlyMap<number, number>;
+  readonly byName: ReadonlyMap<number, number>;
 }
 
 /** All layers of one base, opened when the first is asked for. They go with this. */
@@ -63,8 +63,8 @@ export class BestBases implements AsyncDisposable {
       const tar = this.#opened.use(await openTar(this.#context, this.#tars, this.#base, diffId));
       const files = await filesOf(tar, false, this.#context.signal);
       const sources = files.filter(({ isSource }) => isSource);
-      const byPath = new Map(sources.map(({ path, size }) => [path, size]));
-      const byName = new Map(sources.map(({ path, size }) => [lastName(path), size]));
+      const byPath = new Map(sources.map(({ path, size }) => [sumOf(path), size]));
+      const byName = new Map(sources.map(({ path, size }) => [sumOf(lastName(path)), size]));
       candidates.push({ index, diffId, tar, byPath, byName });
     }
     return candidates;
@@ -75,13 +75,20 @@ export class BestBases implements AsyncDisposable {
 function scoreOf(files: readonly TarFile[], { byPath, byName }: Candidate): number {
   let score = 0;
   for (const { path, size } of files) {
-    const same = byPath.get(path);
+    const same = byPath.get(sumOf(path));
     if (same !== undefined) score += Math.min(size, same);
-    else score += Math.min(size, byName.get(lastName(path)) ?? 0) / 2;
+    else score += Math.min(size, byName.get(sumOf(lastName(path))) ?? 0) / 2;
   }
   return score;
 }
 
 function lastName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** FNV-1a. */
+function sumOf(text: string): number {
+  let sum = 0x811c9dc5;
+  for (let at = 0; at < text.length; at++) sum = Math.imul(sum ^ text.charCodeAt(at), 0x01000193);
+  return sum;
 }

@@ -32,10 +32,18 @@ export async function countDelta(
     return { deltaBytes, commands: operations, copiedBytes: copied, addedBytes: added, literalBytes: data };
   }
   let [commands, copiedBytes, literalBytes] = [0, 0, 0];
-  for await (const op of readDelta(counted(librsyncOf(blob, signal)))) {
-    if (op.kind === "copy") copiedBytes += op.length;
-    else literalBytes += op.bytes.length;
-    if (op.kind === "copy" || op.left === 0) commands++;
+  const all = blob[Symbol.asyncIterator]();
+  const lent = { [Symbol.asyncIterator]: () => ({ next: () => all.next() }) };
+  try {
+    for await (const op of readDelta(counted(librsyncOf(lent, signal)))) {
+      if (op.kind === "copy") copiedBytes += op.length;
+      else literalBytes += op.bytes.length;
+      if (op.kind === "copy" || op.left === 0) commands++;
+    }
+    // To its end, where its digest is compared.
+    while ((await all.next()).done !== true) signal.throwIfAborted();
+  } finally {
+    await all.return?.();
   }
   return { deltaBytes, commands, copiedBytes, addedBytes: 0, literalBytes };
 }

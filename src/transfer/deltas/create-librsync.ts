@@ -3,13 +3,14 @@
  * the base. While one layer is compared the one before it is compressed, where two threads may be at work.
  */
 import { DeltaMeter, tellPhase } from "../../delta/image/delta-meter.ts";
-import type { BaseIndex, WrittenDelta } from "../../delta/image/threads.ts";
+import type { BaseIndex, RawDelta } from "../../delta/image/threads.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
 import type { TransferContext } from "../context.ts";
-import { countCommon, openBaseStream, openTar, type BaseStream, type Pair } from "./create-sides.ts";
+import { countCommon, openTar, type Pair } from "./create-sides.ts";
+import { openBase } from "../layer-tars/open-base.ts";
 import type { DeltaLayerResult, DeltaWork } from "./create-types.ts";
 import { packDelta, packNothing, type PackedLayer } from "./pack-delta.ts";
 
@@ -27,20 +28,22 @@ export async function makeLibrsyncLayers(
   held: AsyncDisposableStack,
 ): Promise<LibrsyncLayer[]> {
   const { base, target, tars } = work;
-  await using stream = await openBaseStream(context, tars, base);
+  const opening = { open: (diffId: Digest): Promise<SeekableTar> => openTar(context, tars, base, diffId) };
+  await using stream = await openBase(opening, base.diffIds);
   return await new Layers(context, work, stream, held).make(countCommon(base, target));
 }
 
 class Layers {
   readonly #context: TransferContext;
   readonly #work: LibrsyncWork;
-  readonly #stream: BaseStream;
+  /** All that may be copied from. */
+  readonly #stream: SeekableTar;
   readonly #held: AsyncDisposableStack;
   /** Several layers may have the same content, empty ones above all. */
   readonly #packed = new Map<Digest | "nothing", PackedLayer>();
   readonly #sizes = new Map<Digest, number>();
 
-  constructor(context: TransferContext, work: LibrsyncWork, stream: BaseStream, held: AsyncDisposableStack) {
+  constructor(context: TransferContext, work: LibrsyncWork, stream: SeekableTar, held: AsyncDisposableStack) {
     this.#context = context;
     this.#work = work;
     this.#stream = stream;
@@ -48,11 +51,13 @@ class Layers {
   }
 
   async make(common: number): Promise<LibrsyncLayer[]> {
-    const { target } = this.#work;
+    const { target, tars } = this.#work;
     const { onProgress: emit } = this.#context;
     const differing = [...new Set(target.diffIds.slice(common))];
-    for (const [index, digest] of target.diffIds.slice(0, common).entries()) {
-      tellPhase({ digest, total: this.#stream.sizes[index]!, emit }, "common");
+    for (const digest of new Set(target.diffIds.slice(0, common))) {
+      await using tar = await openTar(this.#context, tars, target, digest);
+      this.#sizes.set(digest, tar.size);
+      tellPhase({ digest, total: tar.size, emit }, "common");
     }
     if (differing.length > 0) await this.#compare(differing);
     if (common > 0) this.#packed.set("nothing", this.#keep(await packNothing(this.#context)));
@@ -85,14 +90,14 @@ class Layers {
 
   async #index(): Promise<BaseIndex> {
     const { signal, onProgress: emit } = this.#context;
-    const { tar } = this.#stream;
+    const tar = this.#stream;
     const meter = new DeltaMeter({ digest: this.#work.base.imageId, phase: "fingerprinting", total: tar.size, emit });
     const index = await this.#work.threads.index(tar, { signal, onProgress: (done) => meter.moveTo(done) });
     meter.finish();
     return index;
   }
 
-  async #write(index: BaseIndex, digest: Digest, tar: SeekableTar, raw: UnnamedFile): Promise<WrittenDelta> {
+  async #write(index: BaseIndex, digest: Digest, tar: SeekableTar, raw: UnnamedFile): Promise<RawDelta> {
     const { signal, onProgress: emit } = this.#context;
     const meter = new DeltaMeter({ digest, phase: "computing", total: tar.size, emit });
     const delta = await index.write(tar, raw.descriptor, { signal, onProgress: (done) => meter.moveTo(done) });
@@ -114,7 +119,7 @@ class Layers {
     diffId: Digest,
     tar: SeekableTar,
     raw: UnnamedFile,
-    delta: WrittenDelta,
+    delta: RawDelta,
     opened: AsyncDisposableStack,
   ): Promise<void> {
     await using _opened = opened;
@@ -129,7 +134,7 @@ class Layers {
 
   #commonLayer(diffId: Digest, index: number): LibrsyncLayer {
     const none = { deltaBytes: 0, deltaBlobBytes: 0, commands: 0, copiedBytes: 0, addedBytes: 0, literalBytes: 0 };
-    const result = { ...this.#facts(diffId, index, this.#stream.sizes[index]!), how: "common", ...none } as const;
+    const result = { ...this.#facts(diffId, index, this.#sizes.get(diffId)!), how: "common", ...none } as const;
     return { packed: this.#packed.get("nothing")!, result: { ...result, helps: true } };
   }
 

@@ -2,7 +2,6 @@
 import { BASE_LABEL } from "../../oci/delta-names.ts";
 import type { DeltaBase, DeltaTarget } from "../../delta/image/documents.ts";
 import { isVarveError, VarveError } from "../../errors/varve-error.ts";
-import { concatTars } from "../../layer/seekable/concat-tars.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import { chainIds } from "../../oci/chain-id.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
@@ -10,7 +9,6 @@ import type { Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import type { Platform } from "../../oci/platform.ts";
 import type { TransferContext } from "../context.ts";
-import { inParallel } from "../in-parallel.ts";
 import { openManifest, readImageConfig } from "../open-image.ts";
 import { isHeldName, openSource } from "../open-place.ts";
 import { StoreSource } from "../transports/store.ts";
@@ -83,29 +81,6 @@ export async function openTar(
       cause: error,
     });
   }
-}
-
-/** All that a librsync delta may copy from, and the sizes of the tars it consists of, bottom to top. */
-export interface BaseStream extends AsyncDisposable {
-  readonly tar: SeekableTar;
-  readonly sizes: readonly number[];
-}
-
-/** Layers that are inflated at the same time. */
-const AT_ONCE = 4;
-
-export async function openBaseStream(context: TransferContext, tars: LayerTars, base: Side): Promise<BaseStream> {
-  await using opened = new AsyncDisposableStack();
-  const layers: SeekableTar[] = [];
-  await inParallel([...base.diffIds.entries()], AT_ONCE, async ([at, diffId]) => {
-    layers[at] = opened.use(await openTar(context, tars, base, diffId));
-  });
-  const owned = opened.move();
-  return {
-    tar: concatTars(layers),
-    sizes: layers.map(({ size }) => size),
-    [Symbol.asyncDispose]: () => owned.disposeAsync(),
-  };
 }
 
 /** How many layers, from the bottom up, the images have in common (formats "balena-delta" §2): at the same places, on the same layers. */

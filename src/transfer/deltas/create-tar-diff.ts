@@ -3,6 +3,7 @@
  * layer itself is not made, and a layer that the base has too needs none.
  */
 import { DeltaMeter, tellPhase } from "../../delta/image/delta-meter.ts";
+import { MemoryTurns } from "../../delta/image/memory-turns.ts";
 import type { WrittenTarDiff } from "../../delta/image/threads.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
@@ -61,10 +62,16 @@ export const makeTarDiffs: DeltaMaker = async (context, pair, work) => {
   };
 };
 
+/** For comparisons that run at the same time: the program's whole memory is to stay below 500 MB. */
+const COMPARING_BYTES = 256 << 20;
+/** What a thread takes for itself, and to compress. */
+const THREAD_BYTES = 96 << 20;
+
 class TarDiffs {
   readonly #context: TransferContext;
   readonly #pair: Pair;
   readonly #work: DeltaWork;
+  readonly #turns = new MemoryTurns(COMPARING_BYTES);
 
   constructor(context: TransferContext, pair: Pair, work: DeltaWork) {
     this.#context = context;
@@ -116,7 +123,9 @@ class TarDiffs {
     const { signal, onProgress: emit } = context;
     const meter = new DeltaMeter({ digest: diffId, phase: "computing", total: tar.size, emit });
     const onProgress = (done: number): void => meter.moveTo(done);
-    const written = await this.#work.threads.tarDiff(best.tar, tar, file.descriptor, { signal, onProgress });
+    const compare = (): Promise<WrittenTarDiff> =>
+      this.#work.threads.tarDiff(best.tar, tar, file.descriptor, { signal, onProgress });
+    const written = await this.#turns.take(best.tar.size + tar.size + THREAD_BYTES, compare);
     if (written.diffId !== diffId) throw damaged(target.name, diffId, written.diffId);
     file.filledTo(written.size);
     meter.finish();

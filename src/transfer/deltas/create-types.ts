@@ -24,7 +24,10 @@ export interface CreateDeltaOptions {
    * tar-diff delta has no other place than beside the target.
    */
   readonly push?: string;
-  /** Threads that compare, or compress what was compared, at the same time. The result is the same with any. Default: one per core, four at most. */
+  /**
+   * Threads that compare, or compress what was compared, at the same time; not more than memory is there for. The result is the same with any. Default: one
+   * per core, four at most.
+   */
   readonly jobs?: number;
   /** Of both images. Default: those that were pulled, else this machine's. */
   readonly platform?: Platform;
@@ -74,7 +77,7 @@ export interface DeltaCreated {
   /** Whether the repository has it as one of the target's deltas. */
   readonly isListed: boolean;
   readonly layers: readonly DeltaLayerResult[];
-  /** Sums over layers that are not common: of the tars, and of the deltas. */
+  /** Sums over layers that are not common: of the tars, and of the deltas; one that has none counts as itself. */
   readonly bytes: number;
   readonly deltaBytes: number;
   /** The same over the wire. */

@@ -63,9 +63,9 @@ function sumsOf(
   const sum = (of: (layer: DeltaLayerResult) => number): number => layers.reduce((total, one) => total + of(one), 0);
   return {
     bytes: sum((layer) => layer.bytes),
-    deltaBytes: sum((layer) => layer.deltaBytes),
+    deltaBytes: sum((layer) => (layer.how === "none" ? layer.bytes : layer.deltaBytes)),
     blobBytes: sum((layer) => layer.blobBytes),
-    deltaBlobBytes: sum((layer) => layer.deltaBlobBytes),
+    deltaBlobBytes: sum((layer) => (layer.how === "none" ? layer.blobBytes : layer.deltaBlobBytes)),
     helps: layers.length === 0 || layers.some(({ helps }) => helps),
   };
 }

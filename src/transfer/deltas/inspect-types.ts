@@ -18,7 +18,7 @@ export interface DeltaEnd {
 }
 
 export interface InspectedLayer {
-  /** Of the target's layer; null where an old list names only its blob. */
+  /** Of the target's layer; lists that others made may have the digest of its blob. */
   readonly diffId: Digest;
   /** `common`: left out, for the base has it. */
   readonly how: LayerDelta["how"] | "common";

@@ -1,7 +1,7 @@
 /** The layer of a delta image as a blob: a tar of the delta, gzip'd, in a file that nobody else can see. The same delta always gives the same bytes. */
 import { compress } from "../../codec/compress.ts";
 import { deltaTar, emptyTar } from "../../delta/image/delta-tar.ts";
-import type { WrittenDelta } from "../../delta/image/threads.ts";
+import type { RawDelta } from "../../delta/image/threads.ts";
 import { literalDelta, literalDeltaSize } from "../../delta/image/write-delta.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import { Digester, type Digest } from "../../oci/digest.ts";
@@ -20,7 +20,7 @@ export interface PackedLayer {
   /** Of the tar in it. */
   readonly diffId: Digest;
   /** The delta in that tar, where it was made here. */
-  readonly delta: WrittenDelta | undefined;
+  readonly delta: RawDelta | undefined;
 }
 
 type Place = Pick<TransferContext, "store" | "signal">;
@@ -38,7 +38,7 @@ export function packNothing(place: Place): Promise<PackedLayer> {
 export async function packDelta(
   place: Place,
   raw: UnnamedFile,
-  delta: WrittenDelta,
+  delta: RawDelta,
   target: SeekableTar,
 ): Promise<PackedLayer> {
   await using owned = new AsyncDisposableStack();
@@ -61,7 +61,7 @@ export function packWritten(place: Place, size: number, delta: AsyncIterable<Uin
 async function packLiteral({ store, signal }: Place, target: SeekableTar): Promise<PackedLayer> {
   const literals = literalDelta(target, { signal, onProgress: () => undefined });
   const size = literalDeltaSize(target.size);
-  let delta: WrittenDelta | undefined;
+  let delta: RawDelta | undefined;
   const pieces = async function* (): AsyncGenerator<Uint8Array> {
     for (;;) {
       const next = await literals.next();
@@ -77,7 +77,7 @@ async function packLiteral({ store, signal }: Place, target: SeekableTar): Promi
 async function pack(
   { store, signal }: Place,
   tar: AsyncIterable<Uint8Array>,
-  delta: WrittenDelta | undefined,
+  delta: RawDelta | undefined,
 ): Promise<PackedLayer> {
   await using owned = new AsyncDisposableStack();
   const file = owned.use(await UnnamedFile.create(store.root));

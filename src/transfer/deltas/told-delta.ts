@@ -1,16 +1,7 @@
 /** What the manifest of a delta says of it, whichever of the two kinds it is. Nothing of it is checked against what the deltas make. */
 import { VarveError } from "../../errors/varve-error.ts";
 import { parseImageConfig } from "../../oci/config.ts";
-import {
-  DELTA_CONFIG_MEDIA_TYPE,
-  DELTA_FROM,
-  DELTA_TARGET,
-  DELTA_TO,
-  LIBRSYNC_MEDIA_TYPE,
-  TAR_DIFF_MEDIA_TYPE,
-  VARVE_DELTA_BASE,
-  VARVE_DELTA_SIZE,
-} from "../../oci/delta-names.ts";
+import { DELTA_CONFIG_MEDIA_TYPE, DELTA_TARGET, VARVE_DELTA_BASE } from "../../oci/delta-names.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
@@ -18,6 +9,7 @@ import { isConfigType } from "../../oci/media-types.ts";
 import { readConfigBytes } from "../open-image.ts";
 import type { ImageSource } from "../transports/types.ts";
 import { isDeltaImage, readDeltaImage } from "./delta-image.ts";
+import { readBases, readDeltaManifest } from "./discover/read-manifest.ts";
 import type { DeltaDetails, InspectedLayer } from "./inspect-types.ts";
 
 export interface ToldLayer {
@@ -39,7 +31,7 @@ export interface ToldDelta {
   readonly layers: readonly ToldLayer[];
 }
 
-/** @throws VarveError `USAGE` for an image that is no delta, `DELTA_IMAGE_INVALID`; as the source */
+/** @throws VarveError `USAGE` for an image that is no delta, `DELTA_IMAGE_INVALID`, `DELTA_INVALID`; as the source */
 export async function readTold(
   source: ImageSource,
   manifest: Manifest,
@@ -65,34 +57,21 @@ export async function readTold(
   };
 }
 
-/** Layers of kinds that nobody here knows are left out. */
+/** As a pull reads it: what it passes over is passed over here. */
 function listOf(manifest: Manifest): ToldDelta {
   const { annotations = {}, subject } = manifest;
-  const target = annotations[DELTA_TARGET];
-  const base = digestsOf(annotations[VARVE_DELTA_BASE]);
+  const said = annotations[DELTA_TARGET];
+  const target = said !== undefined && isDigest(said) ? said : subject?.digest;
   return {
     kind: "list",
     baseId: null,
-    base: base.length > 0 ? base : null,
+    base: readBases(annotations[VARVE_DELTA_BASE]) ?? null,
     targetId: null,
-    targetManifest: target !== undefined && isDigest(target) ? target : (subject?.digest ?? null),
-    layers: manifest.layers.flatMap(layerOf),
+    targetManifest: target ?? null,
+    layers: readDeltaManifest(manifest, target ?? manifest.digest).map(({ how, blob, from, to, size = null }) => {
+      return { diffId: to, how, blob, from, size };
+    }),
   };
-}
-
-function layerOf(blob: Descriptor): ToldLayer[] {
-  const { mediaType, annotations = {} } = blob;
-  const to = annotations[DELTA_TO];
-  const isTarDiff = mediaType === TAR_DIFF_MEDIA_TYPE;
-  if (to === undefined || !isDigest(to) || !(isTarDiff || mediaType === LIBRSYNC_MEDIA_TYPE)) return [];
-  const from = digestsOf(annotations[isTarDiff ? DELTA_FROM : VARVE_DELTA_BASE]);
-  const size = Number(annotations[VARVE_DELTA_SIZE] ?? Number.NaN);
-  const how = isTarDiff ? "tar-diff" : "librsync-delta";
-  return [{ diffId: to, how, blob, from, size: Number.isSafeInteger(size) && size >= 0 ? size : null }];
-}
-
-function digestsOf(text = ""): Digest[] {
-  return text.split(" ").filter((word): word is Digest => isDigest(word));
 }
 
 function noDelta(name: string): VarveError {

@@ -10,7 +10,7 @@ const AT_ONCE = 4;
 
 /** @param diffIds bottom to top @throws VarveError as `LayerTars.open` */
 export async function openBase(
-  tars: LayerTars,
+  tars: Pick<LayerTars, "open">,
   diffIds: readonly Digest[],
   signal?: AbortSignal,
 ): Promise<SeekableTar> {

@@ -1,7 +1,6 @@
 /** `varve delta create BASE TARGET` */
-import { availableParallelism } from "node:os";
 import { DELTA_FORMATS, type CreateDeltaOptions, type DeltaCreated } from "../../../transfer/deltas/create-types.ts";
-import { parseChoice, parseCount } from "../../parse-values.ts";
+import { parseChoice } from "../../parse-values.ts";
 import { renderDeltaCreated } from "../../print/delta-create.ts";
 import type { DeltaAction } from "./action.ts";
 
@@ -18,11 +17,10 @@ export const createAction: DeltaAction<DeltaCreated> = {
       choices: DELTA_FORMATS,
     },
     { flags: "--push <ref>", summary: "where the delta goes in a registry; kept in the store only with --tag then" },
-    { flags: "-j, --jobs <n>", summary: "threads at work at the same time; default: one per core, four at most" },
   ],
   notes: [
     "create compares two images of the store. A delta image is pulled like any other, and gives the target to who holds the base. In the repository of the " +
-      "target, a plain pull of the target finds the deltas by itself.",
+      "target, a plain pull of the target finds the deltas by itself. With -j 1 one thread is at work at a time, for tar-diff the default is one per core.",
   ],
   examples: [
     "varve delta create app:v1 app:v2 -t app:v1-v2",
@@ -30,14 +28,15 @@ export const createAction: DeltaAction<DeltaCreated> = {
     "varve delta create app:v1 app:v2 --format tar-diff --push registry.example/app",
   ],
 
-  async run({ args, flags, services, logger }) {
+  async run({ args, flags, settings, services, logger }) {
     const [base = "", target = ""] = args;
-    const { tag, format, push, jobs } = flags;
+    const { tag, format, push } = flags;
     const options: CreateDeltaOptions = {
       ...(typeof tag === "string" && { tag }),
       ...(typeof format === "string" && { format: parseChoice("--format", format, DELTA_FORMATS) }),
       ...(typeof push === "string" && { push: push.replace(/^docker:\/\//, "") }),
-      ...(typeof jobs === "string" && { jobs: parseCount("--jobs", jobs, 1, Math.max(64, availableParallelism())) }),
+      ...(settings.concurrency !== undefined && { jobs: settings.concurrency }),
+      ...(settings.platform && { platform: settings.platform }),
     };
     const created = await services.createDelta(base, target, options);
     for (const warning of created.warnings) logger.warn(warning);
