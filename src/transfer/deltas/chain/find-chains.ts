@@ -3,11 +3,10 @@
  * §2), and with them what each was made from; only those that can be applied, or could after others, are read.
  */
 import { isVarveError } from "../../../errors/varve-error.ts";
-import { DELTA_INDEX_TAG, DELTA_TARGET, VARVE_DELTA_BASE } from "../../../oci/delta-names.ts";
+import { DELTA_TARGET, VARVE_DELTA_BASE } from "../../../oci/delta-names.ts";
 import type { Descriptor } from "../../../oci/descriptor.ts";
 import { isDigest, type Digest } from "../../../oci/digest.ts";
-import { isManifestType } from "../../../oci/media-types.ts";
-import { withTag, type Reference } from "../../../oci/reference.ts";
+import type { Reference } from "../../../oci/reference.ts";
 import type { TransportEvent } from "../../../registry/blob-source.ts";
 import type { RegistryClient } from "../../../registry/client.ts";
 import { inParallel } from "../../in-parallel.ts";
@@ -25,6 +24,8 @@ const MOST_LISTED = 2000;
 export interface FindChainsOptions {
   readonly registry: RegistryClient;
   readonly reference: Reference;
+  /** Manifests that the repository's index of deltas names. */
+  readonly index: readonly Descriptor[];
   /** Deltas for the image that are known; their bases may be missing. */
   readonly listed: readonly ListedDelta[];
   /** DiffIDs of the layers that are wanted, and digests of their blobs. */
@@ -38,18 +39,9 @@ export interface FindChainsOptions {
   readonly onEvent: (event: TransportEvent) => void;
 }
 
-/** @throws VarveError as the registry, where the index cannot be read; the signal's reason */
+/** @throws the signal's reason */
 export async function findChains(options: FindChainsOptions): Promise<readonly Chain[]> {
-  const { registry, reference, signal, onEvent } = options;
-  const { host, name } = reference;
-  const index = await registry
-    .fetchManifest(withTag({ host, name }, DELTA_INDEX_TAG), { signal, onEvent })
-    .catch((error: unknown) => {
-      if (isVarveError(error, "MANIFEST_UNKNOWN")) return undefined;
-      throw error;
-    });
-  if (index?.kind !== "index") return [];
-  return new Search(options, index.manifests.slice(0, MOST_LISTED)).search();
+  return new Search(options).search();
 }
 
 class Search {
@@ -61,10 +53,10 @@ class Search {
   /** Layers that deltas make of what is held, or of such. */
   readonly #within = new Set<Digest>();
 
-  constructor(options: FindChainsOptions, entries: readonly Descriptor[]) {
+  constructor(options: FindChainsOptions) {
     this.#options = options;
     this.#deltas = [...options.listed];
-    this.#unread = new Set(entries.filter(({ mediaType }) => isManifestType(mediaType)));
+    this.#unread = new Set(options.index.slice(0, MOST_LISTED));
   }
 
   async search(): Promise<readonly Chain[]> {
@@ -78,7 +70,8 @@ class Search {
       }
       const resolved = resolveChains(this.#deltas, wanted, (name) => this.#held.get(name) === true);
       const chains = withoutKnots(resolved, own, direct);
-      if (chains.length > 0 || next.length === 0) return chains;
+      const isLast = step === MOST_STEPS - 1 || next.length === 0;
+      if (isLast || chains.some(({ via }) => via.length > 0)) return chains;
     }
     return [];
   }

@@ -51,18 +51,26 @@ export interface FindOptions {
   readonly onProblem: (error: unknown) => void;
 }
 
-/** The deltas of layers that are wanted, of each manifest once. @throws the signal's reason */
-export async function findDeltas(target: DeltaTarget, options: FindOptions): Promise<readonly ListedDelta[]> {
+export interface FoundDeltas {
+  /** Of layers that are wanted, of each manifest once. */
+  readonly deltas: readonly ListedDelta[];
+  /** What the repository's index of deltas has, for whatever images. */
+  readonly index: readonly Descriptor[];
+}
+
+/** @throws the signal's reason */
+export async function findDeltas(target: DeltaTarget, options: FindOptions): Promise<FoundDeltas> {
   const ask = new DeltaQuestions(target, options);
-  const [referring, indexed] = await Promise.all([ask.referrers(), ask.index()]);
+  const [referring, index] = await Promise.all([ask.referrers(), ask.index()]);
+  const indexed = index.filter(({ annotations }) => annotations?.[DELTA_TARGET] === target.digest);
   const listed = [...new Map([...referring, ...indexed].map((one) => [one.digest, one])).values()];
-  if (listed.length === 0) return ask.old();
+  if (listed.length === 0) return { deltas: await ask.old(), index };
   const found = new Map<Digest, readonly ListedDelta[]>();
   const promising = await mostPromising(listed, options.held);
   await inParallel(promising, READ_AT_ONCE, async (one) => {
     found.set(one.digest, await ask.listed(one));
   });
-  return promising.flatMap(({ digest }) => found.get(digest) ?? []);
+  return { deltas: promising.flatMap(({ digest }) => found.get(digest) ?? []), index };
 }
 
 class DeltaQuestions {
@@ -84,10 +92,7 @@ class DeltaQuestions {
 
   async index(): Promise<readonly Descriptor[]> {
     const index = await this.#try((caller) => this.#tagged(DELTA_INDEX_TAG, caller));
-    if (index?.kind !== "index") return [];
-    return index.manifests.filter(
-      ({ mediaType, annotations }) => isManifestType(mediaType) && annotations?.[DELTA_TARGET] === this.#target.digest,
-    );
+    return index?.kind === "index" ? index.manifests.filter(({ mediaType }) => isManifestType(mediaType)) : [];
   }
 
   async old(): Promise<readonly ListedDelta[]> {

@@ -5,6 +5,7 @@
 import { toVarveError } from "../../../errors/from-system.ts";
 import { VarveError } from "../../../errors/varve-error.ts";
 import type { ImageConfig } from "../../../oci/config.ts";
+import type { Descriptor } from "../../../oci/descriptor.ts";
 import type { Digest } from "../../../oci/digest.ts";
 import type { Manifest } from "../../../oci/manifest.ts";
 import type { Reference } from "../../../oci/reference.ts";
@@ -20,7 +21,7 @@ import type { ListedDelta } from "./read-manifest.ts";
 /** Of one layer. More are of no use: each is tried only when the one before it has failed. */
 const MOST_OF_LAYER = 4;
 /** What the whole image may wait for, it need not wait for this: a registry that has trouble with lists may be fine otherwise. */
-const LONGEST_MS = 10_000;
+const LONGEST_MS = 5000;
 export interface RegistryDeltasOptions {
   /** As it was resolved. */
   readonly image: {
@@ -45,6 +46,13 @@ export interface UsableDelta extends ListedDelta {
   /** DiffIDs. */
   readonly base: readonly Digest[];
   readonly via?: DeltaVia;
+}
+
+interface Found {
+  readonly listed: readonly ListedDelta[];
+  /** Of the deltas of all images of the repository. */
+  readonly index: readonly Descriptor[];
+  readonly usable: Usable;
 }
 
 export class RegistryDeltas implements LayerDeltas {
@@ -83,7 +91,7 @@ export class RegistryDeltas implements LayerDeltas {
     const held = new HeldBases(store, this.#options.tars, ended);
     const target = { reference: image.reference, digest };
     let isAnyListed = false;
-    const listed = await findDeltas(target, {
+    const { deltas: listed, index } = await findDeltas(target, {
       registry,
       signal: ended,
       onEvent: tally.telling(onProgress),
@@ -101,13 +109,13 @@ export class RegistryDeltas implements LayerDeltas {
       const base = await held.allOf(delta.from);
       if (base !== undefined) usable.push({ ...delta, base });
     }
-    if (isAnyListed) usable.push(...(await this.#chained(ended, listed, usable, held)));
+    if (isAnyListed && index.length > 0) usable.push(...(await this.#chained(ended, { listed, index, usable }, held)));
     if (usable.length === 0) this.#tell();
     return usable;
   }
 
   /** Deltas of the layers that have none, from layers that others make. */
-  async #chained(ended: AbortSignal, listed: readonly ListedDelta[], usable: Usable, held: HeldBases): Promise<Usable> {
+  async #chained(ended: AbortSignal, { listed, index, usable }: Found, held: HeldBases): Promise<Usable> {
     const { image, chains, tally } = this.#options;
     if (chains === undefined) return [];
     const own = ownNames(image);
@@ -125,7 +133,7 @@ export class RegistryDeltas implements LayerDeltas {
     const isHeld = async (name: Digest): Promise<boolean> => (await held.diffIdOf(name)) !== undefined;
     const onEvent = tally.telling(onProgress);
     const found = await untilLate(ended, (signal) =>
-      findChains({ registry, reference, listed, wanted, own, direct: usable, isHeld, signal, onEvent }),
+      findChains({ registry, reference, index, listed, wanted, own, direct: usable, isHeld, signal, onEvent }),
     ).catch((error: unknown) => {
       ended.throwIfAborted();
       this.#problems.push(messageOf(error));
