@@ -3,24 +3,39 @@
  * cannot give back is not kept: a name that comes twice, sparse files, a file that the same layer removed or replaced, one that cannot be read or that
  * is reached through a symbolic link. Everything that is copied out of it is held to a DiffID in the end.
  */
-import { closeSync, createReadStream, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
+import { open, type FileHandle } from "node:fs/promises";
 import { zstdCompressSync } from "node:zlib";
 import { decompress } from "../../codec/decompress.ts";
 import { MAX_MEMBERS, MAX_SEGMENT_BYTES } from "../../codec/tar-split/parser.ts";
 import { TarSplitWriter } from "../../codec/tar-split/writer.ts";
 import type { TarEntry, TarHandler } from "../../codec/tar/entry.ts";
 import { toVarveError } from "../../errors/from-system.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 import { checkTreeTar } from "./tree-tar.ts";
 
 /** Lines that are compressed together. */
 const FRAME_BYTES = 1 << 20;
+const READ_BYTES = 256 << 10;
 
 /** The tar-split as it was, in chunks that are lent. @throws VarveError `FILE_NOT_FOUND`, `COMPRESSION_INVALID`, `PERMISSION`, `IO` */
 export async function* readSplit(path: string): AsyncGenerator<Uint8Array> {
   try {
-    yield* decompress(createReadStream(path, { highWaterMark: 1 << 20 }), { lend: true, compression: "zstd" });
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    // In a store that belongs to somebody else it may be anything; a FIFO would wait for its writer for ever.
+    if (!(await file.stat()).isFile()) throw new VarveError("TAR_SPLIT_INVALID", `${path} is not a regular file`);
+    yield* decompress(chunksOf(file), { lend: true, compression: "zstd" });
   } catch (error) {
     throw toVarveError(error, `reading ${path}`);
+  }
+}
+
+async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafeSlow(READ_BYTES), 0, READ_BYTES, at);
+    if (bytesRead === 0) return;
+    at += bytesRead;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

@@ -1,5 +1,6 @@
 /** What is to be remembered of an unpacked layer whose tree a snapshot has, so that another parent can have it too: `layer.json` beside it. */
-import { readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import type { OpenEnds } from "../../layer/layer-target.ts";
@@ -17,6 +18,8 @@ export interface LayerFacts {
 }
 
 const FILE = "layer.json";
+/** A layer has a million directories at most. */
+const MAX_FACTS_BYTES = 256 << 20;
 
 export function factsOf(diffId: Digest, open: OpenEnds, replayed: boolean): LayerFacts {
   return { diffId, implied: open.implied, portable: !replayed && (open.marked ?? []).length === 0 };
@@ -31,7 +34,7 @@ export async function writeFacts(folder: string, facts: LayerFacts): Promise<voi
 /** Undefined when there are none that can be understood: such a layer is unpacked again. */
 export async function readFacts(folder: string): Promise<LayerFacts | undefined> {
   try {
-    const { version, diffId, implied, portable } = JSON.parse(await readFile(join(folder, FILE), "utf8")) as {
+    const { version, diffId, implied, portable } = JSON.parse(await readPlain(join(folder, FILE))) as {
       [name in keyof LayerFacts | "version"]?: unknown;
     };
     const isKnown = version === 1 && typeof diffId === "string" && isDigest(diffId) && typeof portable === "boolean";
@@ -40,4 +43,12 @@ export async function readFacts(folder: string): Promise<LayerFacts | undefined>
   } catch {
     return undefined;
   }
+}
+
+/** Facts are also looked for in stores that belong to somebody else, who may have put anything in their place. */
+async function readPlain(path: string): Promise<string> {
+  await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const found = await file.stat();
+  if (!found.isFile() || found.size > MAX_FACTS_BYTES) throw new Error(`${path} holds no facts`);
+  return file.readFile("utf8");
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -104,6 +105,23 @@ describe.skipIf(!canOverlay)("layers that only overlay's trees have", () => {
     await writeFile(splitPath(folder), "damaged");
     await using tars = new HeldLayerTars(context);
     await expect(tars.open(diffId)).rejects.toMatchObject({ code: "DELTA_BASE_MISSING" });
+  });
+
+  it("hang nobody up on what lies in their place in another store", async () => {
+    const { context, image } = await withoutBlobs();
+    const layout = new StoreLayout(context.store.root);
+    const fifo = async (path: string): Promise<void> => {
+      await rm(path);
+      execFileSync("mkfifo", [path]);
+    };
+    const [first, second] = await folderIds(layout.snapshots);
+    await fifo(splitPath(layout.snapshot(first!)));
+    await fifo(join(layout.snapshot(second!), "layer.json"));
+    const roots = await openDeltaRoots([context.store.root], context.signal);
+    await using tars = new HeldLayerTars({ ...(await transferContext()), roots });
+    for (const { diffId } of image.layers) {
+      await expect(tars.open(diffId)).rejects.toMatchObject({ code: "DELTA_BASE_MISSING" });
+    }
   });
 
   it("keep none of a layer that was applied onto its parents", async () => {
