@@ -20,7 +20,7 @@ export const createAction: DeltaAction<DeltaCreated> = {
   ],
   notes: [
     "create compares two images of the store. A delta image is pulled like any other, and gives the target to who holds the base. In the repository of the " +
-      "target, a plain pull of the target finds the deltas by itself. With -j 1 one thread is at work at a time, for tar-diff the default is one per core.",
+      "target, a plain pull of the target finds the deltas by itself. -j says how many threads are at work at the same time, by default one per core and four at most.",
   ],
   examples: [
     "varve delta create app:v1 app:v2 -t app:v1-v2",
