@@ -39,7 +39,7 @@ export async function makeLayer(
   const { plan, how, why } = tarPlan;
   const place = await takeIngest(context, task, plan.recipe.target.size, options);
   if (place instanceof VarveError) return place;
-  if (!("commit" in place)) return new VarveError("STORE_BUSY", "another process has made the layer's tar meanwhile");
+  if (!("commit" in place)) return madeMeanwhile();
   await using ingest = place;
   tarPlan.goOn?.(ingest);
   const target = overTar(work?.target, ingest.path);
@@ -126,4 +126,9 @@ async function makeTar(
 /** Events of the tar's ingest under the name by which everybody knows the layer. */
 function namedAs(blob: Digest, diffId: Digest, tell: ProgressSink): ProgressSink {
   return (event) => tell("digest" in event && event.digest === diffId ? { ...event, digest: blob } : event);
+}
+
+/** What was to be made is here: who looks again finds it. */
+export function madeMeanwhile(): VarveError {
+  return new VarveError("STORE_BUSY", "another process has made the layer's tar meanwhile", { detail: { made: true } });
 }

@@ -73,6 +73,7 @@ async function takeHeldTar(
 ): Promise<LayerOutcome | "left"> {
   const { copyTar } = await import("./deltas/copy-tar.ts");
   const outcome = await copyTar(context, task, deltas, options, work);
+  if (outcome === "made") return "left";
   if ("result" in outcome) return outcome;
   if (deltas.deltas.isOnlyWay) throw outcome;
   options.story.leave("held-tar", { from: "the tar that is held", reason: `${outcome.code}: ${outcome.message}` });

@@ -13,19 +13,20 @@ import type { UnpackTask } from "../present-layer.ts";
 import type { DeltaPull } from "./delta-pull.ts";
 import type { TarPlan } from "./types.ts";
 
-/** @returns why it did not lead there; nothing of it is left then @throws what stands in the way of every way */
+/** @returns why it did not lead there; nothing of it is left then. `made`: another process has made it meanwhile @throws what stands in the way of every way */
 export async function copyTar(
   context: TransferContext,
   task: UnpackTask,
   pull: DeltaPull,
   options: TryOptions,
   work: LayerWork | undefined,
-): Promise<LayerOutcome | VarveError> {
+): Promise<LayerOutcome | VarveError | "made"> {
   const { signal } = options;
   const { diffId } = task;
   await options.lease?.add(diffId);
   const outcome = await tryCopy(context, task, pull, options, work);
   if ("result" in outcome) return outcome;
+  if (outcome.detail["made"] === true) return "made";
   // What is held compressed takes more room than the layer's blob.
   const isTight = !pull.deltas.isOnlyWay && isVarveError(outcome, "NO_SPACE");
   if (signal.aborted || (isHopeless(outcome) && !isTight)) throw outcome;

@@ -11,6 +11,7 @@ import type { TransferBudget } from "../../recipe/limiter.ts";
 import type { ProgressSink } from "../../recipe/progress.ts";
 import type { ContentInfo, Ingest } from "../../store/types.ts";
 import type { TransferContext } from "../context.ts";
+import { madeMeanwhile } from "../make-layer.ts";
 import { planFetch } from "../plan-fetch.ts";
 import { Tally } from "../tally.ts";
 import type { DeltaPlace } from "./types.ts";
@@ -24,6 +25,8 @@ export interface DeltaBlobOptions {
   readonly priority: number;
   readonly layersLeft: number;
   readonly onProgress: ProgressSink;
+  /** Asked when another process may have been at it: whether what it is for is here. Default: it is not. */
+  readonly isMade?: () => Promise<boolean>;
 }
 
 export class DeltaBlob implements AsyncDisposable {
@@ -48,12 +51,17 @@ export class DeltaBlob implements AsyncDisposable {
 
   /**
    * Begins to fetch it, unless it is here. The caller has leased it.
-   * @throws VarveError as `ContentStore.ingest`
+   * @throws VarveError as `ContentStore.ingest`; `STORE_BUSY` with `detail.made` when it is not needed any more
    */
   static async open(context: TransferContext, blob: Descriptor, options: DeltaBlobOptions): Promise<DeltaBlob> {
     const { signal, wait } = options;
     const held = await context.store.content.ingest(blob, { signal, wait, check: "later" });
-    return new DeltaBlob(context, blob, held, options);
+    if ((await options.isMade?.()) !== true) return new DeltaBlob(context, blob, held, options);
+    if ("commit" in held) {
+      await using ingest = held;
+      await ingest.discard();
+    }
+    throw madeMeanwhile();
   }
 
   /** What it has cost the network so far. */

@@ -42,6 +42,7 @@ export async function getByDelta(
     return outcome;
   }
   signal.throwIfAborted();
+  if (outcome.detail["made"] === true) return "left";
   if (outcome.detail["again"] === true) {
     context.onProgress({
       type: "fallback",

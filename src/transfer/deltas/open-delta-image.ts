@@ -7,6 +7,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { formatReference, withDigest } from "../../oci/reference.ts";
 import type { ImageConfig } from "../../oci/config.ts";
 import type { TransferContext } from "../context.ts";
+import { isVerified } from "../given-up.ts";
 import { platformOf, platformWarnings, type ResolvedImage } from "../resolve-image.ts";
 import type { Platform } from "../../oci/platform.ts";
 import { readDeltaImage, type DeltaImage, type DeltaImageLayer } from "./delta-image.ts";
@@ -72,12 +73,12 @@ async function sizesOf(
   { measure, tars }: OpenDeltaImageOptions,
 ): Promise<readonly number[]> {
   // Whether the base has what is left out is to be told before what that is is looked for.
-  for (const { isEmpty, diffId } of layers.filter(({ size }) => size === undefined)) {
-    if (isEmpty) await deltas.of({ diffId });
-  }
+  const leftOut = layers.find(({ isEmpty }) => isEmpty);
+  if (leftOut !== undefined) await deltas.of(leftOut);
   const known = new Map<Digest, number>();
   for (const layer of layers) {
-    const size = known.get(layer.diffId) ?? layer.size ?? (await sizeHere(context, layer, tars));
+    // What the delta says of a layer that is not made is never put to the test.
+    const size = known.get(layer.diffId) ?? (await sizeHere(context, layer, tars)) ?? layer.size;
     if (size !== undefined) known.set(layer.diffId, size);
   }
   const unknown = layers.filter(({ diffId }) => !known.has(diffId)).map(({ diffId }) => diffId);
@@ -93,15 +94,15 @@ async function sizeHere(
   { diffId, isEmpty }: DeltaImageLayer,
   tars: LayerTars,
 ): Promise<number | undefined> {
-  for (const { uncompressedSize } of await store.layers.findByDiffId(diffId)) {
-    if (uncompressedSize > 0) return uncompressedSize;
+  for (const record of await store.layers.findByDiffId(diffId)) {
+    if (isVerified(record) && record.uncompressedSize > 0) return record.uncompressedSize;
+  }
+  if (await tars.has(diffId)) {
+    await using tar = await tars.open(diffId, signal);
+    return tar.size;
   }
   if (!isEmpty) return undefined;
-  if (!(await tars.has(diffId))) {
-    throw new VarveError("DELTA_BASE_MISSING", `the delta leaves out layer ${diffId}, and it is not here`, {
-      detail: { diffId },
-    });
-  }
-  await using tar = await tars.open(diffId, signal);
-  return tar.size;
+  throw new VarveError("DELTA_BASE_MISSING", `the delta leaves out layer ${diffId}, and it is not here`, {
+    detail: { diffId },
+  });
 }

@@ -43,7 +43,8 @@ export async function planDelta(
   const onProgress = asLayer(task, options.onProgress);
   checkName(task, delta);
   const { signal, tars, isOnlyWay } = options;
-  const open = (): Promise<DeltaBlob> => DeltaBlob.open(context, delta.blob, { ...options, onProgress });
+  const isMade = async (): Promise<boolean> => (await context.store.content.stat(task.diffId)) !== undefined;
+  const open = (): Promise<DeltaBlob> => DeltaBlob.open(context, delta.blob, { ...options, onProgress, isMade });
   // Who holds a delta waits for nobody else's: a base may have to be made by deltas too. Those of a delta image are all from one base, which is here.
   const begun = isOnlyWay ? opened.use(await open()) : undefined;
   const base = opened.use(await openBase(tars, delta.base, signal));

@@ -1,6 +1,6 @@
 /** Delta images asked for by name, into each driver: what comes is the target, and what cannot be made leaves nothing behind. */
 import { readdir } from "node:fs/promises";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { buildImage, type KitImage } from "../../../test/kit/images/build-image.ts";
 import { buildDeltaImage, type DeltaImageOptions } from "../../../test/kit/images/delta-image.ts";
 import { createRng } from "../../../test/kit/images/rng.ts";
@@ -8,6 +8,8 @@ import { pullBench, type PullBench } from "../../../test/kit/snapshot/pull-bench
 import { usableDrivers } from "../../../test/kit/snapshot/usable-drivers.ts";
 import { directory, file } from "../../../test/kit/trees/tree-node.ts";
 import { StoreLayout } from "../../store/layout.ts";
+import { openStore } from "../../store/store.ts";
+import { pull } from "../pull.ts";
 import { unpackedBy } from "../snapshotter.ts";
 
 const DRIVERS = await usableDrivers();
@@ -139,6 +141,34 @@ describe("delta images", () => {
     }
     expect(await here.pull("delta", { unpack: false })).toMatchObject({ status: "up-to-date" });
     await isWhole(here, target);
+  });
+
+  it("are made once by two processes that want them, unpacked or not", async () => {
+    const here = await pullBench(DRIVER);
+    await here.push("base", base);
+    await here.pull("base");
+    await here.push("delta", await buildDeltaImage(base, target));
+    for (const unpack of [false, true]) {
+      const second = await openStore(here.context.store.root, { sync: false });
+      onTestFinished(() => second.close());
+      const other = pull({ ...here.context, store: second }, `${here.proxy.host}/app:delta`, { unpack });
+      const results = await Promise.all([here.pull("delta", { unpack }), other]);
+      for (const result of results) expect(result.imageId).toBe(target.config.digest);
+    }
+    await isWhole(here, target);
+  });
+
+  it("say nothing of layers that are here already", async () => {
+    const here = await pullBench(DRIVER);
+    const sizes = target.layers.map(({ tar }, at) => (at === 0 ? 77 : tar.length));
+    await here.push("base", base);
+    await here.pull("base");
+    await here.push(
+      "delta",
+      await buildDeltaImage(base, target, { sizes, annotations: { "dev.varve.delta.target": "" } }),
+    );
+    const result = await here.pull("delta");
+    expect(result.layers.map(({ size }) => size)).toEqual(target.layers.map(({ tar }) => tar.length));
   });
 
   it("are refused where deltas are not to be used", async () => {
