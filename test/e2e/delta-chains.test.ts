@@ -152,6 +152,23 @@ it("a layer that is wanted itself, and that others are made from, is made once f
   expect(result.imageId).toBe(image.config.digest);
 });
 
+it("a layer that the version between has too is made by its delta", async () => {
+  await using registry = await startRegistry();
+  const machine = await prepared(registry);
+  const [same, lower] = of(2).layers;
+  const image = await buildImage({ layers: [same!, lower!, of(3).layers[2]!] });
+  await pushImage(registry.host, "team/app", "mixed", image);
+  await publish(registry.host, 1, 2, await deltasOf("librsync-delta", 1, 2));
+  await using client = testClient();
+  const base = of(2).layers.map(({ diffId }) => diffId);
+  const deltas = [await layerDelta("librsync-delta", of(2).layers, image.layers[2]!)];
+  const context = { registry: client, signal: new AbortController().signal, onProgress: () => {} };
+  await publishDeltas(context, at(registry.host), { target: image.descriptor, base, deltas });
+  const result = await machine.pull("mixed");
+  expect(hows(result)).toEqual(["present", "librsync-delta", "librsync-delta"]);
+  expect(result.imageId).toBe(image.config.digest);
+});
+
 it("a delta that has the name of what it waits for is none", async () => {
   await using registry = await startRegistry();
   const machine = await prepared(registry);

@@ -10,6 +10,7 @@ import type { Digest } from "../../../oci/digest.ts";
 import { TransferBudget } from "../../../recipe/limiter.ts";
 import type { UnnamedFile } from "../../commit/unnamed-file.ts";
 import type { TransferContext } from "../../context.ts";
+import { dropIngest } from "../../drop-ingest.ts";
 import type { Tally } from "../../tally.ts";
 import { placeOf } from "../delta-pull.ts";
 import { planDelta } from "../plan-delta.ts";
@@ -95,39 +96,44 @@ export class ChainTars implements LayerTars {
 
   async #make(delta: LayerDelta): Promise<Made> {
     const { store, signal: pull } = this.#context;
-    const { diffId, blob, reference } = delta;
+    const { diffId, blob } = delta;
     const signal = AbortSignal.any([pull, this.#closing.signal]);
     signal.throwIfAborted();
+    await using lease = await store.leases.create();
+    await lease.add(blob.digest);
     try {
-      await using opened = new AsyncDisposableStack();
-      const lease = opened.use(await store.leases.create());
-      await lease.add(blob.digest);
-      if (await this.#isMadeMeanwhile(delta, signal)) return "held";
-      const place = placeOf(this.#context, {}, delta);
-      const task = { diffId, blob: { ...blob, digest: diffId }, reference };
-      const planned = opened.use(
-        await planDelta(this.#context, task, delta, {
-          tars: this,
-          isOnlyWay: false,
-          turn: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
-          place: { ...place, blobs: this.#tally.counting(place.blobs) },
-          signal,
-          wait: true,
-          budget: this.#budget,
-          priority: PRIORITY,
-          layersLeft: 1,
-          onProgress: () => undefined,
-        }),
-      );
-      await using made = new AsyncDisposableStack();
-      const file = made.use(await writeTar(planned.plan.recipe, { directory: store.root, signal }));
-      await planned.blob.drop();
-      made.move();
-      return file;
+      return (await this.#isMadeMeanwhile(delta, signal)) ? "held" : await this.#apply(delta, signal);
     } catch (thrown) {
       const { code, message, hint, detail, cause } = toVarveError(thrown, `making the layer ${diffId}`);
+      if (detail["made"] === true && (await this.#held.has(diffId))) return "held";
+      // What came of it is found again by who goes on with the pull; else nobody asks for it any more.
+      if (pull.aborted) await lease.leave(`the delta of layer ${diffId}`).catch(() => undefined);
+      else await dropIngest(store, blob.digest, pull).catch(() => undefined);
       throw new VarveError(code, `on the way by layer ${diffId}: ${message}`, { hint, detail, cause });
     }
+  }
+
+  async #apply(delta: LayerDelta, signal: AbortSignal): Promise<UnnamedFile> {
+    const { diffId, blob, reference } = delta;
+    const place = placeOf(this.#context, {}, delta);
+    const task = { diffId, blob: { ...blob, digest: diffId }, reference };
+    await using planned = await planDelta(this.#context, task, delta, {
+      tars: this,
+      isOnlyWay: false,
+      turn: () => Promise.resolve({ [Symbol.dispose]: () => undefined }),
+      place: { ...place, blobs: this.#tally.counting(place.blobs) },
+      signal,
+      wait: true,
+      budget: this.#budget,
+      priority: PRIORITY,
+      layersLeft: 1,
+      onProgress: () => undefined,
+    });
+    await using made = new AsyncDisposableStack();
+    const file = made.use(await writeTar(planned.plan.recipe, { directory: this.#context.store.root, signal }));
+    await planned.blob.drop();
+    made.move();
+    return file;
   }
 
   /** A layer that is on the way may be one of the image's own, or of another pull: who has the delta then makes what is needed here. */

@@ -41,7 +41,7 @@ export async function chainedDeltas(
       bytes: share(({ blob }) => blob.size),
       made: share(({ size = 0 }) => size),
     };
-    deltas.push({ ...delta, base: await baseOf(delta), via: cost });
+    deltas.push({ ...delta, base: await baseOf(delta), ...(before.length > 0 && { via: cost }) });
   }
   return { via, deltas };
 }

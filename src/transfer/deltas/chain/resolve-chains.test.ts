@@ -29,8 +29,8 @@ describe("chains", () => {
     expect(chainsOf([de, cd, bc, ab], "e", "a")).toEqual([]);
   });
 
-  it("are none where a delta can be applied at once, or never", () => {
-    expect(chainsOf([bc], "c", "b")).toEqual([]);
+  it("need no other delta where one can be applied at once, and are none where it never can", () => {
+    expect(chainsOf([bc], "c", "b")).toEqual([[bc]]);
     expect(chainsOf([bc, delta("x", "b")], "c", "a")).toEqual([]);
     expect(chainsOf([ab], "c", "a")).toEqual([]);
   });
@@ -63,6 +63,7 @@ it("chains in which something could wait for itself are none", () => {
   };
   const [ab, bc, bd] = [delta("a", "b"), delta("b", "c"), delta("b", "d")] as const;
   expect(left([ab, bc, bd])).toBe(2);
+  expect(left([ab, bc, delta("a", "d")])).toBe(2);
   // A layer's own delta may be what makes another's base, as long as it makes the same.
   expect(left([ab, bc], "z", [ab])).toBe(1);
   expect(left([ab, bc], "z", [called(delta("a", "x"), ab.blob.digest)])).toBe(0);

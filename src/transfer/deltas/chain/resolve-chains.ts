@@ -8,10 +8,10 @@ import type { ListedDelta } from "../discover/read-manifest.ts";
 /** Deltas that follow each other, the last one counted. More steps take longer than what they save. */
 export const MOST_STEPS = 3;
 
-/** A delta of which not all bases are held. */
+/** A delta of a layer that is wanted. */
 export interface Chain {
   readonly delta: ListedDelta;
-  /** What makes the bases that are not held, each after what it needs itself. */
+  /** What makes the bases that are not held, each after what it needs itself. None where a delta for another image makes a layer that both have. */
   readonly via: readonly ListedDelta[];
 }
 
@@ -34,7 +34,7 @@ export function resolveChains(
   const ways = findWays(deltas, isHeld);
   const chains: Chain[] = [];
   for (const delta of deltas) {
-    if (!wanted.has(delta.to) || delta.from.every(isHeld)) continue;
+    if (!wanted.has(delta.to)) continue;
     const collected: Collected = { ways, isHeld, via: new Map() };
     if (delta.from.every((base) => collect(base, MOST_STEPS - 1, collected) !== undefined)) {
       chains.push({ delta, via: Array.from(collected.via.values(), (one) => one.delta) });
@@ -100,8 +100,11 @@ export function withoutKnots(
     for (const name of from) layers.add(name);
     layers.add(to);
   }
-  const last = new Set(chains.map(({ delta }) => delta.blob.digest));
-  const makes = new Map(direct.map(({ blob, to }) => [blob.digest, to]));
+  const [waiting, others] = [true, false].map((isWaiting) => {
+    return chains.filter(({ via }) => via.length > 0 === isWaiting).map(({ delta }) => delta);
+  }) as [ListedDelta[], ListedDelta[]];
+  const last = new Set(waiting.map(({ blob }) => blob.digest));
+  const makes = new Map([...direct, ...others].map(({ blob, to }) => [blob.digest, to]));
   const isFirst = ({ blob, to }: ListedDelta): boolean =>
     !layers.has(blob.digest) && !last.has(blob.digest) && (makes.get(blob.digest) ?? to) === to;
   return chains.filter(({ delta, via }) => !layers.has(delta.blob.digest) && via.every(isFirst));

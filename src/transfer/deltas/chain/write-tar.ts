@@ -4,6 +4,7 @@ import { digestAlgorithm, Digester } from "../../../oci/digest.ts";
 import { LocalFiles } from "../../../recipe/local-files.ts";
 import type { Recipe, Segment } from "../../../recipe/segment.ts";
 import { UnnamedFile } from "../../commit/unnamed-file.ts";
+import { ensureWorkingRoom } from "../../working-room.ts";
 
 const READ_BYTES = 1 << 20;
 
@@ -21,6 +22,11 @@ export async function writeTar(
   { target, segments }: Recipe,
   { directory, signal }: WriteTarOptions,
 ): Promise<UnnamedFile> {
+  await ensureWorkingRoom(
+    directory,
+    target.size,
+    `the tar of layer ${target.digest}, which a delta makes to copy from it,`,
+  );
   await using opened = new AsyncDisposableStack();
   const file = opened.use(await UnnamedFile.create(directory));
   const files = new LocalFiles();
