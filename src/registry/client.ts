@@ -4,7 +4,7 @@
  */
 import { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { digestAlgorithm, digestOf, type Digest } from "../oci/digest.ts";
+import type { Digest } from "../oci/digest.ts";
 import type { Index, Manifest } from "../oci/manifest.ts";
 import type { Reference } from "../oci/reference.ts";
 import { acrossEndpoints, type Caller } from "./attempts.ts";
@@ -30,9 +30,11 @@ import { RangeSupport } from "./range-support.ts";
 import { RateLimiter } from "./rate-limiter.ts";
 import { Session } from "./session.ts";
 import { SignedUrls } from "./signed-urls.ts";
+import { verifiedBytes } from "./verified-bytes.ts";
 import { discard } from "./transport/body.ts";
 import { contentLength, Transport } from "./transport/transport.ts";
 import type { BlobSink } from "./upload/blob-sink.ts";
+import { lazySink } from "./upload/lazy-sink.ts";
 
 export interface Login {
   /** False when the registry did not ask for an account, so that nothing is known about this one. */
@@ -124,7 +126,7 @@ export class RegistryClient implements AsyncDisposable {
     if (blob.size > limit) {
       throw new VarveError("MANIFEST_TOO_LARGE", `${subject} has ${blob.size} bytes, and ${limit} are allowed`);
     }
-    if (blob.data !== undefined) return verified(Buffer.from(blob.data, "base64"), blob, "the descriptor's data");
+    if (blob.data !== undefined) return verifiedBytes(Buffer.from(blob.data, "base64"), blob, "the descriptor's data");
     const endpoints = await this.#chain.endpoints(reference, "blob");
     return await acrossEndpoints(endpoints, this.#settings, options, async (endpoint) => {
       const path = `/blobs/${blob.digest}`;
@@ -139,23 +141,13 @@ export class RegistryClient implements AsyncDisposable {
       if (answer.status !== 200) throw await this.#session.refusal(answer, ask, "BLOB_UNKNOWN");
       // The documents before it have opened the connection, so it tells better than the first blob how long a request takes.
       this.#rates.answered(reference.host, answer.latencyMs);
-      return verified(await readDocument(answer, subject, options, limit), blob, answer.url.host);
+      return verifiedBytes(await readDocument(answer, subject, options, limit), blob, answer.url.host);
     });
   }
 
   /** The reference's repository, to be written to. Each method may throw `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID`. */
   uploads(reference: Reference): BlobSink {
-    let sink: Promise<BlobSink> | undefined;
-    const loaded = (): Promise<BlobSink> => (sink ??= this.#sink(reference));
-    return {
-      has: async (...asked) => (await loaded()).has(...asked),
-      mount: async (...asked) => (await loaded()).mount(...asked),
-      putBlob: async (...asked) => (await loaded()).putBlob(...asked),
-      resolve: async (...asked) => (await loaded()).resolve(...asked),
-      referrers: async (...asked) => (await loaded()).referrers(...asked),
-      putManifest: async (...asked) => (await loaded()).putManifest(...asked),
-      changeIndex: async (...asked) => (await loaded()).changeIndex(...asked),
-    };
+    return lazySink(() => this.#sink(reference));
   }
 
   /** All tags of the reference's repository, in the registry's order. */
@@ -294,19 +286,6 @@ export class RegistryClient implements AsyncDisposable {
       limiter: this.#limiter,
     };
   }
-}
-
-function verified(bytes: Uint8Array, blob: Descriptor, source: string): Uint8Array {
-  const detail = { digest: blob.digest, source };
-  if (bytes.length !== blob.size) {
-    const message = `blob ${blob.digest}: ${source} gave ${bytes.length} bytes, not ${blob.size}`;
-    throw new VarveError("SIZE_MISMATCH", message, { detail });
-  }
-  const actual = digestOf(bytes, digestAlgorithm(blob.digest));
-  if (actual !== blob.digest) {
-    throw new VarveError("DIGEST_MISMATCH", `blob ${blob.digest}: ${source} gave ${actual}`, { detail });
-  }
-  return bytes;
 }
 
 function pick({ signal, onEvent }: Caller): Caller {
