@@ -21,18 +21,20 @@ export async function ensureWorkingRoom(directory: string, bytes: number, what: 
 export class RoomWatch {
   readonly #directory: string;
   readonly #what: string;
-  #looked = 0;
+  #looked: number;
 
-  constructor(directory: string, what: string) {
+  /** @param expected bytes for which there was room at the beginning. Default 0 */
+  constructor(directory: string, what: string, expected = 0) {
     this.#directory = directory;
     this.#what = what;
+    this.#looked = expected;
   }
 
   /** Before the next piece. @param size of the file so far @throws VarveError `NO_SPACE` */
   async grown(size: number): Promise<void> {
     if (size - this.#looked < LOOK_BYTES) return;
     this.#looked = size;
-    await ensure(this.#directory, 0, SPARE_BYTES + LOOK_BYTES, this.#what);
+    await ensure(this.#directory, 0, SPARE_BYTES, this.#what);
   }
 }
 

@@ -28,7 +28,7 @@ export async function inflateLayer(
   const what = `the tar of layer ${diffId}, to copy from it,`;
   // Hardly anything inflates to less than it was.
   await ensureWorkingRoom(directory, blob.tarSize ?? blob.size, what);
-  const room = new RoomWatch(directory, what);
+  const room = new RoomWatch(directory, what, blob.tarSize);
   await using opened = new AsyncDisposableStack();
   const file = opened.use(await UnnamedFile.create(directory));
   const digester = new Digester(digestAlgorithm(diffId));

@@ -1,5 +1,5 @@
 /** The base of a delta between images: the tars of all its layers as one. */
-import { concatTars } from "../../layer/seekable/concat-tars.ts";
+import { concatTars, type TarsAsOne } from "../../layer/seekable/concat-tars.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { LayerTars } from "../deltas/types.ts";
@@ -13,7 +13,7 @@ export async function openBase(
   tars: Pick<LayerTars, "open">,
   diffIds: readonly Digest[],
   signal?: AbortSignal,
-): Promise<SeekableTar> {
+): Promise<TarsAsOne> {
   await using opening = new AsyncDisposableStack();
   // Each once: images have layers several times, and what claims to be one a thousand times.
   const opened = new Map<Digest, SeekableTar>();

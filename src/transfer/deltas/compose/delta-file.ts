@@ -1,17 +1,10 @@
 /** The deltas that the layers of a delta image hold: as they come, and in files whose literals can be read in any order, as often as they are copied. */
-import { formatBytes } from "../../../errors/amounts.ts";
-import { VarveError } from "../../../errors/varve-error.ts";
-import { freeSpace } from "../../../sys/free-space.ts";
 import type { TransferContext } from "../../context.ts";
+import { ensureWorkingRoom, RoomWatch } from "../../working-room.ts";
 import type { DeltaImageLayer } from "../delta-image.ts";
 import { librsyncOf } from "../open-delta.ts";
 import type { OpenDeltaImage } from "./open-delta-image.ts";
 import { WorkFile } from "./work-file.ts";
-
-/** Bytes after which the room is looked at again, for a delta of a few bytes may inflate to any number. */
-const LOOK_BYTES = 64 << 20;
-/** What is left to others on the disk. */
-const SPARE_BYTES = 64 << 20;
 
 /** The delta in a file that nobody else can see. @throws VarveError as {@link readLayerDelta}; `NO_SPACE`, `IO` */
 export async function openDeltaFile(
@@ -22,12 +15,11 @@ export async function openDeltaFile(
 ): Promise<WorkFile> {
   await using opened = new AsyncDisposableStack();
   const file = opened.use(await WorkFile.create(store.root));
-  let looked = -LOOK_BYTES;
+  const what = `the delta of layer ${layer.diffId}`;
+  await ensureWorkingRoom(store.root, layer.blob.size, what);
+  const room = new RoomWatch(store.root, what);
   for await (const piece of readLayerDelta(image, layer, { signal, onRead })) {
-    if (file.size - looked >= LOOK_BYTES) {
-      await ensureRoom(store.root, layer);
-      looked = file.size;
-    }
+    await room.grown(file.size);
     await file.append(piece);
   }
   opened.move();
@@ -63,14 +55,4 @@ export async function* readLayerDelta(
   } finally {
     await bytes.return?.();
   }
-}
-
-async function ensureRoom(directory: string, { diffId }: DeltaImageLayer): Promise<void> {
-  const free = await freeSpace(directory).catch(() => undefined);
-  const needed = LOOK_BYTES + SPARE_BYTES;
-  if (free === undefined || free >= needed) return;
-  const figures = `${formatBytes(needed)} are needed, ${formatBytes(free)} are free`;
-  throw new VarveError("NO_SPACE", `the delta of layer ${diffId} may not fit into ${directory}: ${figures}`, {
-    detail: { needed, free, missing: needed - free },
-  });
 }
