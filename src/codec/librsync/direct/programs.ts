@@ -5,6 +5,7 @@
 import {
   add,
   advance,
+  and,
   atLeast,
   block,
   choose,
@@ -38,6 +39,8 @@ import {
 import { compileFunction, type CompiledModule } from "../../wasm/module.ts";
 import {
   AHEAD,
+  filterBit,
+  filterWord,
   FOUND_BUCKET,
   FOUND_TAG,
   hashSeed,
@@ -45,7 +48,7 @@ import {
   isTagged,
   loadSeed,
   NO_BUCKET,
-  NOTE_BYTES,
+  NOTE_SHIFT,
   NOTES,
   RUN_BUCKET,
   RUN_BYTE,
@@ -73,11 +76,11 @@ export const insertProgram = compiledOnce(() =>
   compileFunction(
     {
       parameters: ["at", "end", "number", "spacing", ...TABLE_SHAPE],
-      variables: ["bucket", "tag", "entry"],
+      variables: ["bucket", "tag", "entry", "mark"],
       wide: SEED_WIDES,
     },
     (locals) => {
-      const { at, end, number, spacing, bucket, tag, numberBits } = locals;
+      const { at, end, number, spacing, bucket, tag, mark, numberBits } = locals;
       const seeds: Label = { name: "seeds" };
       const done: Label = { name: "done" };
       const next: Label = { name: "next" };
@@ -85,6 +88,8 @@ export const insertProgram = compiledOnce(() =>
         when(
           isZero(load32(bucket, 4 * slot)),
           store32(bucket, or(shiftLeft(tag, numberBits), add(number, 1)), 4 * slot),
+          set(mark, filterWord(locals, locals)),
+          store32(mark, or(load32(mark), shiftLeft(1, filterBit(locals)))),
           goTo(next),
         );
       return [
@@ -134,22 +139,25 @@ function noteRun({ at, number, entry }: Readonly<Record<"at" | "number" | "entry
 
 /**
  * Looks for a seed that the table may have: `scan(at, last, ...shape)` gives the address of the first, between the addresses inclusive, or one behind
- * `last`. What was found is told at {@link FOUND_BUCKET} and {@link FOUND_TAG}. First the buckets of some seeds are computed, then looked at:
- * nearly each look waits for memory, and the processor has the more of them under way the less there is between them.
+ * `last`. What was found is told at {@link FOUND_BUCKET} and {@link FOUND_TAG}. First some seeds are hashed, and those noted that the filter lets pass,
+ * without a branch; then their buckets are looked at. Nearly each look waits for memory, and the processor has the more of them under way the less there
+ * is between them.
  */
 export const scanProgram = compiledOnce(() =>
   compileFunction(
     {
       parameters: ["at", "last", ...TABLE_SHAPE],
-      variables: ["bucket", "tag", "end", "ahead", "note"],
+      variables: ["bucket", "tag", "end", "ahead", "note", "noted", "mark"],
       wide: SEED_WIDES,
     },
     (locals) => {
-      const { at, last, bucket, tag, end, ahead, note } = locals;
+      const { at, last, bucket, tag, end, ahead, note, noted, mark } = locals;
       const batches: Label = { name: "batches" };
       const done: Label = { name: "done" };
       const hashes: Label = { name: "hashes" };
+      const looked: Label = { name: "looked" };
       const looks: Label = { name: "looks" };
+      const longestRun = load32(shiftLeft(load8(ahead), 3), RUNS + 4);
       return [
         block(
           done,
@@ -159,37 +167,44 @@ export const scanProgram = compiledOnce(() =>
             set(end, add(at, AHEAD)),
             when(greater(end, last), set(end, add(last, 1))),
             set(ahead, at),
-            set(note, NOTES),
+            set(noted, NOTES),
             loop(
               hashes,
               loadSeed(ahead, locals),
               hashSeed(locals, locals),
+              set(mark, load32(filterWord(locals, locals))),
               when(
                 isRun(locals),
-                set(bucket, choose(load32(shiftLeft(load8(ahead), 3), RUNS + 4), RUN_BUCKET, NO_BUCKET)),
+                set(bucket, choose(longestRun, RUN_BUCKET, NO_BUCKET)),
                 set(tag, RUN_TAG),
+                set(mark, choose(longestRun, -1, 0)),
               ),
-              store32(note, bucket),
-              store32(note, tag, 4),
-              advance(note, NOTE_BYTES),
+              store32(noted, bucket),
+              store32(noted, tag, 4),
+              store32(noted, ahead, 8),
+              advance(noted, shiftLeft(and(shiftRight(mark, filterBit(locals)), 1), NOTE_SHIFT)),
               advance(ahead, 1),
               goToIf(hashes, less(ahead, end)),
             ),
             set(note, NOTES),
-            loop(
-              looks,
-              set(bucket, load32(note)),
-              set(tag, load32(note, 4)),
-              when(
-                isTagged(locals, locals),
-                store32(0, bucket, FOUND_BUCKET),
-                store32(0, tag, FOUND_TAG),
-                giveBack(at),
+            block(
+              looked,
+              loop(
+                looks,
+                goToIf(looked, atLeast(note, noted)),
+                set(bucket, load32(note)),
+                set(tag, load32(note, 4)),
+                when(
+                  isTagged(locals, locals),
+                  store32(0, bucket, FOUND_BUCKET),
+                  store32(0, tag, FOUND_TAG),
+                  giveBack(load32(note, 8)),
+                ),
+                advance(note, 2 ** NOTE_SHIFT),
+                goTo(looks),
               ),
-              advance(note, NOTE_BYTES),
-              advance(at, 1),
-              goToIf(looks, less(at, end)),
             ),
+            set(at, end),
             goTo(batches),
           ),
         ),

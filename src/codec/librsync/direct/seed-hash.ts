@@ -12,7 +12,9 @@ import {
   or,
   set,
   shiftLeft,
+  shiftRight,
   spreadOut,
+  sub,
   wide,
   wideEqual,
   wideMultiply,
@@ -39,10 +41,10 @@ export const NO_BUCKET = 48;
 /** The longest run of each byte: the number of its first seed, and how many there are. */
 export const RUNS = 64;
 export const RUN_ENTRY_BYTES = 8;
-/** How many seeds are hashed before they are looked for, and where bucket and tag of each are noted. */
-export const AHEAD = 32;
+/** How many seeds are hashed before they are looked for, and where address, bucket and tag are noted of each that may be there: a power of two. */
+export const AHEAD = 64;
 export const NOTES = RUNS + 256 * RUN_ENTRY_BYTES;
-export const NOTE_BYTES = 8;
+export const NOTE_SHIFT = 4;
 export const TABLE = 4096;
 
 /** Odd, and without a pattern. */
@@ -54,8 +56,8 @@ export const SEED_WIDES = ["low", "high", "hash"] as const;
 export type SeedLocals = Readonly<Record<(typeof SEED_WIDES)[number] | "bucket" | "tag", Local>>;
 
 /** What a slot has in its lower bits, and what in its upper ones: known when the base's size is. */
-export type TableShape = Readonly<Record<"bucketShift" | "tagMask" | "numberBits", Local>>;
-export const TABLE_SHAPE = ["bucketShift", "tagMask", "numberBits"] as const;
+export type TableShape = Readonly<Record<(typeof TABLE_SHAPE)[number], Local>>;
+export const TABLE_SHAPE = ["bucketShift", "tagMask", "numberBits", "filterAt", "filterShift"] as const;
 
 export function loadSeed(address: Local, { low, high }: SeedLocals): Code {
   return [...set(low, load64(address)), ...set(high, load64(address, 8))];
@@ -77,6 +79,19 @@ export function hashSeed(locals: SeedLocals, { bucketShift, tagMask }: TableShap
     ...set(tag, and(narrow(wideShiftRight(hash, wide(16n))), tagMask)),
     ...set(tag, or(tag, isZero(tag))),
   ];
+}
+
+/**
+ * Where the filter's word for the bucket is: before the table, which is larger than any cache, a few bits for each bucket tell of most seeds that no
+ * slot has them. Several buckets share a word where the table is large.
+ */
+export function filterWord({ bucket }: SeedLocals, { filterAt, filterShift }: TableShape): Code {
+  return add(filterAt, shiftLeft(shiftRight(sub(bucket, TABLE), filterShift), 2));
+}
+
+/** Which of the word's 32 bits stands for the hashed seed. */
+export function filterBit({ hash }: SeedLocals): Code {
+  return narrow(wideShiftRight(hash, wide(36n)));
 }
 
 /** Whether a slot of the bucket has the tag: one comparison for all four. */

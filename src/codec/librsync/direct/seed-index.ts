@@ -6,7 +6,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { Base } from "../base.ts";
 import { BasePages, PAGE_BYTES } from "../base-pages.ts";
 import { instantiate, memoryOf, type NumberFunction } from "../../wasm/module.ts";
-import { BUCKET_BYTES, planMemory } from "./memory-plan.ts";
+import { BUCKET_BYTES, FILTER_WORD_BYTES, planMemory } from "./memory-plan.ts";
 import { backwardsProgram, forwardsProgram, insertProgram, realignProgram, runEntry, scanProgram } from "./programs.ts";
 import { FOUND_BUCKET, FOUND_TAG, RUN_BUCKET, RUN_TAG, SEED_BYTES, TABLE } from "./seed-hash.ts";
 
@@ -32,7 +32,8 @@ export class SeedIndex {
   readonly #words: Uint32Array;
   readonly #spacing: number;
   readonly #numberBits: number;
-  readonly #shape: readonly [bucketShift: number, tagMask: number, numberBits: number];
+  /** As `TABLE_SHAPE` names them. */
+  readonly #shape: readonly number[];
   readonly #insert: NumberFunction;
   readonly #scan: NumberFunction;
   /** Where the window begins, and the pages. */
@@ -46,9 +47,9 @@ export class SeedIndex {
   readonly realign: NumberFunction;
 
   private constructor(base: Base, memoryBytes: number) {
-    const { spacing, bucketBits, pageBytes } = planMemory(base.size, memoryBytes);
-    const tableBytes = BUCKET_BYTES * 2 ** bucketBits;
-    this.windowAt = TABLE + tableBytes;
+    const { spacing, bucketBits, filterBits, pageBytes } = planMemory(base.size, memoryBytes);
+    const filterAt = TABLE + BUCKET_BYTES * 2 ** bucketBits;
+    this.windowAt = filterAt + FILTER_WORD_BYTES * 2 ** filterBits;
     this.pagesAt = this.windowAt + WINDOW_BYTES + SLACK;
     const memory = memoryOf(this.pagesAt + pageBytes + SLACK);
     this.#base = base;
@@ -56,7 +57,8 @@ export class SeedIndex {
     this.#words = new Uint32Array(memory.buffer);
     this.#spacing = spacing;
     this.#numberBits = Math.max(32 - MOST_TAG_BITS, Math.ceil(Math.log2(base.size / spacing + 2)));
-    this.#shape = [64 - bucketBits, 2 ** (32 - this.#numberBits) - 1, this.#numberBits];
+    const filterShift = Math.log2(BUCKET_BYTES) + bucketBits - filterBits;
+    this.#shape = [64 - bucketBits, 2 ** (32 - this.#numberBits) - 1, this.#numberBits, filterAt, filterShift];
     this.#words.fill(RUN_TAG * 2 ** this.#numberBits, RUN_BUCKET / 4, RUN_BUCKET / 4 + 4);
     this.#insert = instantiate(insertProgram(), memory);
     this.#scan = instantiate(scanProgram(), memory);
