@@ -2,18 +2,24 @@
 import type { SeekableTar, TarPart } from "./seekable-tar.ts";
 import { findStart } from "./starts.ts";
 
+/** Several tars as one. */
+export interface TarsAsOne extends SeekableTar {
+  /** Bottom to top. */
+  readonly tars: readonly SeekableTar[];
+}
+
 /** @param tars bottom to top, one of them several times if need be; they go when this is disposed of */
-export function concatTars(tars: readonly SeekableTar[]): SeekableTar {
+export function concatTars(tars: readonly SeekableTar[]): TarsAsOne {
   return new ConcatTar(tars);
 }
 
-class ConcatTar implements SeekableTar {
+class ConcatTar implements TarsAsOne {
   readonly size: number;
-  readonly #tars: readonly SeekableTar[];
+  readonly tars: readonly SeekableTar[];
   readonly #starts: Float64Array;
 
   constructor(tars: readonly SeekableTar[]) {
-    this.#tars = tars;
+    this.tars = tars;
     this.#starts = new Float64Array(tars.length);
     let size = 0;
     for (const [at, tar] of tars.entries()) {
@@ -39,7 +45,7 @@ class ConcatTar implements SeekableTar {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await using all = new AsyncDisposableStack();
-    for (const tar of new Set(this.#tars)) all.use(tar);
+    for (const tar of new Set(this.tars)) all.use(tar);
   }
 
   /** The stretches of the tars that the range consists of, and where in it each begins. */
@@ -47,9 +53,9 @@ class ConcatTar implements SeekableTar {
     position: number,
     length: number,
   ): Generator<{ readonly tar: SeekableTar; readonly start: number; readonly length: number; readonly at: number }> {
-    let number = length === 0 ? this.#tars.length : findStart(this.#starts, this.#tars.length, position);
+    let number = length === 0 ? this.tars.length : findStart(this.#starts, this.tars.length, position);
     for (let at = 0; at < length; number++) {
-      const tar = this.#tars[number];
+      const tar = this.tars[number];
       if (tar === undefined) throw new RangeError(`bytes ${position}+${length} of ${this.size} were asked for`);
       const start = position + at - (this.#starts[number] ?? 0);
       const part = Math.min(length - at, tar.size - start);
