@@ -10,6 +10,8 @@ import type { PlainError } from "./messages.ts";
 export interface FarTar {
   readonly number: number;
   readonly size: number;
+  /** What it consists of, when it is several one after the other. */
+  readonly tars?: readonly FarTar[];
   /** Where all of it lies, in order, when that is a few files. */
   readonly files?: readonly FilePart[];
 }

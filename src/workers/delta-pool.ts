@@ -117,11 +117,20 @@ class DeltaThread {
 
   /** The thread may read the tar until this is disposed of. (Messages leave out what has a symbol for a name.) */
   lend(tar: ComparedTar): FarTar & Disposable {
+    const numbers: number[] = [];
+    const far = this.#lend(tar, numbers);
+    return { ...far, [Symbol.dispose]: () => numbers.forEach((number) => this.#tars.delete(number)) };
+  }
+
+  #lend(tar: ComparedTar, numbers: number[]): FarTar {
     const number = this.#nextNumber++;
-    this.#tars.set(number, tar);
+    const { size } = tar;
+    if (tar.tars !== undefined) return { number, size, tars: tar.tars.map((one) => this.#lend(one, numbers)) };
     const files = filesOf(tar);
-    const ended = { [Symbol.dispose]: () => void this.#tars.delete(number) };
-    return { number, size: tar.size, ...(files !== undefined && { files }), ...ended };
+    if (files !== undefined) return { number, size, files };
+    numbers.push(number);
+    this.#tars.set(number, tar);
+    return { number, size };
   }
 
   /** Settles when the thread has let go of all that it was given, however it ends. */

@@ -6,6 +6,7 @@ import type { BaseIndex, CompareOptions } from "../delta/image/threads.ts";
 import { VarveError } from "../errors/varve-error.ts";
 import { releaseBuffer } from "../sys/release-buffer.ts";
 import { FilesBase } from "./files-base.ts";
+import { JoinedBase } from "./joined-base.ts";
 import type { DeltaJob, DeltaMade, FarTar, FromDeltaThread, ToDeltaThread } from "./delta-messages.ts";
 import { fromPlainError, toPlainError } from "./plain-error.ts";
 
@@ -27,7 +28,8 @@ function send(message: FromDeltaThread): void {
 }
 
 /** The tar as this thread sees it. */
-function tarOf({ number: tar, size, files }: FarTar): Base & Disposable {
+function tarOf({ number: tar, size, tars, files }: FarTar): Base & Disposable {
+  if (tars !== undefined) return new JoinedBase(tars.map(tarOf));
   if (files !== undefined) return new FilesBase(files, size);
   return {
     size,

@@ -1,6 +1,6 @@
 /** Who compares images: threads (src/workers), or the caller's own. What is compared is read and what comes of it is written through the caller. */
 import type { Base } from "../../codec/librsync/base.ts";
-import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
+import type { TarsAsOne } from "../../layer/seekable/concat-tars.ts";
 import type { Digest } from "../../oci/digest.ts";
 
 /** A delta as it was written, before it is compressed. */
@@ -31,7 +31,7 @@ export interface WrittenTarDiff {
 }
 
 /** What is compared. Where it lies in files as it is, threads read these themselves. */
-export type ComparedTar = Base & Partial<Pick<SeekableTar, "parts">>;
+export type ComparedTar = Base & Partial<Pick<TarsAsOne, "parts" | "tars">>;
 
 export interface CompareOptions {
   readonly signal: AbortSignal;

@@ -5,6 +5,7 @@
 import { DeltaMeter, tellPhase } from "../../delta/image/delta-meter.ts";
 import type { BaseIndex, RawDelta } from "../../delta/image/threads.ts";
 import { VarveError } from "../../errors/varve-error.ts";
+import type { TarsAsOne } from "../../layer/seekable/concat-tars.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
@@ -12,9 +13,13 @@ import type { TransferContext } from "../context.ts";
 import { countCommon, openTar, type Pair } from "./create-sides.ts";
 import { openBase } from "../layer-tars/open-base.ts";
 import type { DeltaLayerResult, DeltaWork } from "./create-types.ts";
+import { ensureWorkingRoom } from "../working-room.ts";
 import { packDelta, packNothing, type PackedLayer } from "./pack-delta.ts";
 
 type LibrsyncWork = Pair & Pick<DeltaWork, "tars" | "threads" | "jobs">;
+
+/** A delta may have as many bytes as the layer, but mostly has far fewer; so much there has to be room for. What needs more may find the disk full. */
+const LIKELY_BYTES = 64 << 20;
 
 export interface LibrsyncLayer {
   readonly packed: PackedLayer;
@@ -37,13 +42,13 @@ class Layers {
   readonly #context: TransferContext;
   readonly #work: LibrsyncWork;
   /** All that may be copied from. */
-  readonly #stream: SeekableTar;
+  readonly #stream: TarsAsOne;
   readonly #held: AsyncDisposableStack;
   /** Several layers may have the same content, empty ones above all. */
   readonly #packed = new Map<Digest | "nothing", PackedLayer>();
   readonly #sizes = new Map<Digest, number>();
 
-  constructor(context: TransferContext, work: LibrsyncWork, stream: SeekableTar, held: AsyncDisposableStack) {
+  constructor(context: TransferContext, work: LibrsyncWork, stream: TarsAsOne, held: AsyncDisposableStack) {
     this.#context = context;
     this.#work = work;
     this.#stream = stream;
@@ -74,7 +79,9 @@ class Layers {
       for (const diffId of diffIds) {
         await using opened = new AsyncDisposableStack();
         const tar = opened.use(await openTar(this.#context, this.#work.tars, this.#work.target, diffId));
-        const raw = opened.use(await UnnamedFile.create(this.#context.store.root));
+        const { root } = this.#context.store;
+        await ensureWorkingRoom(root, Math.min(tar.size, LIKELY_BYTES), `the delta of layer ${diffId}`);
+        const raw = opened.use(await UnnamedFile.create(root));
         const delta = await this.#write(index, diffId, tar, raw);
         await packing;
         packing = this.#pack(diffId, tar, raw, delta, opened.move());

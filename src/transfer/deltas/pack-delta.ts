@@ -8,6 +8,7 @@ import { Digester, type Digest } from "../../oci/digest.ts";
 import { releaseOwn, releaseUpTo } from "../../sys/release-buffer.ts";
 import { UnnamedFile } from "../commit/unnamed-file.ts";
 import type { TransferContext } from "../context.ts";
+import { RoomWatch } from "../working-room.ts";
 
 /** From this share of the tar on it is tried whether all of the tar, which compresses better in one piece, takes less than its delta. */
 const WORTH_A_TRY = 0.4;
@@ -82,9 +83,11 @@ async function pack(
   await using owned = new AsyncDisposableStack();
   const file = owned.use(await UnnamedFile.create(store.root));
   const [inner, outer] = [new Digester(), new Digester()];
+  const room = new RoomWatch(store.root, "a delta");
   for await (const piece of compress(hashed(tar, inner), "gzip")) {
     signal.throwIfAborted();
     outer.update(piece);
+    await room.grown(file.size);
     await file.append(piece);
     releaseUpTo(piece);
   }
