@@ -18,12 +18,13 @@ export const composeAction: DeltaAction<DeltaComposed> = {
   ],
   examples: ["varve delta compose app:v1-v2 app:v2-v3 -t app:v1-v3"],
 
-  async run({ args, flags, services, logger }) {
+  async run({ args, flags, settings, services, logger }) {
     const [first = "", second = ""] = args;
     const { tag, push } = flags;
     const options: ComposeDeltasOptions = {
       ...(typeof tag === "string" && { tag }),
       ...(typeof push === "string" && { push: push.replace(/^docker:\/\//, "") }),
+      ...(settings.platform && { platform: settings.platform }),
     };
     const composed = await services.composeDeltas(first, second, options);
     for (const warning of composed.warnings) logger.warn(warning);

@@ -3,36 +3,17 @@ import * as fc from "fast-check";
 import { writeFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { deltaOf, random, type Command } from "../../../../test/codec/librsync-deltas.ts";
 import { gather, inPieces } from "../../../../test/codec/streams.ts";
 import { findPeer } from "../../../../test/kit/peers.ts";
 import { runOk } from "../../../../test/kit/peers/run.ts";
 import { tempDir } from "../../../../test/kit/temp-dir.ts";
 import { memoryBase } from "../base.ts";
 import { readDelta } from "../delta-parser.ts";
-import { DeltaWriter } from "../delta-writer.ts";
 import { writeDirectDelta } from "../direct/generate.ts";
 import { applyDelta } from "../patch.ts";
 import { ComposedDeltas, writeComposedDelta, type ComposeOptions } from "./compose.ts";
 import type { Spill } from "./command-index.ts";
-
-type Command = Uint8Array | readonly [start: number, length: number];
-
-function random(length: number, seed = 1): Buffer {
-  let state = seed;
-  return Buffer.from(
-    Uint8Array.from({ length }, () => (state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0) >>> 24),
-  );
-}
-
-function deltaOf(commands: readonly Command[]): Buffer {
-  const writer = new DeltaWriter();
-  for (const command of commands) {
-    if (command instanceof Uint8Array) writer.literal(command);
-    else writer.copy(...command);
-  }
-  writer.end();
-  return Buffer.concat(writer.take());
-}
 
 /** A file of memory, and how often it was asked for. */
 function memorySpill(): Spill & { reads: number } {

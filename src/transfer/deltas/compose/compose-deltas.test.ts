@@ -187,7 +187,7 @@ describe("is refused", () => {
       message: expect.stringContaining(target.config.digest),
     });
     const none = composeDeltas(context, first, await layout(context, target, "image"));
-    await expect(none).rejects.toMatchObject({ code: "DELTA_IMAGE_INVALID", message: /is no delta/ });
+    await expect(none).rejects.toMatchObject({ code: "USAGE", message: /is no delta/ });
     expect(await context.store.images.list()).toEqual([]);
   });
 

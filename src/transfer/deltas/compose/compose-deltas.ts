@@ -12,12 +12,12 @@ import type { TransferContext } from "../../context.ts";
 import { deltaPlaces, pushDelta, storeDelta, usualDeltaName } from "../deliver.ts";
 import { composeLayers, type ComposedLayer } from "./compose-layers.ts";
 import type { ComposeDeltasOptions, ComposedLayerResult, DeltaComposed } from "./compose-types.ts";
-import { openDeltaImage, type OpenDeltaImage } from "./open-delta-image.ts";
+import { openGivenDelta, type GivenDelta } from "./given-delta.ts";
 
 /**
  * @param first name of a delta image, in the store or any other place
  * @param second the same, of one that is made from what the first makes
- * @throws VarveError `DELTA_BASE_DIFFERS` when they do not follow each other, `DELTA_IMAGE_INVALID`, `DELTA_INVALID`, `DELTA_LIMIT`, `IMAGE_NOT_FOUND`,
+ * @throws VarveError `USAGE` for what is no delta, `DELTA_BASE_DIFFERS` when they do not follow each other, `DELTA_IMAGE_INVALID`, `DELTA_INVALID`, `DELTA_LIMIT`, `IMAGE_NOT_FOUND`,
  * `REFERENCE_INVALID`, `NO_SPACE`, `DENIED` ...
  */
 export async function composeDeltas(
@@ -29,8 +29,8 @@ export async function composeDeltas(
   const startedAt = performance.now();
   const { platform } = options;
   await using held = new AsyncDisposableStack();
-  const one = await openDeltaImage(context, first, platform, held);
-  const two = await openDeltaImage(context, second, platform, held);
+  const one = await openGivenDelta(context, first, platform, held);
+  const two = await openGivenDelta(context, second, platform, held);
   checkMiddle(one, two);
   const places = deltaPlaces(options, () => usualDeltaName("librsync", one.image.baseId, two.targetId));
   context.onProgress({ type: "resolve", reference: second, digest: two.manifest.digest });
@@ -65,7 +65,7 @@ export async function composeDeltas(
 }
 
 /** @throws VarveError `DELTA_BASE_DIFFERS`; `DELTA_IMAGE_INVALID` when the second leaves out what the middle image does not have there */
-function checkMiddle(first: OpenDeltaImage, second: OpenDeltaImage): void {
+function checkMiddle(first: GivenDelta, second: GivenDelta): void {
   const [made, wanted] = [first.targetId, second.image.baseId];
   if (made !== wanted) {
     const message = `${first.name} makes image ${made}, and ${second.name} is made from ${wanted}`;
@@ -82,8 +82,8 @@ function checkMiddle(first: OpenDeltaImage, second: OpenDeltaImage): void {
 }
 
 function documentsOf(
-  first: OpenDeltaImage,
-  second: OpenDeltaImage,
+  first: GivenDelta,
+  second: GivenDelta,
   layers: readonly ComposedLayer[],
 ): ReturnType<typeof deltaDocuments> {
   const { baseId, base } = first.image;
@@ -101,6 +101,6 @@ function documentsOf(
   );
 }
 
-function bytesOf({ image }: OpenDeltaImage): number {
+function bytesOf({ image }: GivenDelta): number {
   return image.layers.reduce((total, { blob }) => total + blob.size, 0);
 }

@@ -11,7 +11,7 @@ import { packNothing, packWritten, type PackedLayer } from "../pack-delta.ts";
 import type { ComposedLayerResult } from "./compose-types.ts";
 import { readLayerDelta } from "./delta-file.ts";
 import { openMiddle, type MiddleImage, type MiddleLayer } from "./middle-image.ts";
-import type { OpenDeltaImage } from "./open-delta-image.ts";
+import type { GivenDelta } from "./given-delta.ts";
 
 export interface ComposedLayer {
   readonly packed: PackedLayer;
@@ -28,8 +28,8 @@ type Counts = DeltaWriter["counts"];
  */
 export async function composeLayers(
   context: TransferContext,
-  first: OpenDeltaImage,
-  second: OpenDeltaImage,
+  first: GivenDelta,
+  second: GivenDelta,
   held: AsyncDisposableStack,
 ): Promise<ComposedLayer[]> {
   await using working = new AsyncDisposableStack();
@@ -48,7 +48,7 @@ export async function composeLayers(
  * How many layers, from the bottom up, the first image and the last have in common: by what the first delta says of its base, else those that neither
  * delta has anything of.
  */
-function countCommon(first: OpenDeltaImage, second: OpenDeltaImage): number {
+function countCommon(first: GivenDelta, second: GivenDelta): number {
   const { base, layers } = first.image;
   const chain = chainIds(second.image.layers.map(({ diffId }) => diffId));
   const ofBase = base === undefined ? undefined : chainIds(base);
@@ -60,13 +60,13 @@ function countCommon(first: OpenDeltaImage, second: OpenDeltaImage): number {
 
 class Layers {
   readonly #context: TransferContext;
-  readonly #second: OpenDeltaImage;
+  readonly #second: GivenDelta;
   readonly #held: AsyncDisposableStack;
   #nothing: PackedLayer | undefined;
   /** Several layers may have the same content, empty ones above all. */
   readonly #merged = new Map<Digest, ComposedLayer>();
 
-  constructor(context: TransferContext, second: OpenDeltaImage, held: AsyncDisposableStack) {
+  constructor(context: TransferContext, second: GivenDelta, held: AsyncDisposableStack) {
     this.#context = context;
     this.#second = second;
     this.#held = held;

@@ -3,13 +3,13 @@ import type { TransferContext } from "../../context.ts";
 import { ensureWorkingRoom, RoomWatch } from "../../working-room.ts";
 import type { DeltaImageLayer } from "../delta-image.ts";
 import { librsyncOf } from "../open-delta.ts";
-import type { OpenDeltaImage } from "./open-delta-image.ts";
+import type { GivenDelta } from "./given-delta.ts";
 import { WorkFile } from "./work-file.ts";
 
 /** The delta in a file that nobody else can see. @throws VarveError as {@link readLayerDelta}; `NO_SPACE`, `IO` */
 export async function openDeltaFile(
   { store, signal }: Pick<TransferContext, "store" | "signal">,
-  image: OpenDeltaImage,
+  image: GivenDelta,
   layer: DeltaImageLayer,
   onRead: (bytes: number) => void,
 ): Promise<WorkFile> {
@@ -37,7 +37,7 @@ export interface ReadDeltaOptions {
  * @throws VarveError `DELTA_INVALID`; what the image's place throws: `DIGEST_MISMATCH`, `BLOB_UNKNOWN` ...
  */
 export async function* readLayerDelta(
-  { source }: OpenDeltaImage,
+  { source }: GivenDelta,
   { blob }: DeltaImageLayer,
   { signal, onRead }: ReadDeltaOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {

@@ -9,9 +9,10 @@ import { VarveError } from "../../../errors/varve-error.ts";
 import { FileTar } from "../../../layer/seekable/file-tar.ts";
 import type { Digest } from "../../../oci/digest.ts";
 import type { TransferContext } from "../../context.ts";
-import { heldTar, isVerified } from "../../given-up.ts";
+import { isVerified } from "../../given-up.ts";
+import { heldTar } from "../../held-tar.ts";
 import { openDeltaFile } from "./delta-file.ts";
-import type { OpenDeltaImage } from "./open-delta-image.ts";
+import type { GivenDelta } from "./given-delta.ts";
 import { WorkFile } from "./work-file.ts";
 
 /** A layer of the middle image: where in the tars of all of them it lies. */
@@ -33,8 +34,8 @@ export interface MiddleImage {
  */
 export async function openMiddle(
   context: TransferContext,
-  first: OpenDeltaImage,
-  second: OpenDeltaImage,
+  first: GivenDelta,
+  second: GivenDelta,
   held: AsyncDisposableStack,
 ): Promise<MiddleImage> {
   const { signal, store, onProgress: emit } = context;
@@ -70,7 +71,7 @@ function placesOf(ends: readonly number[]): readonly MiddleLayer[] {
 }
 
 /** What the second delta says of a layer that both images have. */
-function sizeBy({ image }: OpenDeltaImage, diffId: Digest): number | undefined {
+function sizeBy({ image }: GivenDelta, diffId: Digest): number | undefined {
   return image.layers.find((layer) => layer.diffId === diffId && layer.size !== undefined)?.size;
 }
 
@@ -84,7 +85,7 @@ async function heldSize({ store }: TransferContext, diffId: Digest): Promise<num
   return file.size;
 }
 
-function unknownSize({ name, image: { baseId } }: OpenDeltaImage, diffId: Digest): VarveError {
+function unknownSize({ name, image: { baseId } }: GivenDelta, diffId: Digest): VarveError {
   return new VarveError(
     "DELTA_IMAGE_INVALID",
     `${name} does not say how large layer ${diffId} is, which its base has too`,

@@ -9,7 +9,7 @@ import { openSource } from "../../open-place.ts";
 import type { ImageSource } from "../../transports/types.ts";
 import { checkCommonLayers, isDeltaImage, readDeltaImage, type DeltaImage } from "../delta-image.ts";
 
-export interface OpenDeltaImage {
+export interface GivenDelta {
   /** As it was given. */
   readonly name: string;
   readonly source: ImageSource;
@@ -20,21 +20,19 @@ export interface OpenDeltaImage {
 
 /**
  * Nobody can clean it up while `held` lasts.
- * @throws VarveError `DELTA_IMAGE_INVALID` also for an image that is no delta; `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `MANIFEST_UNKNOWN` ...
+ * @throws VarveError `USAGE` for an image that is no delta; `DELTA_IMAGE_INVALID`, `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND`, `MANIFEST_UNKNOWN` ...
  */
-export async function openDeltaImage(
+export async function openGivenDelta(
   context: TransferContext,
   name: string,
   platform: Platform | undefined,
   held: AsyncDisposableStack,
-): Promise<OpenDeltaImage> {
+): Promise<GivenDelta> {
   const source = held.use(await openSource(context, name));
   const { manifest } = await openManifest(source, name, platform);
   const config = await readImageConfig(source, manifest, name, context.signal);
   if (!isDeltaImage(config)) {
-    throw new VarveError("DELTA_IMAGE_INVALID", `${name} is no delta between images`, {
-      hint: "varve delta create makes one of two images",
-    });
+    throw new VarveError("USAGE", `${name} is no delta between images`, { hint: "varve delta create makes one" });
   }
   const image = readDeltaImage(manifest, config);
   const gap = image.layers.findIndex(({ isEmpty }, at) => isEmpty && image.layers[at - 1]?.isEmpty === false);
