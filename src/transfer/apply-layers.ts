@@ -14,7 +14,7 @@ import type { Manifest } from "../oci/manifest.ts";
 import { UnpackMeter } from "../recipe/progress-meter.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
-import { heldTar } from "./given-up.ts";
+import { heldTar } from "./held-tar.ts";
 import { StoreSource } from "./transports/store.ts";
 import type { ImageSource } from "./transports/types.ts";
 

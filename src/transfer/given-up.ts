@@ -4,11 +4,8 @@
  * fetches it again.
  */
 import { createReadStream } from "node:fs";
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { APPLE_LZ4_CHUNKS } from "../codec/tart/names.ts";
 import type { LayerCheck } from "../layer/check-layer.ts";
-import { FILES } from "../layer/index-facts.ts";
 import type { ErrorCode } from "../errors/table.ts";
 import { isVarveError, type VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
@@ -16,7 +13,6 @@ import type { Digest } from "../oci/digest.ts";
 import { parseReference, type Reference } from "../oci/reference.ts";
 import { tellTransport } from "../recipe/transport-progress.ts";
 import type { TransportEvent } from "../registry/blob-source.ts";
-import { StoreLayout } from "../store/layout.ts";
 import type { LayerRecord } from "../store/layer-records.ts";
 import type { Lease } from "../store/leases.ts";
 import type { Store } from "../store/store.ts";
@@ -25,6 +21,7 @@ import { BlobHomes } from "./blob-homes.ts";
 import type { GivenChunks } from "./disks/give-chunk.ts";
 import type { TransferContext } from "./context.ts";
 import type { LayerOutcome } from "./fetch-layer.ts";
+import { heldTar } from "./held-tar.ts";
 import { presentResult, type LayerTask } from "./present-layer.ts";
 import { readBlobFrom } from "./transports/registry.ts";
 
@@ -138,16 +135,6 @@ export async function discardBlob(
   return store.content.remove(digest);
 }
 
-/** The tar of a layer that is held as one; undefined when it is not. Whoever reads it checks its digest. */
-export async function heldTar(
-  store: Pick<Store, "root">,
-  diffId: Digest,
-): Promise<{ path: string; size: number } | undefined> {
-  const path = join(new StoreLayout(store.root).layer(diffId), FILES.tar);
-  const found = await stat(path).catch(() => undefined);
-  return found?.isFile() === true ? { path, size: found.size } : undefined;
-}
-
 export interface ReadGivenUpOptions {
   /** First byte. Default 0. */
   readonly start?: number;
@@ -159,7 +146,7 @@ export interface ReadGivenUpOptions {
 }
 
 /**
- * The bytes of a blob that was given up: the layer's tar where the blob is nothing else; a chunk of a disk that is held, encoded again, where that
+ * The bytes of a blob that was given up: the layer's tar where the blob is nothing else, in whatever form it is held; a chunk of a disk that is held, encoded again, where that
  * gives the blob; else from the repository that the image's name says, or, where that lacks it because the image only got this name here, from
  * another one that the store knows to have it.
  *
@@ -177,6 +164,12 @@ export async function* readGivenUp(
   if (tar?.size === blob.size) {
     yield* createReadStream(tar.path, { start, highWaterMark: 1 << 20, signal }) as AsyncIterable<Buffer>;
     return;
+  }
+  // One that nobody ever had but as a layer's tar: what is made by a delta is named so where its blob is not known.
+  if ((await context.store.layers.get(blob.digest))?.diffId === blob.digest) {
+    const { openKeptTar } = await import("./layer-tars/read-kept-tar.ts");
+    await using kept = await openKeptTar({ ...context, signal }, blob);
+    if (kept !== undefined) return yield* kept.read(start);
   }
   // In this order: of other layers nothing has to be loaded.
   await using made = APPLE_LZ4_CHUNKS.has(blob.mediaType)

@@ -10,7 +10,7 @@ import type { Digest } from "../oci/digest.ts";
 import type { Store } from "../store/store.ts";
 import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
-import { heldTar } from "./given-up.ts";
+import { heldTar } from "./held-tar.ts";
 import type { UnpackTask } from "./present-layer.ts";
 import { verifyLayer, type Verified } from "./verify-layer.ts";
 

@@ -8,7 +8,7 @@ import type { Manifest } from "../oci/manifest.ts";
 import { layerCompression, MEDIA_TYPES } from "../oci/media-types.ts";
 import { UnnamedFile } from "./commit/unnamed-file.ts";
 import type { TransferContext } from "./context.ts";
-import { heldTar } from "./given-up.ts";
+import { heldTar } from "./held-tar.ts";
 import { StoreSource } from "./transports/store.ts";
 import type { ImageSource } from "./transports/types.ts";
 

@@ -11,7 +11,7 @@ import type { Digest } from "../../oci/digest.ts";
 import { ContentStore } from "../../store/content.ts";
 import { StoreLayout } from "../../store/layout.ts";
 import { StoreLocks } from "../../store/locks.ts";
-import { heldTar } from "../given-up.ts";
+import { heldTar } from "../held-tar.ts";
 import { heldBytes } from "../held-bytes.ts";
 import { checkLayoutVersion, listEntries } from "../transports/layout-index.ts";
 import { readSmallFile } from "../transports/plain-file.ts";

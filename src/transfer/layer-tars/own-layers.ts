@@ -2,7 +2,7 @@
 import type { Digest } from "../../oci/digest.ts";
 import type { Store } from "../../store/store.ts";
 import type { HasOptions } from "../deltas/types.ts";
-import { heldTar, isVerified } from "../given-up.ts";
+import { heldTar } from "../held-tar.ts";
 import { heldBytes } from "../held-bytes.ts";
 import { compressedBlob, plainTar } from "./blob-forms.ts";
 import { imageLayers } from "./image-layers.ts";
@@ -31,7 +31,11 @@ export class OwnLayers implements LayerTarsRoot {
     for (const record of await layers.findByDiffId(diffId)) {
       if (seen.has(record.digest)) continue;
       seen.add(record.digest);
-      yield* compressedBlob(content, record.digest, isVerified(record) ? record.uncompressedSize : undefined);
+      yield* compressedBlob(
+        content,
+        record.digest,
+        record.verifiedAt.getTime() > 0 ? record.uncompressedSize : undefined,
+      );
     }
     yield* ownTrees(this.#store, diffId);
     if (quick) return;
