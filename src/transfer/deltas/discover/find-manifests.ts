@@ -118,9 +118,12 @@ class DeltaQuestions {
     return (await this.#try(read)) ?? [];
   }
 
-  #tagged(tag: string, caller: Caller): Promise<Manifest | Index> {
+  /** Asked first what the tag means: where it means nothing, as it mostly does, nothing comes, and no registry counts it as a pull. */
+  async #tagged(tag: string, caller: Caller): Promise<Manifest | Index> {
+    const { registry } = this.#options;
     const { host, name } = this.#target.reference;
-    return this.#options.registry.fetchManifest(withTag({ host, name }, tag), caller);
+    const { digest, size, mediaType } = await registry.resolve(withTag({ host, name }, tag), caller);
+    return registry.fetchManifest({ host, name }, { ...caller, digest, size, mediaType });
   }
 
   /** Undefined where there is nothing, or nobody is told. */

@@ -60,7 +60,7 @@ describe("deltas of a registry", () => {
       );
       // The lists once, in whatever form; two manifests; and all of it is counted.
       expect(tally.requests).toBe(registry.requests.length);
-      expect(tally.requests).toBe(referrers ? 4 : 5);
+      expect(tally.requests).toBe(referrers ? 5 : 6);
       expect(tally.network).toBeGreaterThan(1000);
       expect(tally.warnings).toEqual([]);
     },
@@ -82,7 +82,7 @@ describe("deltas of a registry", () => {
     await publishFor(context, registry, someDelta(100, "tar-diff", [digestOf("not held")]));
     registry.clearRequests();
     expect(await findListed(context, registry)).toEqual([[], []]);
-    expect(registry.requests.map(({ path }) => path)).toHaveLength(2);
+    expect(registry.requests.map(({ path }) => path)).toHaveLength(3);
   });
 
   it("are found under the old tag, by digests of blobs in place of DiffIDs", async () => {
