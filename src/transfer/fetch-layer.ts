@@ -135,7 +135,9 @@ async function tryLayer(
   const onWait = (): void => void watchOther(context, task.blob, waiting.signal);
   await using work = await unpacking.begin(task.diffId, { wait, onWait }).finally(() => waiting.abort());
   if (!work.needed) {
-    if (!(await isWanted(context, task, discards))) {
+    // A delta makes tars: the blob of a layer that is held, or being unpacked under another blob's name, comes from nowhere.
+    const isElsewhere = options.isDeltaImage === true && task.blob.digest !== task.diffId;
+    if (!(await (isElsewhere ? isHere(context, task) : isWanted(context, task, discards)))) {
       // Who has made it of pieces keeps its tar for those who are at the same layer.
       const tar = await context.store.content.stat(task.diffId);
       if (tar !== undefined) options.tars?.add(task.diffId, tar.size);
@@ -146,6 +148,10 @@ async function tryLayer(
   const { getWithoutBlob } = await import("./without-blob.ts");
   const got = await getWithoutBlob(context, { ...task, diffId: task.diffId }, options, work);
   return got ?? (await getLayer(context, task, options, work));
+}
+
+async function isHere({ store }: TransferContext, { blob }: LayerTask): Promise<boolean> {
+  return (await store.content.stat(blob.digest)) !== undefined;
 }
 
 /** One that is not to be unpacked: its blob, or what a delta image has instead of one. */

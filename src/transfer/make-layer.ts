@@ -16,9 +16,9 @@ import { isContentVerdict } from "./content-verdict.ts";
 import type { TransferContext } from "./context.ts";
 import { dropIngest } from "./drop-ingest.ts";
 import type { LayerOutcome, TryOptions } from "./fetch-layer.ts";
-import { recordGivenUp } from "./given-up.ts";
+import { recordGivenUp, takeBlobBack } from "./given-up.ts";
 import type { LayerWork } from "./image-unpacking.ts";
-import { overTar } from "./other-form.ts";
+import { overTar, withoutSplit } from "./other-form.ts";
 import { resultOf, type UnpackTask } from "./present-layer.ts";
 import { Tally } from "./tally.ts";
 import { verifyLayer, type Verified } from "./verify-layer.ts";
@@ -42,7 +42,8 @@ export async function makeLayer(
   if (!("commit" in place)) return madeMeanwhile();
   await using ingest = place;
   tarPlan.goOn?.(ingest);
-  const target = overTar(work?.target, ingest.path);
+  const stays = isOwnBlob(task) && options.discards !== true;
+  const target = overTar(stays ? withoutSplit(work?.target) : work?.target, ingest.path);
   const made = await makeTar(context, task, ingest, { ...options, tarPlan, target });
   if (made instanceof VarveError) return made;
   const [assembly, verified] = made;
@@ -50,7 +51,7 @@ export async function makeLayer(
   if (target?.form === "erofs") await placeTar(tar.path, target.directory);
   const { size } = assembly;
   const layer = verified ?? { diffId: task.diffId, size, entries: 0 };
-  if (task.blob.digest === task.diffId) await recordTar(context, task, layer);
+  if (isOwnBlob(task)) await recordTar(context, task, verified);
   else await recordGivenUp(context.store, task.blob, layer);
   options.tars?.add(task.diffId, size);
   options.afterBound?.set(task.diffId, tarPlan.remember);
@@ -61,8 +62,14 @@ export async function makeLayer(
   return { result: resultOf(task, { how, bytes, requests, fallbacks, why }), resumedBytes };
 }
 
-/** The tar is what the image has as its layer. */
-async function recordTar({ store }: TransferContext, { blob }: UnpackTask, layer: LayerCheck): Promise<void> {
+/** Whether the tar is what the image has as its layer. */
+function isOwnBlob({ blob, diffId }: UnpackTask): boolean {
+  return blob.digest === diffId;
+}
+
+/** @param layer as it was found when it was read; undefined where nobody has read it */
+async function recordTar({ store }: TransferContext, { blob }: UnpackTask, layer?: LayerCheck): Promise<void> {
+  if (layer === undefined) return takeBlobBack(store, blob.digest);
   const { digest, mediaType, size } = blob;
   const { diffId, entries } = layer;
   await store.layers.put({ digest, diffId, mediaType, size, uncompressedSize: size, entries, verifiedAt: new Date() });
@@ -108,7 +115,9 @@ async function makeTar(
   const { concurrency } = budget;
   const [assembled, verified] = await Promise.allSettled([
     assemble(plan.recipe, { ingest, blobs, budget, concurrency, priority, signal, onProgress, replan }),
-    target && verifyLayer(context, task, ingest, { signal, target, isTar: true, vouched: diffId }),
+    // One that is kept as a blob is checked as any blob is.
+    (target !== undefined || (options.check && isOwnBlob(task))) &&
+      verifyLayer(context, task, ingest, { signal, target, isTar: true, vouched: diffId }),
   ]);
   if (assembled.status === "rejected") {
     const error = toVarveError(assembled.reason);
@@ -116,7 +125,7 @@ async function makeTar(
     options.story.tally.add(own);
     return error;
   }
-  if (verified.status === "fulfilled") return [assembled.value, verified.value];
+  if (verified.status === "fulfilled") return [assembled.value, verified.value || undefined];
   // The tar is what the image says, so a verdict on its content is one on the image.
   if (isContentVerdict(verified.reason)) await ingest.discard();
   else await ingest.commit(assembled.value);

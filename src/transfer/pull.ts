@@ -105,6 +105,7 @@ export async function getDeltaImage(
     ? await planAll(context, image, tasks, options, deltas)
     : await carryOut(context, image, tasks, { ...options, tally }, deltas);
   if (!plan) {
+    await context.store.leases.finish(delta.name);
     // Nobody needs the delta any more; what cannot be removed now is for the collection of garbage.
     await context.store.removeUnreferenced([delta.manifest.config.digest]).catch(() => undefined);
     context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });

@@ -61,6 +61,8 @@ export async function roomFor(
     if (held === true && !(await isWanted(context, task, discardBlobs))) continue;
     blobs.push(blob);
     if (held !== false) continue;
+    // EROFS keeps tars: one that is a blob already is not kept twice.
+    if (blob.digest === diffId && (unpacksInto === "erofs" || unpacksInto === "auto")) continue;
     const known = await store.layers.get(blob.digest);
     unpackedBytes += known?.diffId === diffId ? (known?.uncompressedSize ?? 0) : blob.size;
   }

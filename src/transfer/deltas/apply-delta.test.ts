@@ -66,5 +66,5 @@ it("of another base, and of an image that is no delta, ends in what is wrong", a
   const apply = (name: string): Promise<unknown> =>
     applyDeltaImage(context, `oci:${join(context.path, name)}:latest`, { tag: "localhost/app:2" });
   await expect(apply("layout")).rejects.toMatchObject({ code: "DELTA_BASE_MISSING" });
-  await expect(apply("plain")).rejects.toMatchObject({ code: "DELTA_IMAGE_INVALID" });
+  await expect(apply("plain")).rejects.toMatchObject({ code: "USAGE" });
 });

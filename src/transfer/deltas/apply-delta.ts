@@ -24,7 +24,7 @@ export interface ApplyDeltaOptions extends Omit<PullOptions, "delta"> {
 
 /**
  * @param name of an image of the store, or of one elsewhere with its transport
- * @throws VarveError `DELTA_IMAGE_INVALID` for an image that is no delta, `DELTA_BASE_MISSING`, `DELTA_BASE_DIFFERS`, `DELTA_INVALID`, `DIFFID_MISMATCH`,
+ * @throws VarveError `USAGE` for an image that is no delta, `DELTA_IMAGE_INVALID`, `DELTA_BASE_MISSING`, `DELTA_BASE_DIFFERS`, `DELTA_INVALID`, `DIFFID_MISMATCH`,
  * `REFERENCE_INVALID`, `IMAGE_NOT_FOUND`, `FILE_NOT_FOUND` ...
  */
 export async function applyDeltaImage(
@@ -39,7 +39,9 @@ export async function applyDeltaImage(
   const { root, manifest } = await openManifest(source, name, options.platform);
   const config = await readImageConfig(source, manifest, name, signal);
   const resolved = { root, manifest, config, configBytes: config.bytes, platform: undefined, documents: [root] };
-  if (!isDelta(resolved)) throw new VarveError("DELTA_IMAGE_INVALID", `${name} is no delta between images`);
+  if (!isDelta(resolved)) {
+    throw new VarveError("USAGE", `${name} is no delta between images`, { hint: "varve delta create makes one" });
+  }
   const reference = given ?? usualName(readDeltaImage(manifest, config).target.digest);
   const delta = { ...resolved, reference, name: formatReference(reference), fetched: false, warnings: [] };
   return await getDeltaImage(context, delta, { options, tally: new Tally(), startedAt, place: placeIn(source) });

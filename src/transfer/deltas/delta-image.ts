@@ -77,7 +77,8 @@ export function readDeltaImage(manifest: Manifest, config: ImageConfig): DeltaIm
     targetManifest: targetManifest !== undefined && isDigest(targetManifest) ? targetManifest : undefined,
     layers: manifest.layers.map((blob, at) => ({
       diffId: diffIds[at]!,
-      blob,
+      // Where else it may be had is nobody's business: what is asked for stays with the registry.
+      blob: { mediaType: blob.mediaType, digest: blob.digest, size: blob.size },
       isEmpty: own[at] === EMPTY_TAR_DIFF_ID,
       size: readSize(blob.annotations?.[VARVE_DELTA_SIZE]),
     })),

@@ -16,6 +16,7 @@ import { DeltaBlob } from "./delta-blob.ts";
 import { placeOf } from "./delta-pull.ts";
 import type { NamedDeltas } from "./named-deltas.ts";
 import { librsyncOf } from "./open-delta.ts";
+import { asLayer, measureInto } from "./plan-delta.ts";
 import type { LayerTars } from "./types.ts";
 
 export interface MeasureDeltasOptions {
@@ -39,18 +40,19 @@ export async function measureDeltas(
   const [any] = first === undefined ? [] : await deltas.of({ diffId: first });
   if (any === undefined) return;
   await using base = await openBase(tars, any.base, signal);
-  const limit = (await freeSpace(context.store.root).catch(() => undefined)) ?? Number.MAX_SAFE_INTEGER;
+  const room = (await freeSpace(context.store.root).catch(() => undefined)) ?? Number.MAX_SAFE_INTEGER;
   await inParallel([...diffIds.entries()], budget.concurrency, async ([priority, diffId]) => {
     const [delta] = await deltas.of({ diffId });
     if (delta === undefined) return;
     const place = placeOf(context, deltas, delta);
     const given = { place: { ...place, blobs: tally.counting(place.blobs) }, signal, wait, budget, priority };
     const measure = async (): Promise<void> => {
-      const options = { ...given, layersLeft: diffIds.length, onProgress };
+      const options = { ...given, layersLeft: diffIds.length, onProgress: asLayer(diffId, onProgress, true) };
       await using blob = await DeltaBlob.open(context, delta.blob, options);
       await blob.whole();
-      const { size } = await measureDelta(librsyncOf(blob.read(signal), signal), base, { limit });
-      deltas.measured(diffId, size);
+      const bytes = librsyncOf(blob.read(signal), signal);
+      const sizeUpTo = async (limit: number): Promise<number> => (await measureDelta(bytes, base, { limit })).size;
+      deltas.measured(diffId, await measureInto(room, sizeUpTo));
     };
     try {
       await measure().catch((error: unknown) => {

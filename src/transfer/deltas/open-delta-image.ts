@@ -9,10 +9,11 @@ import type { ImageConfig } from "../../oci/config.ts";
 import type { TransferContext } from "../context.ts";
 import { isVerified } from "../given-up.ts";
 import { platformOf, platformWarnings, type ResolvedImage } from "../resolve-image.ts";
+import type { Manifest } from "../../oci/manifest.ts";
 import type { Platform } from "../../oci/platform.ts";
 import { readDeltaImage, type DeltaImage, type DeltaImageLayer } from "./delta-image.ts";
 import { NamedDeltas } from "./named-deltas.ts";
-import { findTargetManifest, makeTargetManifest, type FindManifestOptions } from "./target-manifest.ts";
+import { findTargetManifest, heldBlob, makeTargetManifest, type FindManifestOptions } from "./target-manifest.ts";
 import type { DeltaPlace, LayerTars } from "./types.ts";
 
 export interface OpenDeltaImageOptions extends FindManifestOptions {
@@ -46,7 +47,7 @@ export async function openDeltaImage(
   const { tars, place } = options;
   const deltas = new NamedDeltas({ manifest, image, tars, reference, place });
   const found = await findTargetManifest(context, image, options);
-  const target = found ?? makeTargetManifest(manifest, image, await sizesOf(context, image, deltas, options));
+  const target = found ?? (await makeTarget(context, manifest, image, deltas, options));
   const platform = platformOf(image.target);
   return {
     deltas,
@@ -64,6 +65,18 @@ export async function openDeltaImage(
       warnings: platformWarnings(reference, target, platform, options.platform),
     },
   };
+}
+
+async function makeTarget(
+  context: TransferContext,
+  manifest: Manifest,
+  image: DeltaImage,
+  deltas: NamedDeltas,
+  options: OpenDeltaImageOptions,
+): Promise<Manifest> {
+  const sizes = await sizesOf(context, image, deltas, options);
+  const held = await Promise.all(image.layers.map(({ diffId }) => heldBlob(context, diffId, manifest)));
+  return makeTargetManifest(manifest, image, held, sizes);
 }
 
 async function sizesOf(

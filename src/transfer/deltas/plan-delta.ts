@@ -2,7 +2,8 @@
  * How a layer's tar is made by a delta: its base is opened, its blob begins to come, and segments are told as it comes. Of a delta that does not say
  * how large the tar is, all has to be here first; then it is measured.
  */
-import { VarveError } from "../../errors/varve-error.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
+import type { Digest } from "../../oci/digest.ts";
 import type { SeekableTar } from "../../layer/seekable/seekable-tar.ts";
 import { librsyncSegments, measureDelta } from "../../plan/librsync-delta.ts";
 import type { Segment } from "../../recipe/segment.ts";
@@ -40,7 +41,7 @@ export async function planDelta(
   options: PlanDeltaOptions,
 ): Promise<DeltaPlan> {
   await using opened = new AsyncDisposableStack();
-  const onProgress = asLayer(task, options.onProgress);
+  const onProgress = asLayer(task.blob.digest, options.onProgress, delta.size === undefined);
   checkName(task, delta);
   const { signal, tars, isOnlyWay } = options;
   const isMade = async (): Promise<boolean> => (await context.store.content.stat(task.diffId)) !== undefined;
@@ -55,7 +56,7 @@ export async function planDelta(
   let { size } = delta;
   if (size === undefined) {
     await blob.whole();
-    size = await source.measure(await mostBytes(context, task));
+    size = await measureInto(await mostBytes(context, task), source.measure);
   }
   await checkRoom(context, task, size);
   const held = opened.move();
@@ -150,9 +151,26 @@ function checkName({ blob, diffId }: UnpackTask, { blob: { digest } }: LayerDelt
 /** A delta of a few bytes can ask for petabytes. @throws VarveError `NO_SPACE` */
 async function checkRoom(context: TransferContext, task: UnpackTask, size: number): Promise<void> {
   const most = await mostBytes(context, task);
-  if (size <= most) return;
-  const message = `a delta makes a layer of ${size} bytes, and ${most} have room in ${context.store.root}`;
-  throw new VarveError("NO_SPACE", message, { detail: { needed: size, free: most } });
+  if (size > most) throw noRoom(most, size);
+}
+
+/**
+ * The size of what a delta makes, where it may be as large as there is room.
+ * @throws VarveError `NO_SPACE` in the place of `INGEST_LIMIT`
+ */
+export async function measureInto(room: number, measure: (limit: number) => Promise<number>): Promise<number> {
+  try {
+    return await measure(room);
+  } catch (error) {
+    throw isVarveError(error, "INGEST_LIMIT") ? noRoom(room) : error;
+  }
+}
+
+function noRoom(free: number, needed?: number): VarveError {
+  const size = needed === undefined ? `more than ${free}` : String(needed);
+  return new VarveError("NO_SPACE", `a delta makes a layer of ${size} bytes, and ${free} have room`, {
+    detail: { free, ...(needed !== undefined && { needed }) },
+  });
 }
 
 /** How large the layer's tar can become here. */
@@ -163,10 +181,13 @@ async function mostBytes({ store }: TransferContext, { diffId }: UnpackTask): Pr
   return free + whole.size - (await store.content.missingSpace(whole));
 }
 
-/** What there is to tell of the delta, told of the layer. How far it has come is not: the layer's own progress tells more. */
-function asLayer({ blob: { digest } }: UnpackTask, tell: ProgressSink): ProgressSink {
+/**
+ * What there is to tell of the delta, told of the layer. How far it has come is not, unless the layer begins only when all of it is here: the layer's
+ * own progress tells more.
+ */
+export function asLayer(digest: Digest, tell: ProgressSink, comesFirst: boolean): ProgressSink {
   return (event) => {
-    if (event.type === "progress") return;
+    if (event.type === "progress" && !comesFirst) return;
     tell("digest" in event && event.digest !== undefined ? { ...event, digest } : event);
   };
 }

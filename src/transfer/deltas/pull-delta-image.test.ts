@@ -9,6 +9,7 @@ import { usableDrivers } from "../../../test/kit/snapshot/usable-drivers.ts";
 import { directory, file } from "../../../test/kit/trees/tree-node.ts";
 import { StoreLayout } from "../../store/layout.ts";
 import { openStore } from "../../store/store.ts";
+import { checkStore } from "../fsck.ts";
 import { pull } from "../pull.ts";
 import { unpackedBy } from "../snapshotter.ts";
 
@@ -83,8 +84,12 @@ describe("delta images", () => {
     const result = await pulled(here, { annotated: false });
     expect(result).toMatchObject({ status: "pulled", imageId: target.config.digest });
     expect(result.layers.map(({ how }) => how)).toEqual(["present", "librsync-delta", "librsync-delta"]);
-    // No manifest of the target is known: its layers are the tars.
-    expect(result.layers.map(({ digest }) => digest)).toEqual(target.layers.map(({ diffId }) => diffId));
+    // No manifest of the target is known: its layers are the blobs that are here, and the tars that were made.
+    const [shared, ...made] = target.layers;
+    const blobs = [shared?.descriptor.digest, ...made.map(({ diffId }) => diffId)];
+    expect(result.layers.map(({ digest }) => digest)).toEqual(blobs);
+    for (const digest of blobs) expect(await here.context.store.content.stat(digest ?? target.digest)).toBeDefined();
+    expect(await checkStore(here.context)).toMatchObject({ sound: true, findings: [] });
     await isWhole(here, target);
     expect(await here.pull("delta")).toMatchObject({ status: "up-to-date" });
   });
@@ -168,7 +173,8 @@ describe("delta images", () => {
       await buildDeltaImage(base, target, { sizes, annotations: { "dev.varve.delta.target": "" } }),
     );
     const result = await here.pull("delta");
-    expect(result.layers.map(({ size }) => size)).toEqual(target.layers.map(({ tar }) => tar.length));
+    const { length } = target.layers[0]?.bytes ?? [];
+    expect(result.layers.map(({ size }) => size)).toEqual([length, ...sizes.slice(1)]);
   });
 
   it("are refused where deltas are not to be used", async () => {

@@ -4,11 +4,13 @@
  */
 import { isVarveError } from "../../errors/varve-error.ts";
 import type { ErrorCode } from "../../errors/table.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
 import { digestOf, type Digest } from "../../oci/digest.ts";
 import { parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";
-import { isLayerType, MEDIA_TYPES } from "../../oci/media-types.ts";
+import { isLayerType, layerCompression, MEDIA_TYPES } from "../../oci/media-types.ts";
 import { withDigest, type Reference } from "../../oci/reference.ts";
 import type { TransferContext } from "../context.ts";
+import { isVerified } from "../given-up.ts";
 import { heldBytes } from "../held-bytes.ts";
 import type { Tally } from "../tally.ts";
 import type { DeltaImage } from "./delta-image.ts";
@@ -79,21 +81,59 @@ async function hasBlobs({ store }: TransferContext, { layers }: Manifest): Promi
 }
 
 /**
- * One whose layers are the tars.
+ * One whose layers are the tars, or the blobs of them that are here.
  * @param delta manifest of the delta image, whose kind it is of
+ * @param held blobs in the places of layers; undefined where the tar is to be the blob
  * @param sizes of the layers' tars, bytes
  */
-export function makeTargetManifest(delta: Manifest, { target }: DeltaImage, sizes: readonly number[]): Manifest {
-  const isDocker = delta.mediaType === MEDIA_TYPES.dockerManifest;
-  const [mediaType, config, layer] = isDocker
-    ? [MEDIA_TYPES.dockerManifest, MEDIA_TYPES.dockerConfig, MEDIA_TYPES.dockerLayer]
-    : [MEDIA_TYPES.ociManifest, MEDIA_TYPES.ociConfig, MEDIA_TYPES.ociLayer];
+export function makeTargetManifest(
+  delta: Manifest,
+  { target }: DeltaImage,
+  held: readonly (Descriptor | undefined)[],
+  sizes: readonly number[],
+): Manifest {
+  const { manifest: mediaType, config, none } = namesOf(delta);
   const document = {
     schemaVersion: 2,
     mediaType,
     config: { mediaType: config, digest: target.digest, size: target.bytes.length },
-    layers: target.rootfs.diffIds.map((digest, at) => ({ mediaType: layer, digest, size: sizes[at] ?? 0 })),
+    layers: target.rootfs.diffIds.map((digest, at) => held[at] ?? { mediaType: none, digest, size: sizes[at] ?? 0 }),
   };
   const bytes = Buffer.from(JSON.stringify(document));
   return parseManifest(bytes, { expected: { digest: digestOf(bytes) } }) as Manifest;
+}
+
+/** The blob of a layer that is here, in whatever compression: registries have it, and whoever wants the image's blobs need not make it again. */
+export async function heldBlob(
+  { store }: TransferContext,
+  diffId: Digest,
+  delta: Manifest,
+): Promise<Descriptor | undefined> {
+  const names = namesOf(delta);
+  for (const record of await store.layers.findByDiffId(diffId)) {
+    const compression = isLayerType(record.mediaType) ? layerCompression(record.mediaType) : "unknown";
+    if (!isVerified(record) || compression === "unknown") continue;
+    const { digest, size } = record;
+    if ((await store.content.stat(digest))?.size === size) return { mediaType: names[compression], digest, size };
+  }
+  return undefined;
+}
+
+/** Media types as manifests of the same kind have them. */
+function namesOf({ mediaType }: Manifest): Readonly<Record<"manifest" | "config" | "none" | "gzip" | "zstd", string>> {
+  return mediaType === MEDIA_TYPES.dockerManifest
+    ? {
+        manifest: MEDIA_TYPES.dockerManifest,
+        config: MEDIA_TYPES.dockerConfig,
+        none: MEDIA_TYPES.dockerLayer,
+        gzip: MEDIA_TYPES.dockerLayerGzip,
+        zstd: MEDIA_TYPES.dockerLayerZstd,
+      }
+    : {
+        manifest: MEDIA_TYPES.ociManifest,
+        config: MEDIA_TYPES.ociConfig,
+        none: MEDIA_TYPES.ociLayer,
+        gzip: MEDIA_TYPES.ociLayerGzip,
+        zstd: MEDIA_TYPES.ociLayerZstd,
+      };
 }
