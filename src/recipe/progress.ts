@@ -53,7 +53,7 @@ export interface DeltaProgress {
   readonly type: "delta";
   /** The base's image ID while the base is read, then the DiffIDs of the target's layers. */
   readonly digest: Digest;
-  /** `queued`: a layer that is to be compared; `common`: one that both images have at the same place. */
+  /** `queued`: a layer that is to be compared, whose `total` is 0 until it is opened; `common`: one that both images have at the same place. */
   readonly phase: "fingerprinting" | "queued" | "computing" | "common" | "done";
   /** Bytes of the tars that were read. */
   readonly done: number;

@@ -64,6 +64,8 @@ class Layers {
       this.#sizes.set(digest, tar.size);
       tellPhase({ digest, total: tar.size, emit }, "common");
     }
+    // How large they are is known when they are opened.
+    for (const digest of differing) tellPhase({ digest, total: 0, emit }, "queued");
     if (differing.length > 0) await this.#compare(differing);
     if (common > 0) this.#packed.set("nothing", this.#keep(await packNothing(this.#context)));
     return target.diffIds.map((diffId, index) =>

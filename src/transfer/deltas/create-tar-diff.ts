@@ -85,6 +85,8 @@ class TarDiffs {
     const inBase = new Set(base.diffIds);
     const differing = [...new Set(target.diffIds)].filter((diffId) => !inBase.has(diffId));
     const made = new Map<Digest, MadeLayer>();
+    const { onProgress: emit } = this.#context;
+    for (const digest of differing) tellPhase({ digest, total: 0, emit }, "queued");
     const failed = new AbortController();
     const context = { ...this.#context, signal: AbortSignal.any([this.#context.signal, failed.signal]) };
     await using bases = new BestBases(context, this.#work.tars, base);
