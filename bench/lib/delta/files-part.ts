@@ -30,6 +30,8 @@ export interface PairFigures {
   readonly pair: PairName;
   /** Of the target. */
   readonly bytes: number;
+  /** What the librsync delta of the target to itself takes, as it travels. */
+  readonly unchanged: number;
   /** By contender. */
   readonly figures: ReadonlyMap<string, Figures>;
 }
@@ -79,8 +81,11 @@ async function compare(
   for (const [one, { create, apply }] of costs) {
     figures.set(one.name, { size: await sizeOf(one), create: median(create), apply: median(apply) });
   }
+  const [itself] = contenders({ base: pair.target, target: pair.target }, { changed: "", fresh: "" }, dir, bytes);
+  await inTurn(itself!.create);
+  const unchanged = await sizeOf(itself!);
   await rm(dir, { recursive: true });
-  return { pair: name, bytes, figures };
+  return { pair: name, bytes, unchanged, figures };
 }
 
 async function inTurn(steps: readonly Step[]): Promise<Cost> {

@@ -60,8 +60,8 @@ export async function benchImages(options: ImagesPartOptions): Promise<Target[]>
     { name: "librsync, found", image: `${host}/librsync:new`, flags: ["--delta", "always"] },
     { name: "tar-diff, found", image: `${host}/tar-diff:new`, flags: ["--delta", "always"] },
   ];
-  await race(ways, { ...options, old, run: join(disk.path, "run"), imageId: target.imageId });
-  return targets;
+  const pulls = await race(ways, { ...options, old, run: join(disk.path, "run"), imageId: target.imageId });
+  return [...targets, ...pulls];
 }
 
 async function madeImages(dir: string): Promise<string[]> {
@@ -114,7 +114,7 @@ interface Race extends ImagesPartOptions {
   readonly imageId: string;
 }
 
-async function race(ways: readonly Way[], { rounds, old, run, imageId }: Race): Promise<void> {
+async function race(ways: readonly Way[], { rounds, old, run, imageId }: Race): Promise<Target[]> {
   const costs = new Map<Way, Cost[]>(ways.map((way) => [way, []]));
   const moved = new Map<Way, PullResult>();
   for (let round = 0; round < rounds; round++) {
@@ -129,7 +129,9 @@ async function race(ways: readonly Way[], { rounds, old, run, imageId }: Race): 
     }
   }
   const plain = median(costs.get(ways[0]!)!);
-  console.log("\npulls over the old version    MB  requests     wall s    of plain      CPU s    of plain    RSS MiB");
+  const head = ["MB", "requests", "wall s", "of plain", "CPU s", "of plain", "tar MB/s", "RSS MiB"];
+  console.log(["\npulls over the old  ", ...head.map((title) => title.padStart(10))].join(" "));
+  const targets: Target[] = [];
   for (const [way, list] of costs) {
     const [cost, result] = [median(list), moved.get(way)!];
     const cells = [
@@ -138,12 +140,21 @@ async function race(ways: readonly Way[], { rounds, old, run, imageId }: Race): 
       (cost.wall / plain.wall).toFixed(2),
       cpu(cost).toFixed(1),
       (cpu(cost) / cpu(plain)).toFixed(2),
+      way === ways[0] ? "-" : (madeBytes(result) / 1e6 / cost.wall).toFixed(0),
       cost.rss.toFixed(0),
     ];
     const bytes = (result.bytes.network / 1e6).toFixed(1).padStart(10);
     const hows = [...new Set(result.layers.map(({ how }) => how))].join(", ");
     console.log(`${way.name.padEnd(20)} ${bytes} ${cells.map((cell) => cell.padStart(10)).join(" ")}  ${hows}`);
+    if (way !== ways[0])
+      targets.push({ what: `image: ${way.name}, pulled in`, value: cost.rss, limit: 200, unit: " MiB" });
   }
+  return targets;
+}
+
+/** Of the tars that deltas made. */
+function madeBytes({ bytes }: PullResult): number {
+  return bytes.local + bytes.data;
 }
 
 async function varve(root: string, ...args: string[]): Promise<{ cost: Cost; stdout: string }> {

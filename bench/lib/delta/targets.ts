@@ -23,7 +23,7 @@ export function printTargets(results: readonly PairFigures[], more: readonly Tar
   }
 }
 
-function filesTargets({ pair, bytes, figures }: PairFigures): Target[] {
+function filesTargets({ pair, bytes, unchanged, figures }: PairFigures): Target[] {
   const of = (name: string, pick: (figures: Figures) => number): number => {
     const found = figures.get(name);
     return found === undefined ? Number.NaN : pick(found);
@@ -34,6 +34,7 @@ function filesTargets({ pair, bytes, figures }: PairFigures): Target[] {
   };
   const [rss, rate] = [" MiB", " MB/s of CPU"];
   const targets: Target[] = [
+    { what: `${pair}: librsync of what has not changed`, value: unchanged, limit: 1024, unit: " bytes" },
     { what: `${pair}: librsync, of rdiff's with 512`, value: size(LIBRSYNC) / size(BALENA), limit: 0.6, unit: "" },
     {
       what: `${pair}: tar-diff, of bsdiff's per file`,
