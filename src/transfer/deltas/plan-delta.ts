@@ -56,7 +56,7 @@ export async function planDelta(
   let { size } = delta;
   if (size === undefined) {
     await blob.whole();
-    size = await measureInto(await mostBytes(context, task), source.measure);
+    size = await measureInto(await mostBytes(context, task), (limit) => source.measure(limit));
   }
   await checkRoom(context, task, size);
   const held = opened.move();
