@@ -12,7 +12,7 @@ export interface Spill extends Base {
 }
 
 export interface CommandIndexOptions {
-  /** Bytes of commands that are held. Default 64 MiB: four million commands. */
+  /** Bytes of commands that are held. Default 32 MiB: two million commands. */
   readonly memory?: number;
   /** Makes the file for more commands than that. Default: more is `DELTA_LIMIT`. */
   readonly spill?: (() => Promise<Spill>) | undefined;
@@ -20,7 +20,7 @@ export interface CommandIndexOptions {
   readonly commandLimit?: number;
 }
 
-const DEFAULT_MEMORY = 64 << 20;
+const DEFAULT_MEMORY = 32 << 20;
 const DEFAULT_COMMANDS = 2 ** 26;
 /** Of a command: where in the middle file it begins, and what it begins with. */
 const NUMBERS = 2;
@@ -45,7 +45,9 @@ export class CommandIndex {
   #spill: Spill | undefined;
   #cache: { readonly pages: BasePages; readonly numbers: Float64Array } | undefined;
   /** Those that are held: all, or those since the last spill. */
-  #pages: Float64Array[] = [];
+  #pages: Float64Array<ArrayBuffer>[] = [];
+  /** Those that were written to the file, to be filled again. */
+  #spare: Float64Array<ArrayBuffer>[] = [];
   #page = new Float64Array(0);
   #used = PAGE_COMMANDS;
   /** Where in the middle file each page begins. */
@@ -80,7 +82,7 @@ export class CommandIndex {
   #append(from: number): void {
     if (this.#used === PAGE_COMMANDS) {
       if (this.#firsts.length * PAGE_COMMANDS >= this.#limit) throw tooMany(this.#limit);
-      this.#page = new Float64Array(NUMBERS * PAGE_COMMANDS);
+      this.#page = this.#spare.pop() ?? new Float64Array(NUMBERS * PAGE_COMMANDS);
       this.#pages.push(this.#page);
       this.#firsts.push(this.#size);
       this.#used = 0;
@@ -94,13 +96,16 @@ export class CommandIndex {
   async makeRoom(): Promise<void> {
     if (this.#makeSpill === undefined) throw tooMany(this.#mostPages * PAGE_COMMANDS);
     this.#spill ??= await this.#makeSpill();
-    await this.#write(this.#spill, this.#pages.splice(0, this.#pages.length - 1));
+    const full = this.#pages.splice(0, this.#pages.length - 1);
+    await this.#write(this.#spill, full);
+    this.#spare = full;
   }
 
   /** Nothing more is added. @throws what the file throws */
   async close(): Promise<void> {
     if (this.#spill === undefined) return;
     await this.#write(this.#spill, this.#pages.splice(0));
+    this.#spare = [];
     const numbers = new Float64Array((this.#mostPages * PAGE_BYTES) / Float64Array.BYTES_PER_ELEMENT);
     this.#cache = { pages: new BasePages(this.#spill, new Uint8Array(numbers.buffer)), numbers };
   }

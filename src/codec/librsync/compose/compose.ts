@@ -2,7 +2,7 @@
  * Merges two deltas (librsync §2), the first of which makes the middle file of the old one, and the second the new file of the middle one, into
  * one that makes the new file of the old one. None of the three files is needed: what the second copies is what the first has made there.
  *
- * Memory: the index of the first delta's commands (`command-index.ts`, 64 MiB at most, and a file beyond that), and 16 MiB for its literals.
+ * Memory: the index of the first delta's commands (`command-index.ts`, 32 MiB at most, and a file beyond that), and 16 MiB for its literals.
  * Whoever writes deltas can have each byte of the second ask for millions of commands of the first, so what comes out is limited, too.
  */
 import { setImmediate as turn } from "node:timers/promises";
