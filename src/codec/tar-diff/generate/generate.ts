@@ -18,7 +18,7 @@ const FEW_BYTES = 16 << 20;
 export interface GenerateOptions {
   /** Whether files that not everybody may read are copied from, too: only for who applies deltas to the tar itself, or as root. Default false. */
   readonly anyMode?: boolean;
-  /** Bytes for comparing files; files of more than some two ninths of it are compared by their parts. Default 224 MiB, at least 1 MiB. */
+  /** Bytes for comparing files; files of more than some two ninths of it are compared by their parts. Default 200 MiB, at least 1 MiB. */
   readonly memory?: number;
   readonly signal?: AbortSignal;
   /** Told how many bytes of the new tar are done. */

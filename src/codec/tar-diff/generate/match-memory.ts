@@ -14,7 +14,7 @@ import {
 import { findProgram, insertProgram, SEED_BYTES } from "./seed-programs.ts";
 
 /** Bytes for comparing files. */
-export const DEFAULT_MEMORY = 224 << 20;
+export const DEFAULT_MEMORY = 200 << 20;
 /** Less is of no use. */
 const LEAST_MEMORY = 1 << 20;
 /** What programs tell comes first. */
