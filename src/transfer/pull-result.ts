@@ -64,8 +64,8 @@ export interface DiskResult {
 
 export interface PullResult {
   readonly reference: string;
-  /** Of the root: what the tag points to. */
-  readonly digest: Digest;
+  /** Of the root: what the tag points to. Null in the plan of a delta image of which only the pull finds out how large its layers are. */
+  readonly digest: Digest | null;
   /** Of the delta image's manifest, where the name was that of one: `digest` and all else then are those of the image that it made. */
   readonly deltaDigest?: Digest;
   readonly mediaType: string;

@@ -110,7 +110,9 @@ export async function getDeltaImage(
     await context.store.removeUnreferenced([delta.manifest.config.digest]).catch(() => undefined);
     context.onProgress({ type: "image-done", reference: image.name, digest: image.root.digest });
   }
-  return reportPull(image, { ...done, deltaDigest: delta.manifest.digest, tally, startedAt });
+  // No tar is of no bytes: a plan does not know what the pull will measure.
+  const isManifestOpen = plan && image.manifest.layers.some(({ size }) => size === 0);
+  return reportPull(image, { ...done, deltaDigest: delta.manifest.digest, isManifestOpen, tally, startedAt });
 }
 
 /** Whether it is a virtual machine's image, whose disks are wanted and not only their blobs. */

@@ -9,6 +9,8 @@ import type { Tally } from "./tally.ts";
 
 export interface PullFacts extends PullDone {
   readonly deltaDigest?: Digest;
+  /** Whether the image's manifest is one that only the pull can make. Default false. */
+  readonly isManifestOpen?: boolean;
   readonly tally: Tally;
   readonly startedAt: number;
 }
@@ -20,7 +22,7 @@ export function reportPull(image: ResolvedImage, facts: PullFacts): PullResult {
   bytes.network = tally.network + (status === "planned" ? bytes.network : 0);
   return {
     reference: image.name,
-    digest: image.root.digest,
+    digest: facts.isManifestOpen === true ? null : image.root.digest,
     ...(deltaDigest !== undefined && { deltaDigest }),
     mediaType: image.root.mediaType,
     platform: image.platform === undefined ? null : formatPlatform(image.platform),

@@ -31,7 +31,7 @@ export function renderPull(result: PullResult, view: View): string {
 
 export function renderPlan(result: PullResult): string {
   const platform = result.platform === null ? "" : ` (${sanitize(result.platform)})`;
-  const title = `${sanitize(result.reference)}: ${result.digest}${platform}\n`;
+  const title = `${sanitize(result.reference)}: ${result.digest ?? `image ${result.imageId}`}${platform}\n`;
   const { network, local, data, zero } = result.bytes;
   const disks = (result.disks ?? []).map((disk) => `  disk ${diskText(disk)}: ${diskCost(disk)}\n`).join("");
   const sources = `would move ${formatBytes(network)} over the network; ${formatBytes(local)} are on this machine`;

@@ -102,6 +102,10 @@ async function tryDelta(
     return withMoved(made, planned);
   }
   story.tally.add(blob.moved);
+  if (made.detail["made"] === true) {
+    await blob.drop();
+    return made;
+  }
   const error = await causeOf(made, planned, task, pull.deltas.isOnlyWay);
   if (signal.aborted || isHopeless(error)) return error;
   // Nobody knows which bytes of the tar are right.

@@ -1,6 +1,6 @@
 /**
  * The manifest of the image that a delta image makes. The delta carries its config and no manifest; so it is the one that an image here has, or the one
- * that the repository has and the delta names, or one that is made: with the tars themselves as layers, and thus always the same.
+ * that the repository has and the delta names, or one that is made, with blobs that are here and else the tars themselves as layers.
  */
 import { isVarveError } from "../../errors/varve-error.ts";
 import type { ErrorCode } from "../../errors/table.ts";
