@@ -12,9 +12,14 @@ const SPARE_SHARE = 8;
 /** Bytes after which the room is looked at again where nobody knows how much will come. */
 const LOOK_BYTES = 64 << 20;
 
+/** What is left to others of so many bytes. */
+export function spareOf(bytes: number): number {
+  return Math.min(SPARE_BYTES, Math.ceil(bytes / SPARE_SHARE));
+}
+
 /** @param bytes that are to come @param what for the message, as "the tar of layer ..." @throws VarveError `NO_SPACE` */
 export async function ensureWorkingRoom(directory: string, bytes: number, what: string): Promise<void> {
-  await ensure(directory, bytes, Math.min(SPARE_BYTES, Math.ceil(bytes / SPARE_SHARE)), what);
+  await ensure(directory, bytes, spareOf(bytes), what);
 }
 
 /** Looks at the room now and then while a file of unknown size grows. */

@@ -14,6 +14,7 @@ import { freeSpace } from "../../sys/free-space.ts";
 import type { TransferContext } from "../context.ts";
 import { openBase } from "../layer-tars/open-base.ts";
 import type { UnpackTask } from "../present-layer.ts";
+import { spareOf } from "../working-room.ts";
 import { DeltaBlob, type DeltaBlobOptions } from "./delta-blob.ts";
 import { librsyncOf } from "./open-delta.ts";
 import type { LayerDelta, LayerTars, TarPlan } from "./types.ts";
@@ -173,12 +174,12 @@ function noRoom(free: number, needed?: number): VarveError {
   });
 }
 
-/** How large the layer's tar can become here. */
+/** How large the layer's tar can become here, with something left to others. */
 async function mostBytes({ store }: TransferContext, { diffId }: UnpackTask): Promise<number> {
   const free = await freeSpace(store.root).catch(() => undefined);
   if (free === undefined) return Number.MAX_SAFE_INTEGER;
   const whole = { digest: diffId, size: Number.MAX_SAFE_INTEGER };
-  return free + whole.size - (await store.content.missingSpace(whole));
+  return free - spareOf(free) + whole.size - (await store.content.missingSpace(whole));
 }
 
 /**
