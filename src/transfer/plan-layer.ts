@@ -103,9 +103,9 @@ async function planDelta(
   { deltas, rates, layersLeft, concurrency, unpacks }: PlanLayerOptions,
 ): Promise<DeltaChoice | undefined> {
   const pull = await deltas?.();
-  if (pull === undefined || (!pull.deltas.isOnlyWay && !(await unpacks()))) return undefined;
+  if (pull === undefined) return undefined;
   const { chooseDelta } = await import("./deltas/choose-delta.ts");
-  return chooseDelta(context, task, pull, { rates, layersLeft, concurrency });
+  return chooseDelta(context, task, pull, { rates, layersLeft, concurrency, unpacks });
 }
 
 function plannedResult(

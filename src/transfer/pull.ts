@@ -199,7 +199,7 @@ async function carryOut(
   const [{ ensureRoom, explainNoRoom, roomFor }, { getLayers }] = await loadFetching();
   const distinct = distinctTasks(tasks);
   const snapshotter = unpack && chainOf(image).length > 0 ? context.snapshotter : undefined;
-  const room = { unpacksInto: snapshotter?.choice, concurrency, discardBlobs };
+  const room = { unpacksInto: snapshotter?.choice, concurrency, discardBlobs, areMade: deltas.isOnlyWay };
   let wanted = await roomFor(context, image, distinct, room);
   try {
     await ensureRoom(store, wanted);

@@ -40,6 +40,8 @@ export interface RoomOptions {
   readonly unpacksInto: SnapshotterChoice | undefined;
   readonly concurrency: number;
   readonly discardBlobs: boolean;
+  /** Whether all layers are made as tars, so that one which is its own blob is one file for the blob and for EROFS. Default false. */
+  readonly areMade?: boolean;
 }
 
 /** What an image will take. */
@@ -47,7 +49,7 @@ export async function roomFor(
   context: TransferContext,
   { name, manifest, config }: ResolvedImage,
   tasks: readonly LayerTask[],
-  { unpacksInto, concurrency, discardBlobs }: RoomOptions,
+  { unpacksInto, concurrency, discardBlobs, areMade = false }: RoomOptions,
 ): Promise<Wanted> {
   const { store } = context;
   const diffIds = unpacksInto === undefined ? [] : (config?.rootfs.diffIds ?? []);
@@ -61,8 +63,7 @@ export async function roomFor(
     if (held === true && !(await isWanted(context, task, discardBlobs))) continue;
     blobs.push(blob);
     if (held !== false) continue;
-    // EROFS keeps tars: one that is a blob already is not kept twice.
-    if (blob.digest === diffId && (unpacksInto === "erofs" || unpacksInto === "auto")) continue;
+    if (areMade && blob.digest === diffId && (unpacksInto === "erofs" || unpacksInto === "auto")) continue;
     const known = await store.layers.get(blob.digest);
     unpackedBytes += known?.diffId === diffId ? (known?.uncompressedSize ?? 0) : blob.size;
   }

@@ -14,6 +14,7 @@ import type { DriverName } from "../../snapshot/types.ts";
 import { StoreLayout } from "../../store/layout.ts";
 import type { SnapshotEntry } from "../../store/snapshot-record.ts";
 import { readMountInfo } from "../../sys/mount-info.ts";
+import { withoutSplit } from "../other-form.ts";
 import { openSnapshots } from "../snapshotter.ts";
 import type { Check } from "./check.ts";
 import { digestOfFile } from "./layers.ts";
@@ -61,7 +62,8 @@ export async function rebuildSnapshot(check: Check, snapshot: SnapshotEntry): Pr
   const folder = layout.snapshot(tree ?? id);
   if (isInUse(folder)) throw new VarveError("STORE_BUSY", "it is mounted; unmount it first");
   await using staged = await snapshots.stage(diffId, { signal });
-  const layer = staged.target && (await unpack(check, diffId, staged.target));
+  const target = (await isGivenUp(check, diffId)) ? staged.target : withoutSplit(staged.target);
+  const layer = target && (await unpack(check, diffId, target));
   const record = await store.snapshots.find(driver.name, staged.key);
   const tar = async (): Promise<AsyncIterable<Uint8Array>> =>
     context.threads.open(await blobOf(check, diffId), { algorithm: digestAlgorithm(diffId), signal });
@@ -76,6 +78,12 @@ async function unpack(check: Check, diffId: Digest, target: LayerTarget): Promis
   const unpacked = await threads.unpack(file, target, { algorithm: digestAlgorithm(diffId), signal });
   if (unpacked.diffId === diffId) return unpacked;
   throw new VarveError("DIFFID_MISMATCH", `layer ${diffId} unpacks to ${unpacked.diffId}`);
+}
+
+/** Whether the layer's blob is not to stay, so that its tar has to be given by its tree. */
+async function isGivenUp({ store, layers }: Check, diffId: Digest): Promise<boolean> {
+  const blob = layers.get(diffId)?.blob.digest;
+  return blob !== undefined && (await store.layers.get(blob))?.discardedAt !== undefined;
 }
 
 /** The tar that lies beside a damaged index, if it is whole. */

@@ -19,6 +19,8 @@ export interface ChooseDeltaOptions {
   readonly layersLeft: number;
   /** Transfers at once. */
   readonly concurrency: number;
+  /** Whether layers can be unpacked here, asked only where that matters: to find it out writes to the store. Default: they can. */
+  readonly unpacks?: () => Promise<boolean>;
 }
 
 export type DeltaChoice =
@@ -43,12 +45,12 @@ export async function chooseDelta(
   context: TransferContext,
   task: UnpackTask,
   { deltas, tars, mode }: DeltaPull,
-  { story, rates: known, layersLeft, concurrency }: ChooseDeltaOptions,
+  { story, rates: known, layersLeft, concurrency, unpacks = () => Promise.resolve(true) }: ChooseDeltaOptions,
 ): Promise<DeltaChoice | undefined> {
   const { registry, store } = context;
   const mayTry: LayerStory["mayTry"] = (way) => story?.mayTry(way) ?? true;
   if (!deltas.isOnlyWay && mayTry("held-tar") && (await tars.has(task.diffId, { quick: true }))) {
-    return { way: "held-tar" };
+    return (await unpacks()) ? { way: "held-tar" } : undefined;
   }
   const facts = { layersLeft, concurrency };
   const fetching = (delta: LayerDelta): Promise<Cost> => costOf(context, delta, deltas, facts);
@@ -60,7 +62,7 @@ export async function chooseDelta(
   const found = await deltas.of(task);
   const all = found.filter(({ blob }) => mayTry(`delta ${blob.digest}`));
   if (all.length === 0 && mode === "always") throw nothingLeft(task, found.length);
-  if (all.length === 0) return undefined;
+  if (all.length === 0 || !(await unpacks())) return undefined;
   const { worth, why = "" } = await weighDeltas(context, task, all, { ...facts, mode, plain, rates });
   const [best] = worth;
   if (best === undefined) return { way: "none", why };
