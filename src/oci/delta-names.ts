@@ -2,11 +2,17 @@
  * What deltas between images are called: in balena's delta images (formats "balena-delta" §2), in the delta manifests that flatpak and tar-diff use
  * (formats "tar-diff" §2), and what varve's own say beyond both.
  */
+import type { ImageConfig } from "./config.ts";
 import type { Digest } from "./digest.ts";
 
 /** Labels of a delta image's config: the base's image ID, and the target's config as it is. */
 export const BASE_LABEL = "io.resin.delta.base";
 export const CONFIG_LABEL = "io.resin.delta.config";
+
+/** Whether an image is to be taken for a delta between two others, perhaps a broken one. */
+export function isDeltaConfig(config: ImageConfig | undefined): config is ImageConfig {
+  return CONFIG_LABEL in (config?.config.Labels ?? {});
+}
 
 /** An empty tar (1024 zeros), which stands for a layer that base and target share from the bottom up. */
 export const EMPTY_TAR_DIFF_ID = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef" as Digest;

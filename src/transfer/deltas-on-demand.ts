@@ -1,5 +1,5 @@
 /** What a pull uses deltas by, opened when a layer is missing and deltas may be of use: most pulls load nothing of it. */
-import { CONFIG_LABEL } from "../oci/delta-names.ts";
+import { isDeltaConfig } from "../oci/delta-names.ts";
 import type { ImageConfig } from "../oci/config.ts";
 import type { TransferContext } from "./context.ts";
 import type { DeltaPull } from "./deltas/delta-pull.ts";
@@ -57,5 +57,5 @@ export class DeltasOnDemand implements AsyncDisposable {
 export function isDelta<Image extends Pick<ResolvedImage, "config">>(
   image: Image,
 ): image is Image & { readonly config: ImageConfig } {
-  return CONFIG_LABEL in (image.config?.config.Labels ?? {});
+  return isDeltaConfig(image.config);
 }

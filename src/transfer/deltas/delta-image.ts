@@ -42,12 +42,6 @@ export interface DeltaImage {
   readonly layers: readonly DeltaImageLayer[];
 }
 
-/** Whether the image is to be taken for a delta, perhaps a broken one. */
-export function isDeltaImage(config: ImageConfig | undefined): config is ImageConfig {
-  const labels = config?.config.Labels;
-  return labels !== undefined && CONFIG_LABEL in labels;
-}
-
 /** @throws VarveError `DELTA_IMAGE_INVALID` when it contradicts itself, or says of its target what no image is */
 export function readDeltaImage(manifest: Manifest, config: ImageConfig): DeltaImage {
   const labels = config.config.Labels ?? {};

@@ -1,14 +1,14 @@
 /** What the manifest of a delta says of it, whichever of the two kinds it is. Nothing of it is checked against what the deltas make. */
 import { VarveError } from "../../errors/varve-error.ts";
 import { parseImageConfig } from "../../oci/config.ts";
-import { DELTA_CONFIG_MEDIA_TYPE, DELTA_TARGET, VARVE_DELTA_BASE } from "../../oci/delta-names.ts";
+import { DELTA_CONFIG_MEDIA_TYPE, DELTA_TARGET, isDeltaConfig, VARVE_DELTA_BASE } from "../../oci/delta-names.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import { isDigest, type Digest } from "../../oci/digest.ts";
 import type { Manifest } from "../../oci/manifest.ts";
 import { isConfigType } from "../../oci/media-types.ts";
 import { readConfigBytes } from "../open-image.ts";
 import type { ImageSource } from "../transports/types.ts";
-import { isDeltaImage, readDeltaImage } from "./delta-image.ts";
+import { readDeltaImage } from "./delta-image.ts";
 import { readBases, readDeltaManifest } from "./discover/read-manifest.ts";
 import type { DeltaDetails, InspectedLayer } from "./inspect-types.ts";
 
@@ -43,7 +43,7 @@ export async function readTold(
   }
   if (!isConfigType(manifest.config.mediaType)) throw noDelta(name);
   const config = parseImageConfig(await readConfigBytes(source, manifest, signal), { expected: manifest.config });
-  if (!isDeltaImage(config)) throw noDelta(name);
+  if (!isDeltaConfig(config)) throw noDelta(name);
   const image = readDeltaImage(manifest, config);
   return {
     kind: "image",

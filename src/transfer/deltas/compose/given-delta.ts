@@ -1,4 +1,5 @@
 /** A delta image in the place that it was named in, with what is read of it. */
+import { isDeltaConfig } from "../../../oci/delta-names.ts";
 import type { Digest } from "../../../oci/digest.ts";
 import type { Manifest } from "../../../oci/manifest.ts";
 import type { Platform } from "../../../oci/platform.ts";
@@ -7,7 +8,7 @@ import type { TransferContext } from "../../context.ts";
 import { openManifest, readImageConfig } from "../../open-image.ts";
 import { openSource } from "../../open-place.ts";
 import type { ImageSource } from "../../transports/types.ts";
-import { checkCommonLayers, isDeltaImage, readDeltaImage, type DeltaImage } from "../delta-image.ts";
+import { checkCommonLayers, readDeltaImage, type DeltaImage } from "../delta-image.ts";
 
 export interface GivenDelta {
   /** As it was given. */
@@ -31,7 +32,7 @@ export async function openGivenDelta(
   const source = held.use(await openSource(context, name));
   const { manifest } = await openManifest(source, name, platform);
   const config = await readImageConfig(source, manifest, name, context.signal);
-  if (!isDeltaImage(config)) {
+  if (!isDeltaConfig(config)) {
     throw new VarveError("USAGE", `${name} is no delta between images`, { hint: "varve delta create makes one" });
   }
   const image = readDeltaImage(manifest, config);
