@@ -8,7 +8,7 @@ import { VarveError } from "../errors/varve-error.ts";
 import { YOUNG_LIMIT } from "../sys/young-generation.ts";
 import type { ChunkJob, ChunkNews } from "./chunk-thread.ts";
 import { fromPlainError } from "./plain-error.ts";
-import { threadEnvironment } from "./thread.ts";
+import { threadEnvironment } from "./thread-environment.ts";
 
 const THREAD_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./chunk-thread.ts" : "./chunk-thread.js",

@@ -15,7 +15,7 @@ import { shareMallocArena } from "../sys/malloc-arenas.ts";
 import { stopYoungGrowth, YOUNG_LIMIT } from "../sys/young-generation.ts";
 import type { DeltaJob, DeltaMade, FarTar, FilePart, FromDeltaThread, ToDeltaThread } from "./delta-messages.ts";
 import { fromPlainError, toPlainError } from "./plain-error.ts";
-import { threadEnvironment } from "./thread.ts";
+import { threadEnvironment } from "./thread-environment.ts";
 
 const THREAD_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./delta-thread.ts" : "./delta-thread.js",

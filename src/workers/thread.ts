@@ -1,10 +1,9 @@
 /** A thread of the pool as its owner sees it: jobs are started in it by number, and each hears what becomes of it, also when the thread dies. */
-import { getCompileCacheDir } from "node:module";
-import { dirname } from "node:path";
 import { Worker } from "node:worker_threads";
 import { VarveError } from "../errors/varve-error.ts";
 import { YOUNG_LIMIT } from "../sys/young-generation.ts";
 import type { FromThread, Job, ToThread } from "./messages.ts";
+import { threadEnvironment } from "./thread-environment.ts";
 
 const THREAD_FILE = new URL(
   import.meta.url.endsWith(".ts") ? "./layer-thread.ts" : "./layer-thread.js",
@@ -63,13 +62,4 @@ export class Thread {
     this.#died = true;
     for (const listener of this.#listeners.values()) listener({ type: "died", error });
   }
-}
-
-/**
- * A thread shares the process's compile cache only when its environment says so. Without it, each one compiles all modules again,
- * in a checkout from TypeScript: 60 ms and 25 MB.
- */
-export function threadEnvironment(): NodeJS.ProcessEnv {
-  const cache = getCompileCacheDir();
-  return cache === undefined ? process.env : { ...process.env, NODE_COMPILE_CACHE: dirname(cache) };
 }
