@@ -5,7 +5,7 @@ import { VarveError } from "../../errors/varve-error.ts";
 import type { Command } from "../command.ts";
 import { parseChoice } from "../parse-values.ts";
 import { renderRdiff } from "../print/rdiff.ts";
-import { flagsOf, refuseForeignFlags } from "./disk/flags.ts";
+import { flagsOf, refuseForeignFlags } from "./actions/flags.ts";
 import type { RdiffAction } from "./rdiff/action.ts";
 import { deltaAction } from "./rdiff/delta.ts";
 import { diffAction } from "./rdiff/diff.ts";

@@ -3,9 +3,9 @@ import type { ApplyDeltaOptions } from "../../../transfer/deltas/apply-delta.ts"
 import type { PullResult } from "../../../transfer/pull-result.ts";
 import { DELTA_ROOT_FLAGS, deltaRootsOf } from "../../delta-flags.ts";
 import { renderPull } from "../../print/pull.ts";
-import type { DeltaAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const applyAction: DeltaAction<PullResult> = {
+export const applyAction: Action<PullResult> = {
   name: "apply",
   usage: "apply DELTA [-t NAME:TAG] [--no-unpack] [--delta-root DIR]",
   words: [1, 1],

@@ -1,9 +1,9 @@
 /** `varve delta compose A-B B-C` */
 import type { ComposeDeltasOptions, DeltaComposed } from "../../../transfer/deltas/compose/compose-types.ts";
 import { renderDeltaComposed } from "../../print/delta-compose.ts";
-import type { DeltaAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const composeAction: DeltaAction<DeltaComposed> = {
+export const composeAction: Action<DeltaComposed> = {
   name: "compose",
   usage: "compose A-B B-C [-t NAME:TAG] [--push REF]",
   words: [2, 2],

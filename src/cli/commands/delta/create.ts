@@ -2,9 +2,9 @@
 import { DELTA_FORMATS, type CreateDeltaOptions, type DeltaCreated } from "../../../transfer/deltas/create-types.ts";
 import { parseChoice } from "../../parse-values.ts";
 import { renderDeltaCreated } from "../../print/delta-create.ts";
-import type { DeltaAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const createAction: DeltaAction<DeltaCreated> = {
+export const createAction: Action<DeltaCreated> = {
   name: "create",
   usage: "create BASE TARGET [-t NAME:TAG] [--format librsync|tar-diff] [--push REF] [-j N]",
   words: [2, 2],

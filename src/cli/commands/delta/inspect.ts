@@ -2,9 +2,9 @@
 import type { DeltaDetails } from "../../../transfer/deltas/inspect-types.ts";
 import { DELTA_ROOT_FLAGS, deltaRootsOf } from "../../delta-flags.ts";
 import { renderDeltaDetails } from "../../print/delta-inspect.ts";
-import type { DeltaAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const inspectAction: DeltaAction<DeltaDetails> = {
+export const inspectAction: Action<DeltaDetails> = {
   name: "inspect",
   usage: "inspect DELTA [--delta-root DIR]",
   words: [1, 1],

@@ -3,9 +3,9 @@ import { resolve } from "node:path";
 import type { CloneResult } from "../../../transfer/disks/clone.ts";
 import { parsePath } from "../../parse-values.ts";
 import { renderClone } from "../../print/disk-clone.ts";
-import type { DiskAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const cloneAction: DiskAction<CloneResult> = {
+export const cloneAction: Action<CloneResult> = {
   name: "clone",
   usage: "clone IMAGE|DIR NEWDIR [--keep-mac] [--verify] [--no-reflink]",
   words: [2, 2],

@@ -4,9 +4,9 @@ import type { DiskCopy } from "../../../disk/copy-report.ts";
 import { SPARSE_MODES } from "../../../disk/sparse-modes.ts";
 import { parseChoice, parsePath } from "../../parse-values.ts";
 import { renderDiskCopy } from "../../print/disk-copy.ts";
-import type { DiskAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const copyAction: DiskAction<DiskCopy> = {
+export const copyAction: Action<DiskCopy> = {
   name: "copy",
   usage: "copy SRC DST [--sparse MODE] [--verify] [--no-reflink] [--in-place]",
   words: [2, 2],

@@ -4,9 +4,9 @@ import { VarveError } from "../../../errors/varve-error.ts";
 import type { ExportResult } from "../../../transfer/disks/export.ts";
 import { parsePath } from "../../parse-values.ts";
 import { renderExport } from "../../print/disk-export.ts";
-import type { DiskAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const exportAction: DiskAction<ExportResult> = {
+export const exportAction: Action<ExportResult> = {
   name: "export",
   usage: "export IMAGE DIR [--force] [--verify] [--no-reflink]; export --raw IMAGE FILE [--disk NAME]",
   words: [2, 2],

@@ -5,14 +5,14 @@ import type { ImportOptions, ImportResult } from "../../../transfer/disks/import
 import { parseChoice, parseCount, parseEpoch, parsePath, parseSize } from "../../parse-values.ts";
 import { renderImport } from "../../print/disk-import.ts";
 import type { Flags, Settings } from "../../settings.ts";
-import type { DiskAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
 const FORMATS = ["auto", ...DISK_FORMATS] as const;
 const OSES = ["linux", "darwin"] as const;
 const ARCHITECTURES = ["arm64", "amd64"] as const;
 const MOST_CPUS = 1024;
 
-export const importAction: DiskAction<ImportResult> = {
+export const importAction: Action<ImportResult> = {
   name: "import",
   usage:
     "import DIR|FILE IMAGE [--format KIND] [--disk-chunk-size BYTES] [--base IMAGE] [--label K=V] [--discard-blobs]",

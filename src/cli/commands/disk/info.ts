@@ -2,9 +2,9 @@
 import type { DiskInformation } from "../../../transfer/disks/info.ts";
 import { parsePath } from "../../parse-values.ts";
 import { renderDiskInfo } from "../../print/disk-info.ts";
-import type { DiskAction } from "./action.ts";
+import type { Action } from "../actions/action.ts";
 
-export const infoAction: DiskAction<DiskInformation> = {
+export const infoAction: Action<DiskInformation> = {
   name: "info",
   usage: "info IMAGE|DIR|FILE",
   words: [1, 1],

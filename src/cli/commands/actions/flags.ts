@@ -26,7 +26,7 @@ export function refuseForeignFlags(
   action: ActionFlags,
   actions: readonly ActionFlags[],
   given: Flags,
-  group = "disk",
+  group: string,
 ): void {
   const own = new Set(action.flags.map(({ flags }) => flags));
   for (const { flags } of actions.flatMap((one) => one.flags)) {

@@ -1,8 +1,8 @@
-/** What an action of `varve disk` is: a command of its own but for the flags, which all of them share a list of. */
+/** What an action of a group of commands is, as those of `varve disk` and `varve delta` are: a command of its own but for the flags, which all of a group share a list of. */
 import type { Call, Completes, FlagSpec, View } from "../../command.ts";
 
 /** `call.args` are the words after the action's name. */
-export interface DiskAction<Data extends object = object> {
+export interface Action<Data extends object = object> {
   readonly name: string;
   /** Its words and flags as they are written: `copy SRC DST [--verify]`. */
   readonly usage: string;
