@@ -26,6 +26,11 @@ export const PEERS = {
   "qemu-img": "qemu-utils",
   openssl: "openssl",
   rdiff: "rdiff",
+  podman: "podman",
+  ctr: "containerd",
+  containerd: "containerd",
+  nginx: "nginx-light",
+  chromium: "chromium",
   unshare: "util-linux",
   setpriv: "util-linux",
 } as const;
