@@ -113,6 +113,27 @@ export const ERROR_TABLE = {
   DRIVER_UNAVAILABLE: row(1, 500, "varve snapshots ls --drivers tells what each driver needs"),
   MOUNT_FAILED: row(1, 500, "varve snapshots ls --drivers tells what can be mounted here"),
   INDEX_INVALID: row(1, 500, "the layer's index is damaged; varve fsck --repair makes it anew"),
+  // jobs
+  JOB_NOT_FOUND: row(3, 404, "ended jobs are forgotten after some days; the list of jobs tells what there is"),
+  JOB_INVALID: row(2, 400, "correct what the job was given"),
+  JOB_LOST: row(1, 409, "somebody else is at work on the job now, or it was cancelled"),
+  JOB_ABANDONED: row(
+    1,
+    500,
+    "whoever worked on it ended each time without a word; look for crashes and lack of memory",
+  ),
+  QUEUE_FULL: row(6, 429, "wait until some of the jobs have ended, or let more workers work"),
+  QUEUE_UNAVAILABLE: row(1, 503, "check the database server and the queue's URL"),
+  QUEUE_CORRUPT: row(1, 500, "an empty queue has taken its place; add what is missing again"),
+  // the daemon's API
+  REQUEST_INVALID: row(2, 400, "see /docs of the daemon for what each route takes"),
+  REQUEST_TOO_LARGE: row(2, 413, "send less, or raise the daemon's limits"),
+  CONTENT_TYPE_UNSUPPORTED: row(2, 415, "send JSON, with Content-Type: application/json"),
+  ROUTE_UNKNOWN: row(3, 404, "see /docs of the daemon for the routes that there are"),
+  METHOD_NOT_ALLOWED: row(2, 405, "the Allow header names what this path takes"),
+  TOO_MANY_REQUESTS: row(6, 429, "wait, or close what is open"),
+  JOB_NOT_FOUND: row(3, 404, "GET /v1/jobs lists what there is; jobs that ended long ago are forgotten"),
+  DISKS_CLOSED: row(4, 403, "the daemon's diskDirectory says where disks may be read and written over the API"),
   // run
   INTERRUPTED: row(130, 499, "run the same command again: it goes on where it stopped"),
   INTERNAL: row(1, 500, "this is a bug in varve; please report it with the output of --debug"),

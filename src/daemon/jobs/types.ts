@@ -73,10 +73,26 @@ export interface Job<Kind extends JobKind = JobKind> {
   readonly error: { readonly code: ErrorCode; readonly message: string; readonly hint: string } | null;
 }
 
-/** What follows a job live. A late listener gets the job as it is and then what is last known of each blob, so that it can draw at once. */
+/** What follows jobs live. `id`: of the job that it is about. */
 export type JobEvent =
   | { readonly type: "job"; readonly job: Job }
-  | { readonly type: "progress"; readonly event: ProgressEvent };
+  | { readonly type: "progress"; readonly id: string; readonly event: ProgressEvent };
+
+export interface JobFeed {
+  /**
+   * What becomes of one job, until it has ended; without an id of all jobs, until the signal. A late listener gets the job as it is (all
+   * that have not ended) and then what is last known of each blob, so that it can draw at once. Who reads slowly gets less and not
+   * later: of what changes often only the newest is kept for it.
+   * @throws VarveError `JOB_NOT_FOUND` at the first read; the signal ends it without an error
+   */
+  subscribe(id: string | undefined, signal: AbortSignal): AsyncIterable<JobEvent>;
+}
+
+/** The daemon's jobs, as `startJobs` (start-jobs.ts) gives them. Disposed of: what runs is put back, and the queue is closed. */
+export interface Jobs extends AsyncDisposable {
+  readonly queue: JobQueue;
+  readonly feed: JobFeed;
+}
 
 /** A job that one worker has taken. Its claim ends unless it is renewed, which {@link Claim} does by itself while the process lives. */
 export interface Claim {
