@@ -11,6 +11,10 @@ export interface Asked {
   readonly signal: AbortSignal;
   /** What the client calls the registry it wants (`?ns=`), as it stood there. */
   readonly namespace?: string;
+  /** What it sent as Authorization, where that was not for the daemon itself. */
+  readonly authorization?: string;
+  /** What it sent as Via, so that daemons which ask each other, or themselves, notice. */
+  readonly via?: string;
 }
 
 /** A manifest or an index with its bytes as they were pushed or received; they have been checked against the digest. */
@@ -18,6 +22,8 @@ export interface ServedManifest {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
+  /** For people, to be sent as `Warning: 299`: that it is what upstream had when it was last reached. */
+  readonly warning?: string;
 }
 
 /** A blob that is here, or that is on its way. */
@@ -40,7 +46,7 @@ export interface ContentSource {
     name: string,
     reference: string,
     asked: Asked,
-  ): Promise<(Pick<ServedManifest, "digest" | "mediaType"> & { readonly size: number }) | undefined>;
+  ): Promise<(Omit<ServedManifest, "bytes"> & { readonly size: number }) | undefined>;
   /** @throws VarveError `REGISTRY_*`, `UNAUTHORIZED`, `DENIED` ... */
   manifest(name: string, reference: string, asked: Asked): Promise<ServedManifest | undefined>;
   blob(name: string, digest: Digest, asked: Asked): Promise<ServedBlob | undefined>;
