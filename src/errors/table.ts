@@ -105,6 +105,10 @@ export const ERROR_TABLE = {
   PATH_INVALID: row(2, 400, "check the path"),
   IO: row(1, 500, "check the disk and the path"),
   FFI_UNAVAILABLE: row(1, 500, "this system or file system lacks what is needed"),
+  // the daemon
+  DAEMON_RUNNING: row(6, 409, "stop the other daemon, or give this one another --root, --socket or --listen"),
+  DAEMON_BUSY: row(6, 503, "wait a little and ask again"),
+  LISTEN_FAILED: row(1, 500, "choose another place to listen at with --socket or --listen"),
   // snapshots
   SNAPSHOT_NOT_FOUND: row(3, 404, "varve snapshots ls lists what there is"),
   SNAPSHOT_EXISTS: row(1, 409, "choose another key, or remove the other one: varve snapshots rm KEY"),
@@ -132,8 +136,8 @@ export const ERROR_TABLE = {
   ROUTE_UNKNOWN: row(3, 404, "see /docs of the daemon for the routes that there are"),
   METHOD_NOT_ALLOWED: row(2, 405, "the Allow header names what this path takes"),
   TOO_MANY_REQUESTS: row(6, 429, "wait, or close what is open"),
-  JOB_NOT_FOUND: row(3, 404, "GET /v1/jobs lists what there is; jobs that ended long ago are forgotten"),
   DISKS_CLOSED: row(4, 403, "the daemon's diskDirectory says where disks may be read and written over the API"),
+  PAGE_NOT_BUILT: row(3, 404, "build it with: npm run build:page, and start the daemon again"),
   // run
   INTERRUPTED: row(130, 499, "run the same command again: it goes on where it stopped"),
   INTERNAL: row(1, 500, "this is a bug in varve; please report it with the output of --debug"),
