@@ -132,6 +132,54 @@ export class ContentStore {
   }
 
   /**
+   * Takes over a whole file of the store's file system as a blob, durably; it replaces one that is there.
+   * @param file what lies there is the caller's, who has computed the digest over it and writes to it no more
+   * @param work done before anybody can remove the blob, for who records that it is needed
+   * @throws VarveError `NO_SPACE`, `IO` ...; the file may be where it was then
+   */
+  async adopt(
+    digest: Digest,
+    file: string,
+    work: (info: ContentInfo) => Promise<unknown>,
+    options: LockWaitOptions = {},
+  ): Promise<ContentInfo> {
+    this.#mustBeWritable();
+    const lock = await this.#options.locks.digest(digest, options);
+    try {
+      const { adoptFile } = await import("./adopt.ts");
+      const size = await adoptFile(this.#layout, digest, file, this.#options);
+      const info = { digest, size, path: this.#layout.blob(digest) };
+      await work(info);
+      await (await this.#folder(digest)).remove();
+      return info;
+    } catch (error) {
+      throw toVarveError(error, `storing the blob ${digest}`);
+    } finally {
+      lock.unlock({ remove: true });
+    }
+  }
+
+  /**
+   * Does `work` while nobody can remove the blob, for who records that it is needed.
+   * @returns undefined, with nothing done, when the store lacks it
+   */
+  async whileThere<T>(
+    digest: Digest,
+    work: (info: ContentInfo) => T | Promise<T>,
+    options: LockWaitOptions = {},
+  ): Promise<T | undefined> {
+    // Nobody is waited for who is only fetching it.
+    if ((await this.stat(digest)) === undefined) return undefined;
+    const lock = await this.#options.locks.digest(digest, options);
+    try {
+      const info = await this.stat(digest);
+      return info && (await work(info));
+    } finally {
+      lock.unlock({ remove: true });
+    }
+  }
+
+  /**
    * Removes a blob unless someone is at work on it or holds a lease. Who needs to know that no image wants it asks
    * the store to do this instead.
    * @returns whether it was removed

@@ -102,6 +102,45 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX disk_contents_by_disk ON disk_contents (disk, offset);
   `,
+  `
+  -- what is served under /v2/: pushed to this machine, or cached of other registries (HOST/NAME)
+  CREATE TABLE repositories (
+    id         INTEGER PRIMARY KEY,
+    origin     TEXT NOT NULL CHECK (origin IN ('hosted', 'mirror')),
+    name       TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    UNIQUE (origin, name)
+  ) STRICT;
+  -- what a repository has; the bytes are blobs of the store, and are needed as long as a row names them
+  CREATE TABLE repository_contents (
+    repository   INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    kind         TEXT NOT NULL CHECK (kind IN ('blob', 'manifest')),
+    digest       TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    -- of a manifest
+    media_type   TEXT,
+    last_used_at INTEGER NOT NULL,
+    PRIMARY KEY (repository, kind, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX repository_contents_by_digest ON repository_contents (digest);
+  CREATE TABLE repository_tags (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    tag        TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    updated_at INTEGER NOT NULL,
+    PRIMARY KEY (repository, tag)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX repository_tags_by_digest ON repository_tags (repository, digest);
+  CREATE TABLE repository_referrers (
+    repository INTEGER NOT NULL REFERENCES repositories (id) ON DELETE CASCADE,
+    subject    TEXT NOT NULL,
+    digest     TEXT NOT NULL,
+    -- the entry (JSON) in the list of the subject's referrers
+    descriptor TEXT NOT NULL,
+    PRIMARY KEY (repository, subject, digest)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX repository_referrers_by_digest ON repository_referrers (repository, digest);
+  `,
 ];
 
 export const SCHEMA_VERSION: number = MIGRATIONS.length;

@@ -1,6 +1,6 @@
 /**
- * What may not be removed: the content of images (disks of machines are named by their keys), of entries that other tools made in index.json, and
- * of what running processes read. Leases and partial content have their own checks, in `ContentStore.remove`.
+ * What may not be removed: the content of images (disks of machines are named by their keys), of repositories, of entries that other tools made in
+ * index.json, and of what running processes read. Leases and partial content have their own checks, in `ContentStore.remove`.
  *
  * There is no lock over marking and sweeping. The answer is right all the same when it is asked under the digest's lock after the
  * leases were looked at, because of the order in which others act:
@@ -10,6 +10,7 @@
  *     an image is read       lock it as in use, see that it still has its name. Either the name is in the list, or the lock is seen
  *                            by the look that comes after the list
  *     a name is added        in one transaction with a look at the old name, so its content was marked all along
+ *     a repository gets it   the row is written under the digest's lock while the blob is there, so a look under that lock sees it
  */
 import { stat } from "node:fs/promises";
 import type { Digest } from "../oci/digest.ts";
@@ -19,12 +20,14 @@ import type { ImageStore } from "./images.ts";
 import type { StoreLayout } from "./layout.ts";
 import type { StoreLocks } from "./locks.ts";
 import { Marker } from "./mark.ts";
+import type { Repositories } from "./repositories.ts";
 
 export interface NeededContext {
   readonly layout: StoreLayout;
   readonly locks: StoreLocks;
   readonly content: ContentStore;
   readonly images: ImageStore;
+  readonly repositories: Repositories;
   /** Names that are about to go, for who wants to know what would go with them. Default: none. */
   readonly goneNames?: ReadonlySet<string>;
 }
@@ -32,6 +35,7 @@ export interface NeededContext {
 export class Needed {
   readonly #context: NeededContext;
   readonly #marker: Marker;
+  readonly #inRepositories = new Set<Digest>();
   readonly #broken = new Map<string, string>();
   #changes = -1;
   #indexStamp = "";
@@ -45,18 +49,19 @@ export class Needed {
   static async find(context: NeededContext): Promise<Needed> {
     const needed = new Needed(context);
     await needed.#update();
+    for await (const digest of context.repositories.digests()) needed.#inRepositories.add(digest);
     return needed;
   }
 
   /** Whether it was needed when last looked: a yes is a yes, a no must be asked again with {@link isNeeded}. */
   wasNeeded(digest: Digest): boolean {
-    return this.#marker.has(digest);
+    return this.#marker.has(digest) || this.#inRepositories.has(digest);
   }
 
   /** Whether it is needed now. Asked under the digest's lock after its leases were looked at, a no lasts as long as the lock. */
   async isNeeded(digest: Digest): Promise<boolean> {
     await this.#update();
-    return this.#marker.has(digest);
+    return this.#marker.has(digest) || (await this.#context.repositories.needs(digest));
   }
 
   /** As {@link wasNeeded}, of a machine's disk by its key. */

@@ -16,6 +16,7 @@ import { StoreLayout } from "./layout.ts";
 import { Leases } from "./leases.ts";
 import { StoreLocks } from "./locks.ts";
 import { RegistryRates } from "./registry-rates.ts";
+import { Repositories } from "./repositories.ts";
 import { SnapshotRecords } from "./snapshot-records.ts";
 import type { Removal } from "./unreferenced.ts";
 
@@ -47,6 +48,8 @@ export interface Store extends AsyncDisposable {
   readonly layers: LayerRecords;
   readonly snapshots: SnapshotRecords;
   readonly registryRates: RegistryRates;
+  /** What is served under `/v2/`. */
+  readonly repositories: Repositories;
   readonly leases: Leases;
   readonly locks: StoreLocks;
   readonly examination: Examination;
@@ -102,8 +105,10 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   });
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
-  const parts = { layout, locks, content, disks, images, layers, metadata };
+  const repositories = new Repositories(metadata, content, clock);
+  const parts = { layout, locks, content, disks, images, layers, repositories, metadata };
   const close = async (): Promise<void> => {
+    await repositories.writeUses().catch(() => undefined);
     await metadata.close();
     if (reclaims) await (await import("./reserve.ts")).keepReserve(layout);
   };
@@ -115,6 +120,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     layers,
     snapshots: new SnapshotRecords(metadata, clock),
     registryRates: new RegistryRates(metadata, clock),
+    repositories,
     leases,
     locks,
     examination: new Examination(layout, metadata, images),
