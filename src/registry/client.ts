@@ -57,11 +57,10 @@ export class RegistryClient implements AsyncDisposable {
   #tokens: Promise<TokenService> | undefined;
 
   constructor(options: RegistryOptions = {}) {
-    this.#settings = resolveSettings(options);
-    const { clock, limitRate } = this.#settings;
+    const { clock, limitRate, accounts } = (this.#settings = resolveSettings(options));
     this.#transport = new Transport(this.#settings);
     this.#chain = new MirrorChain(this.#settings);
-    this.#session = this.#newSession({ find: async (...asked) => (await this.#lookUp()).find(...asked) });
+    this.#session = this.#newSession(accounts ?? { find: async (...asked) => (await this.#lookUp()).find(...asked) });
     this.#limiter = limitRate === undefined ? undefined : new RateLimiter(limitRate, clock);
   }
 
@@ -76,7 +75,6 @@ export class RegistryClient implements AsyncDisposable {
 
   /**
    * The manifest or index under the reference, or under `digest` in its repository, with its bytes as received.
-   *
    * @throws VarveError `MANIFEST_UNKNOWN`, `MANIFEST_INVALID`, `DIGEST_MISMATCH`, `UNAUTHORIZED`, `DENIED`, `REGISTRY_*`
    */
   async fetchManifest(reference: Reference, options: FetchOptions = {}): Promise<Manifest | Index> {
@@ -112,7 +110,6 @@ export class RegistryClient implements AsyncDisposable {
 
   /**
    * A small blob, such as a config, whole and verified.
-   *
    * @param options.limit Bytes. Default: 4 MiB.
    * @throws VarveError `MANIFEST_TOO_LARGE`, `SIZE_MISMATCH`, `DIGEST_MISMATCH`, `BLOB_UNKNOWN`
    */
@@ -129,10 +126,9 @@ export class RegistryClient implements AsyncDisposable {
     if (blob.data !== undefined) return verifiedBytes(Buffer.from(blob.data, "base64"), blob, "the descriptor's data");
     const endpoints = await this.#chain.endpoints(reference, "blob");
     return await acrossEndpoints(endpoints, this.#settings, options, async (endpoint) => {
-      const path = `/blobs/${blob.digest}`;
       const ask = {
         method: "GET",
-        path,
+        path: `/blobs/${blob.digest}`,
         headers: { "accept-encoding": "identity" },
         subject,
         ...pick(options),
@@ -143,6 +139,18 @@ export class RegistryClient implements AsyncDisposable {
       this.#rates.answered(reference.host, answer.latencyMs);
       return verifiedBytes(await readDocument(answer, subject, options, limit), blob, answer.url.host);
     });
+  }
+
+  /**
+   * How many bytes a blob of the reference's repository has; undefined when it has none of that digest.
+   * @throws VarveError `UNAUTHORIZED`, `DENIED`, `REGISTRY_*`
+   */
+  async statBlob(reference: Reference, digest: Digest, caller: Caller = {}): Promise<number | undefined> {
+    const endpoints = await this.#chain.endpoints(reference, "blob");
+    const { statBlob, absent } = await import("./stat-blob.ts");
+    return await acrossEndpoints(endpoints, this.#settings, caller, (endpoint) =>
+      statBlob(this.#session, endpoint, digest, pick(caller)),
+    ).catch(absent);
   }
 
   /** The reference's repository, to be written to. Each method may throw `REGISTRY_BLOCKED`, `CONFIGURATION_INVALID`. */
@@ -182,7 +190,6 @@ export class RegistryClient implements AsyncDisposable {
 
   /**
    * Whether a registry accepts an account. Nothing is stored.
-   *
    * @throws VarveError `UNAUTHORIZED` when it does not
    */
   async checkLogin(host: string, account: { username: string; password: string }, caller: Caller = {}): Promise<Login> {

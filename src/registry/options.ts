@@ -1,4 +1,5 @@
 /** What a registry client can be told, and the one place where its defaults are resolved. */
+import type { Credentials } from "./auth/authorizer.ts";
 import { systemClock, type Clock } from "./clock.ts";
 
 export interface Timeouts {
@@ -24,6 +25,12 @@ export interface RegistryOptions {
   readonly authFile?: string;
   /** For one registry, the first that is asked for unless {@link RegistryClient.reserveCredentials} says which; never for its mirrors. */
   readonly credentials?: { readonly username: string; readonly password: string };
+  /** In place of the files, the programs and `credentials`: who is asked for accounts. Default: they are. */
+  readonly accounts?: Credentials;
+  /** Sent as `Via` with every request, by who asks for others. Default: nothing. */
+  readonly via?: string;
+  /** Whether an address may be connected to, also where a redirect leads. Not asked where a proxy connects. Default: any. */
+  readonly allowAddress?: (address: string) => boolean;
   /** Directory of containerd-style `<host>/hosts.toml`, or several joined by `:`. Default: none. */
   readonly hostsDir?: string;
   /** Default: `CONTAINERS_REGISTRIES_CONF`, the user's or the system's `containers/registries.conf`; false reads none. */

@@ -5,6 +5,7 @@
 import { Agent, ProxyAgent, type Dispatcher } from "undici";
 import type { Settings } from "../options.ts";
 import { proxyFor } from "./environment-proxy.ts";
+import { guardedLookup } from "./guarded-lookup.ts";
 import { secureContextOf, tlsIdentity, type TlsSettings } from "./trust.ts";
 import type { Wire, WireAnswer, WireRequest } from "./wire.ts";
 
@@ -63,7 +64,9 @@ export class Dispatchers implements Wire {
       bodyTimeout: this.#settings.timeouts.idleBodyMs,
     };
     if (proxy === undefined) {
-      const connect: object = { timeout, allowH2: false, ...own };
+      const { allowAddress } = this.#settings;
+      const lookup = allowAddress && { lookup: guardedLookup(allowAddress) };
+      const connect: object = { timeout, allowH2: false, ...own, ...lookup };
       return new Agent({ ...options, connect });
     }
     return new ProxyAgent({

@@ -7,6 +7,7 @@ import type { Agent, ClientRequest, IncomingHttpHeaders, IncomingMessage } from 
 import type { Socket } from "node:net";
 import type { Settings } from "../options.ts";
 import { builtinHttp, builtinHttps } from "./builtin.ts";
+import { guardedLookup } from "./guarded-lookup.ts";
 import { secureContextOf, tlsIdentity } from "./trust.ts";
 import type { Wire, WireAnswer, WireRequest } from "./wire.ts";
 
@@ -81,7 +82,9 @@ export class LightClient implements Wire {
     const key = secure ? tlsIdentity(tls) : "";
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      const options = { keepAlive: true, timeout: KEEP_MS, maxSockets: this.#settings.connectionsPerHost };
+      const { connectionsPerHost: maxSockets, allowAddress } = this.#settings;
+      const lookup = allowAddress && { lookup: guardedLookup(allowAddress) };
+      const options = { keepAlive: true, timeout: KEEP_MS, maxSockets, ...lookup };
       agent = secure
         ? new (builtinHttps().Agent)({
             ...options,

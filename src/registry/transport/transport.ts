@@ -11,6 +11,7 @@ import { discard } from "./body.ts";
 import { isStreamed, sending, type RequestBody } from "./request-body.ts";
 import { proxyFor } from "./environment-proxy.ts";
 import { RegistryFailure } from "./failure.ts";
+import { checkLiteral } from "./guarded-lookup.ts";
 import { HostGates, type Admission } from "./host-gates.ts";
 import { LightClient } from "./light-client.ts";
 import { networkFailure, speaksNoTls } from "./network-failure.ts";
@@ -114,13 +115,15 @@ export class Transport implements AsyncDisposable {
     const content = sending(request.body, request.onEvent);
     try {
       const wire = await this.#wireFor(request, url);
-      const { clock } = this.#settings;
+      const { clock, via, allowAddress } = this.#settings;
+      checkLiteral(url, allowAddress);
       const asked = clock.now();
       const { status, reason, headers, body } = await wire.request({
         method,
         url,
         headers: {
           "user-agent": "varve",
+          ...(via !== undefined && { via }),
           ...mutable(request.headers),
           ...content.headers,
           ...(elsewhere ? {} : mutable(request.originHeaders ?? {})),
