@@ -111,6 +111,11 @@ export function lastErrno(): number {
   return opened("errno").koffi.errno();
 }
 
+/** Where bytes lie, for structures that point to others. Holds nothing: the caller keeps them for as long as the address is in use. */
+export function memoryAddress(bytes: Uint8Array): bigint {
+  return opened("address").koffi.address(bytes);
+}
+
 /** A name as a C string: the string itself, or NUL-terminated bytes when it is not plain UTF-8. */
 export function cString(name: string): string | Uint8Array {
   const system = systemName(name);

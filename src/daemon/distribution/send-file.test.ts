@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { readdir, readlink, truncate, writeFile } from "node:fs/promises";
+import { open, readdir, readlink, truncate, writeFile } from "node:fs/promises";
 import { createServer, get, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect, type Socket } from "node:net";
@@ -10,6 +10,7 @@ import { runInNewContext } from "node:vm";
 import { request, Agent } from "undici";
 import { describe, expect, it } from "vitest";
 import { isVarveError } from "../../errors/varve-error.ts";
+import { canSendToSocket, isInMemory } from "../../sys/file-to-socket.ts";
 import { withoutFfi } from "../../sys/libc.ts";
 import { listen } from "../../../test/kit/net/listen.ts";
 import { rawExchange } from "../../../test/kit/net/raw-exchange.ts";
@@ -99,6 +100,11 @@ async function openTimes(path: string): Promise<number> {
   return links.filter((link) => link === path).length;
 }
 
+async function tellsWhatIsInMemory(path: string): Promise<boolean> {
+  await using file = await open(path);
+  return canSendToSocket() && isInMemory(file.fd, 0);
+}
+
 /** Asks and never reads more than what its socket takes by itself. */
 async function askWithoutReading(host: string): Promise<Socket> {
   const [address, port] = host.split(":");
@@ -162,6 +168,17 @@ describe.each([
       at += bench.content.length;
     }
     expect(at).toBe(received.length);
+  });
+
+  it("does not pass through this process where it can go by itself", async () => {
+    let socket: Socket | undefined;
+    await using bench = await start(8 * MIB, { before: async (_, response) => void (socket = response.req.socket) });
+    expect(await fetchHash(`http://${bench.host}/`)).toBe(sha256(bench.content));
+    await bench.ended(1);
+    const passed = socket!.bytesWritten;
+    // A temporary directory in memory cannot say what is in memory, and then all of it is read.
+    if (native && (await tellsWhatIsInMemory(bench.path))) expect(passed).toBeLessThan(7 * MIB);
+    else expect(passed).toBeGreaterThan(8 * MIB);
   });
 
   it("is not sent to who asked for the head alone", async () => {
