@@ -18,6 +18,8 @@ export interface Daemon {
   readonly context: (run: Pick<TransferContext, "signal" | "onProgress">) => Promise<TransferContext>;
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Aborted when the daemon is to stop: transfers then end and leave their partials. */
+  /** Aborted when the daemon has been told to stop: nothing new is begun, streams of events end. Answers under way have some time left. */
+  readonly stopping: AbortSignal;
+  /** Aborted when that time is over: transfers then end and leave their partials. */
   readonly signal: AbortSignal;
 }

@@ -1,7 +1,7 @@
 /** What a daemon is told: flags over environment (`VARVE_...`) over the TOML file over these defaults. Resolved once, and again on SIGHUP. */
 
 export interface ListenConfig {
-  /** Absolute path of the Unix socket; null: none. Default: `/run/varve/varve.sock` for root, else `$XDG_RUNTIME_DIR/varve/varve.sock`. */
+  /** Absolute path of the Unix socket; null: none. Default without an address: `/run/varve/varve.sock` for root, else `$XDG_RUNTIME_DIR/varve/varve.sock`. */
   readonly socket: string | null;
   /** `HOST:PORT`, port 0 for any free one; null: none (the default). */
   readonly address: string | null;
@@ -40,12 +40,14 @@ export interface LimitsConfig {
   readonly bodyBytes: number;
   /** Requests at once, those that stream blobs included. Default 1024. */
   readonly concurrentRequests: number;
-  /** Requests per second and client, in bursts of ten times as many; 0: no limit (the default on a socket), 200 by default on TCP. */
-  readonly requestsPerSecond: number;
+  /** Requests per second and address on TCP, in bursts of ten times as many; 0: no limit. Null (the default): 200, and none for this machine itself. */
+  readonly requestsPerSecond: number | null;
   /** Default 10,000. */
   readonly headersMs: number;
   /** Without a byte moving in either direction. Default 60,000. */
   readonly idleMs: number;
+  /** What answers under way are given when the daemon is told to stop. Default 30,000. */
+  readonly graceMs: number;
 }
 
 export interface JobsConfig {

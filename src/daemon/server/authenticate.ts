@@ -1,0 +1,55 @@
+/** Who may pass: a Unix socket by its file's mode, on TCP a token or a client's certificate, or everybody where that was asked for. */
+import type { IncomingMessage } from "node:http";
+import type { TLSSocket } from "node:tls";
+import { VarveError } from "../../errors/varve-error.ts";
+import type { Tokens } from "./tokens.ts";
+import { isRegistryPath, type Caller, type Visit } from "./visit.ts";
+
+export interface Keys {
+  readonly tokens: Tokens | undefined;
+}
+
+/**
+ * The token is taken out of the request: what handlers find as `Authorization` is meant for others.
+ * @throws VarveError `UNAUTHORIZED`
+ */
+export function authenticate(request: IncomingMessage, visit: Visit, { tokens }: Keys): Caller {
+  const certificate = certificateName(request);
+  if (certificate !== undefined) return { how: "certificate", name: certificate };
+  const given = tokenIn(request.headers.authorization);
+  const label = given === undefined ? undefined : tokens?.find(given);
+  if (label !== undefined) {
+    delete request.headers.authorization;
+    return { how: "token", name: label };
+  }
+  if (visit.entrance.kind === "socket") return { how: "socket", name: "socket" };
+  if (visit.entrance.isOpen) return { how: "none", name: visit.peer };
+  throw new VarveError("UNAUTHORIZED", given === undefined ? "this needs a token" : "the daemon knows no such token", {
+    hint: "send Authorization: Bearer TOKEN with a token of the daemon's file, or use its Unix socket",
+  });
+}
+
+/** What a client of this path is told to try: docker, podman and containerd know Basic, with the token as the password. */
+export function challengeFor(path: string): Readonly<Record<string, string>> {
+  return isRegistryPath(path)
+    ? { "WWW-Authenticate": 'Basic realm="varve"', "Docker-Distribution-Api-Version": "registry/2.0" }
+    : { "WWW-Authenticate": 'Bearer realm="varve"' };
+}
+
+/** Of `Bearer TOKEN`, or of Basic with any user (RFC 7617), of which the password is the token. */
+function tokenIn(authorization: string | undefined): string | undefined {
+  const [, scheme = "", value = ""] = /^(bearer|basic) +(\S+)$/i.exec(authorization ?? "") ?? [];
+  if (scheme.toLowerCase() === "bearer") return value;
+  if (scheme === "") return undefined;
+  const pair = Buffer.from(value, "base64").toString("utf8");
+  const colon = pair.indexOf(":");
+  return colon === -1 ? undefined : pair.slice(colon + 1);
+}
+
+/** Of a certificate that the authorities of the configuration vouch for. */
+function certificateName(request: IncomingMessage): string | undefined {
+  const socket = request.socket as Partial<TLSSocket>;
+  if (socket.authorized !== true || socket.getPeerCertificate === undefined) return undefined;
+  const { subject } = socket.getPeerCertificate();
+  return String(subject?.CN ?? "certificate").slice(0, 100);
+}

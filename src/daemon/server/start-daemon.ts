@@ -1,0 +1,137 @@
+/** Composes the daemon of its parts, starts it, and ends it in good order. */
+import type { FastifyPluginAsync } from "fastify";
+import { toVarveError } from "../../errors/from-system.ts";
+import { VarveError } from "../../errors/varve-error.ts";
+import type { DaemonConfig } from "../config/types.ts";
+import type { Daemon } from "../daemon.ts";
+import { openMetrics } from "../metrics/prometheus.ts";
+import { buildApp, publicly } from "./app.ts";
+import { lockStore } from "./daemon-lock.ts";
+import { openEntrances, type Entrances } from "./entrances.ts";
+import { openGate, type Gate, type Handler } from "./gate.ts";
+import { idleWatch } from "./idle-watch.ts";
+import { takeInherited } from "./inherited.ts";
+import { openSettings, type LiveSettings } from "./live-settings.ts";
+import { openLog, type RootLog } from "./log.ts";
+import { rateLimits } from "./rate-limits.ts";
+import { refuse } from "./refuse.ts";
+import { storeBytes } from "./store-bytes.ts";
+import { routeOf } from "./visit.ts";
+
+export interface DaemonParts {
+  /** What it is told: asked for at the start and at each reload. */
+  readonly configure: () => Promise<DaemonConfig>;
+  readonly context: Daemon["context"];
+  readonly version: string;
+  /** Takes the log's lines. Default: stderr. */
+  readonly write?: (line: string) => void;
+  /** Where systemd says what it has opened and wants to be told. Default: nowhere. */
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export interface RunningDaemon extends AsyncDisposable {
+  /** `HOST:PORT` that it listens at; null without TCP. */
+  readonly address: string | null;
+  /** Path of its Unix socket; null without. */
+  readonly socket: string | null;
+  /** Reads its configuration again. What is wrong stands in the log, and nothing has changed then. */
+  reload(): Promise<void>;
+  /** Gives answers under way their time, then ends what is left. Settles when all is closed; asked again it is the same end. */
+  stop(): Promise<void>;
+}
+
+/** @throws VarveError `CONFIGURATION_INVALID`, `DAEMON_RUNNING`, `LISTEN_FAILED`, `STORE_*` ... */
+export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
+  await using opened = new AsyncDisposableStack();
+  const settings = await openSettings(parts.configure);
+  const config = (): DaemonConfig => settings.now().config;
+  const log = await openLog(config().log.level, parts.write ?? ((line) => void process.stderr.write(line)));
+  const stopping = new AbortController();
+  const ending = new AbortController();
+  const context = parts.context;
+  const { store } = await context({ signal: ending.signal, onProgress: () => undefined });
+  opened.use(await lockStore(store.root));
+  const metrics = await openMetrics({ version: parts.version, storeBytes: () => storeBytes(context, ending.signal) });
+  const daemon: Daemon = { config, context, metrics, log, stopping: stopping.signal, signal: ending.signal };
+
+  const idle = idleWatch();
+  const gate: Gate = openGate({
+    limits: () => config().limits,
+    keys: () => settings.now(),
+    rates: rateLimits(() => config().limits.requestsPerSecond),
+    metrics,
+    isStopping: () => stopping.signal.aborted,
+    onEnd(visit, request, response) {
+      const seconds = (performance.now() - visit.startedAt) / 1000;
+      metrics.requestEnded(request.method ?? "", routeOf(visit.path), response.statusCode, seconds);
+      if (gate.active === 0) idle.tell();
+    },
+    registry: registryOf(daemon),
+    routes: (request, response) => app.routing(request, response),
+  });
+  const app = await buildApp({
+    bodyBytes: config().limits.bodyBytes,
+    log,
+    metrics,
+    admit: (request, visit) => gate.admit(request, visit),
+    plugins: await pluginsOf(daemon),
+  });
+  opened.defer(() => app.close());
+  const { certificates } = settings.now();
+  const inherited = parts.env === undefined ? [] : takeInherited(parts.env);
+  const entrances = await openEntrances({ config: config(), certificates, inherited, gate });
+  opened.defer(() => entrances.close());
+  tellWhere(log, entrances);
+
+  const owned = opened.move();
+  let ended: Promise<void> | undefined;
+  const end = async (): Promise<void> => {
+    log.info({ requests: gate.active }, "stopping");
+    stopping.abort(new VarveError("INTERRUPTED", "the daemon stops"));
+    entrances.stopListening();
+    if (gate.active > 0) await idle.within(config().limits.graceMs);
+    ending.abort(stopping.signal.reason);
+    await owned.disposeAsync();
+    log.info({}, "stopped");
+  };
+  const stop = (): Promise<void> => (ended ??= end());
+  return {
+    address: entrances.addresses[0] ?? null,
+    socket: entrances.sockets[0] ?? null,
+    async reload() {
+      await reloadSettings(settings, log);
+      const { certificates, config } = settings.now();
+      if (certificates !== undefined) entrances.replaceCertificates(certificates);
+      log.setLevel(config.log.level);
+    },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+async function pluginsOf(_daemon: Daemon): Promise<readonly FastifyPluginAsync[]> {
+  const { pageRoutes } = await import("../page/page-routes.ts");
+  return [publicly(async (scope) => pageRoutes(scope))];
+}
+
+function registryOf(_daemon: Daemon): Handler {
+  return (request, response) => {
+    refuse(request, response, new VarveError("ROUTE_UNKNOWN", "this daemon serves no registry"));
+  };
+}
+
+async function reloadSettings(settings: LiveSettings, log: RootLog): Promise<void> {
+  try {
+    const needRestart = await settings.reload();
+    log.info({}, "the configuration was read again");
+    if (needRestart.length > 0) log.warn({ keys: needRestart }, "these keys have changed and need a restart");
+  } catch (error) {
+    const { code, message, hint } = toVarveError(error);
+    log.error({ code, hint }, `the configuration cannot be read again, so the one before stays: ${message}`);
+  }
+}
+
+function tellWhere(log: RootLog, { addresses, sockets }: Entrances): void {
+  for (const address of addresses) log.info({ address }, "listening");
+  for (const socket of sockets) log.info({ socket }, "listening");
+}
