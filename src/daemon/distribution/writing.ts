@@ -1,0 +1,21 @@
+/** What can be written to, where something may be written at all. */
+import type { Exchange } from "./exchange.ts";
+import type { HostedContent } from "./hosted-content.ts";
+import type { RegistryOptions } from "./options.ts";
+import { RegistryError } from "./registry-error.ts";
+
+export interface Writing {
+  readonly repositories: HostedContent;
+  readonly uploads: NonNullable<RegistryOptions["uploads"]>;
+}
+
+/** @throws RegistryError 405, which clients take for a registry that can only be read */
+export function writing({ options }: Exchange, action: "push" | "delete"): Writing {
+  const { repositories, uploads, allows } = options;
+  if (repositories === undefined || uploads === undefined || allows?.(action) === false) {
+    throw new RegistryError(405, "UNSUPPORTED", `${action === "push" ? "pushing" : "deleting"} is not allowed here`, {
+      allow: "GET, HEAD",
+    });
+  }
+  return { repositories, uploads };
+}
