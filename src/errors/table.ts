@@ -61,7 +61,11 @@ export const ERROR_TABLE = {
   REGISTRY_PROTOCOL: row(1, 502, "the registry does not keep to the distribution specification"),
   REGISTRY_BLOCKED: row(1, 403, "registries.conf blocks this registry"),
   UPSTREAM_REFUSED: row(1, 403, "name the registry among the upstreams of the daemon's configuration"),
-  MIRROR_LOOP: row(1, 508, "let hosts.toml and the daemon's upstreams name registries, and not the daemon that mirrors them"),
+  MIRROR_LOOP: row(
+    1,
+    508,
+    "let hosts.toml and the daemon's upstreams name registries, and not the daemon that mirrors them",
+  ),
   RANGE_UNSUPPORTED: row(1, 502, "the registry cannot resume; the blob must be fetched from its start"),
   CONFIGURATION_INVALID: row(2, 400, "correct the file that is named"),
   // layers

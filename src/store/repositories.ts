@@ -12,6 +12,7 @@ import type { ContentStore } from "./content.ts";
 import type { Metadata } from "./database.ts";
 import type {
   BlobRecord,
+  EvictOptions,
   ManifestRecord,
   PutManifestOptions,
   RepositoryContent,
@@ -236,15 +237,21 @@ export class Repositories {
   /**
    * Lets go of what was not asked for the longest, until no more than `keepBytes` are left of this origin. The bytes of what it names stay
    * until they are removed: `Store.removeUnreferenced` does that.
+   * @param options.spare what stays all the same. Default: nothing
    * @returns what no repository of this origin has any more
    */
-  async evict(origin: RepositoryOrigin, keepBytes: number): Promise<Digest[]> {
+  async evict(
+    origin: RepositoryOrigin,
+    keepBytes: number,
+    { spare = () => false }: EvictOptions = {},
+  ): Promise<Digest[]> {
     await this.writeUses();
     let { bytes } = await this.usage(origin);
     const gone: Digest[] = [];
     for (const row of bytes > keepBytes ? await this.#all(OLDEST, origin) : []) {
       if (bytes <= keepBytes) break;
       const digest = row["digest"] as Digest;
+      if (spare(digest, new Date(row["last_used_at"] as number))) continue;
       if ((await this.forget(origin, digest)) === 0) continue;
       gone.push(digest);
       bytes -= row["size"] as number;
@@ -337,7 +344,7 @@ const USAGE = `
   SELECT (SELECT COUNT(*) FROM own) AS repositories, COUNT(*) AS blobs, COALESCE(SUM(size), 0) AS bytes FROM
     (SELECT digest, MAX(size) AS size FROM repository_contents WHERE repository IN own GROUP BY digest)`;
 const OLDEST = `
-  SELECT digest, MAX(size) AS size FROM repository_contents
+  SELECT digest, MAX(size) AS size, MAX(last_used_at) AS last_used_at FROM repository_contents
   WHERE repository IN (SELECT id FROM repositories WHERE origin = ?)
   GROUP BY digest ORDER BY MAX(last_used_at), digest`;
 const DELETE_EMPTY = `

@@ -39,6 +39,10 @@ export interface PutManifestOptions {
   readonly when?: { readonly reference: string; readonly is: (digest: Digest | undefined) => boolean };
 }
 
+export interface EvictOptions {
+  readonly spare?: (digest: Digest, lastUsedAt: Date) => boolean;
+}
+
 /** One thing that a repository has. */
 export interface RepositoryContent extends RepositoryKey {
   readonly kind: "blob" | "manifest";

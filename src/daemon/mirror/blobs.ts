@@ -1,0 +1,104 @@
+/**
+ * Blobs through a mirror: from the store, from a fetch that is under way, or by a new one. The store has content of all registries, and knows
+ * nothing of who may have it; so a blob is given only through a repository that has been seen to have it: it came from there, or its registry
+ * has said so.
+ */
+import { isVarveError } from "../../errors/varve-error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Digest } from "../../oci/digest.ts";
+import type { TransportEvent } from "../../registry/blob-source.ts";
+import type { Store } from "../../store/store.ts";
+import type { ContentInfo } from "../../store/types.ts";
+import type { Daemon } from "../daemon.ts";
+import type { Asked, ServedBlob } from "../distribution/types.ts";
+import { readDirectly } from "./direct.ts";
+import type { Flights } from "./flights.ts";
+import { Joined } from "./joined.ts";
+import type { KnownBlobs } from "./known-blobs.ts";
+import { withPatience } from "./patience.ts";
+import type { Upstream } from "./upstreams.ts";
+
+const PATIENCE = { retries: 2, ms: 30_000 };
+/** What stands in the way of storing and not of sending. */
+const NOT_STORED: ReadonlySet<string> = new Set(["STORE_BUSY", "STORE_READ_ONLY", "NO_SPACE", "PERMISSION", "IO"]);
+
+export interface BlobsOptions {
+  readonly daemon: Pick<Daemon, "metrics" | "log" | "signal">;
+  readonly store: Store;
+  readonly known: KnownBlobs;
+  readonly flights: Flights;
+  readonly onEvent: (event: TransportEvent) => void;
+}
+
+export class MirrorBlobs {
+  readonly #options: BlobsOptions;
+  readonly #asking = new Joined<number | undefined>();
+
+  constructor(options: BlobsOptions) {
+    this.#options = options;
+  }
+
+  /** Fetches nothing before the first read. @returns undefined when the repository has none */
+  async get(upstream: Upstream, digest: Digest, { signal }: Asked): Promise<ServedBlob | undefined> {
+    const { store, daemon, known, flights } = this.#options;
+    const { repositories, content } = store;
+    const { key } = upstream;
+    const recorded = (await repositories.blob(key, digest)) ?? (await repositories.manifest(key, digest));
+    const info = await content.stat(digest);
+    const isProved = recorded !== undefined || flights.get(digest)?.origins.has(upstream) === true;
+    if (info !== undefined) {
+      if (!isProved && (await this.#ask(upstream, digest, signal)) === undefined) return undefined;
+      if (recorded === undefined) await repositories.addBlob(key, digest);
+      repositories.noteUse(key, digest);
+      daemon.metrics.cache("blob", "hit");
+      return this.#held(info);
+    }
+    const flight = flights.get(digest);
+    if (flight !== undefined && !isProved && (await this.#ask(upstream, digest, signal)) === undefined)
+      return undefined;
+    const size = recorded?.size ?? known.get(key, digest)?.size ?? (await this.#ask(upstream, digest, signal));
+    if (size === undefined) return undefined;
+    const blob = { mediaType: "application/octet-stream", ...known.get(key, digest), digest, size };
+    return { digest, size, read: (...range) => this.#read(upstream, blob, ...range) };
+  }
+
+  #held({ digest, size, path }: ContentInfo): ServedBlob {
+    const { content } = this.#options.store;
+    return { digest, size, path, read: (start, end, signal) => content.read(digest, { start, end, signal }) };
+  }
+
+  async *#read(
+    upstream: Upstream,
+    blob: Descriptor,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const { daemon, flights, onEvent } = this.#options;
+    const { flight, joined } = flights.join(blob, upstream);
+    daemon.metrics.cache("blob", joined ? "joined" : "miss");
+    let hasBegun = false;
+    try {
+      for await (const chunk of flight.read(start, end, signal)) {
+        hasBegun = true;
+        yield chunk;
+      }
+    } catch (error) {
+      if (hasBegun || signal.aborted || !isVarveError(error) || !NOT_STORED.has(error.code)) throw error;
+      daemon.log.warn({ code: error.code, digest: blob.digest }, "a blob is sent on without being stored");
+      yield* readDirectly(blob, flight.origins, { start, end }, { signal, onEvent });
+    }
+  }
+
+  /** Whether the repository has it, and of what size, as its registry says. */
+  async #ask({ client, reference, key }: Upstream, digest: Digest, signal: AbortSignal): Promise<number | undefined> {
+    const { daemon, onEvent } = this.#options;
+    const what = `blob ${key.name} ${digest}`;
+    const { value } = await this.#asking.get(what, signal, () =>
+      withPatience(what, { ...PATIENCE, signal: daemon.signal, onEvent }, (caller) =>
+        client.statBlob(reference, digest, caller),
+      ),
+    );
+    return value;
+  }
+}

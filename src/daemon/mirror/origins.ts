@@ -1,0 +1,53 @@
+/** The repositories that have been seen to have a blob, as one source: where the first fails, the next goes on. */
+import { isVarveError, toError, VarveError } from "../../errors/varve-error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { BlobRequest, BlobSource } from "../../registry/blob-source.ts";
+import type { Upstream } from "./upstreams.ts";
+
+export class Origins implements BlobSource {
+  readonly #upstreams = new Map<string, Upstream>();
+
+  constructor(first: Upstream) {
+    this.add(first);
+  }
+
+  /** In the order in which they are asked. */
+  get all(): readonly Upstream[] {
+    return [...this.#upstreams.values()];
+  }
+
+  add(upstream: Upstream): void {
+    const { name } = upstream.key;
+    if (!this.#upstreams.has(name)) this.#upstreams.set(name, upstream);
+  }
+
+  has({ key }: Upstream): boolean {
+    return this.#upstreams.has(key.name);
+  }
+
+  /** The bytes that they gave were not the blob's. */
+  distrust({ digest }: Descriptor): void {
+    for (const { client } of this.#upstreams.values()) client.distrust(digest);
+  }
+
+  async *readBlob(blob: Descriptor, request: BlobRequest = {}): AsyncGenerator<Uint8Array> {
+    const { start, end } = request.range ?? { start: 0, end: blob.size };
+    let at = start;
+    let failure: Error | undefined;
+    // Others may come while the first is asked; a map shows them too.
+    for (const { client, reference } of this.#upstreams.values()) {
+      try {
+        const rest = at === start ? request : { ...request, range: { start: at, end } };
+        for await (const chunk of client.blobs(reference).readBlob(blob, rest)) {
+          at += chunk.length;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (request.signal?.aborted === true || isVarveError(error, "INTERRUPTED")) throw error;
+        failure ??= toError(error);
+      }
+    }
+    throw failure ?? new VarveError("INTERNAL", `nobody to ask for ${blob.digest}`);
+  }
+}
