@@ -41,7 +41,7 @@ export async function makeBulkImage(dir: string, name: string, tag: string, size
       layers: [{ mediaType: LAYER, digest, size }],
     }),
   );
-  await disk.putManifest(name, { digest: digestOf(bytes), mediaType: MANIFEST, bytes }, [tag]);
+  await disk.putManifest(name, { manifest: { digest: digestOf(bytes), mediaType: MANIFEST, bytes }, tags: [tag] });
   return { digest, size, path: disk.contentPath(digest) };
 }
 

@@ -40,6 +40,11 @@ export class Arriving {
       });
   }
 
+  /** Nothing more will come. */
+  get isOver(): boolean {
+    return this.#ended || this.#body.destroyed;
+  }
+
   /** What has come, a megabyte or so at most; nothing when it has ended, one way or the other. */
   async next(): Promise<Buffer[]> {
     while (this.#waiting.length === 0 && !this.#ended) {

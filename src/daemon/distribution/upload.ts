@@ -46,6 +46,7 @@ export class Upload {
   #digester: Digester | undefined;
   #turns: Promise<unknown> = Promise.resolve();
   #interrupt: AbortController | undefined;
+  #arriving: Arriving | undefined;
   #hasEnded = false;
 
   constructor({ id, name, algorithm }: UploadFacts, parts: UploadParts) {
@@ -80,6 +81,11 @@ export class Upload {
     return this.#hasEnded;
   }
 
+  /** Waits for what came of a body that has ended or broken off, until it is written: a client that comes again is told of all of it. */
+  async settled(): Promise<void> {
+    if (this.#arriving?.isOver === true) await this.#turns.catch(() => undefined);
+  }
+
   /**
    * Has the upload alone for as long as `work` takes. A request that still holds it is broken off, for a client that comes again has given it up,
    * though this end may not have noticed.
@@ -106,6 +112,7 @@ export class Upload {
   async receive(body: Readable, { signal, cut, keeps = true }: ReceiveOptions): Promise<void> {
     const start = this.#size;
     const arriving = new Arriving(body, signal, cut);
+    this.#arriving = arriving;
     try {
       await using file = await open(this.path, "r+");
       for (let chunks = await arriving.next(); chunks.length > 0; chunks = await arriving.next()) {

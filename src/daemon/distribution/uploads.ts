@@ -60,10 +60,11 @@ export class Uploads {
     }
   }
 
-  /** @returns undefined when there is none of this repository */
+  /** What came before its connection broke is counted. @returns undefined when there is none of this repository */
   async find(name: string, id: string): Promise<Upload | undefined> {
     await this.#load();
     const upload = this.#known.get(id);
+    await upload?.settled();
     return upload?.name === name && !upload.hasEnded ? upload : undefined;
   }
 

@@ -1,6 +1,6 @@
 /** Who may do what: Basic users, or tokens of a token server. distribution-spec leaves it to RFC 7235 and the token docs. */
 import type { IncomingMessage } from "node:http";
-import { RegistryError } from "./registry-error.ts";
+import { RegistryError } from "../../../src/daemon/distribution/registry-error.ts";
 
 /** `repository:<name>:<actions>` of a token's scope, taken apart. */
 export interface Access {
@@ -20,26 +20,20 @@ export type RegistryAuth =
   | { readonly kind: "basic"; readonly users: Readonly<Record<string, string>> }
   | { readonly kind: "token"; readonly authority: TokenAuthority };
 
-export interface Grant {
-  readonly mayPull: (name: string) => boolean;
-}
-
-const EVERYTHING: Grant = { mayPull: () => true };
-
 /** @throws RegistryError 401 with the challenge that tells the client what to bring */
-export function authorize(auth: RegistryAuth | undefined, request: IncomingMessage, needed: readonly Access[]): Grant {
+export function authorize(auth: RegistryAuth | undefined, request: IncomingMessage, needed: readonly Access[]): void {
   switch (auth?.kind) {
     case undefined:
-      return EVERYTHING;
+      return;
     case "basic":
-      if (basicUserKnown(auth.users, request.headers.authorization)) return EVERYTHING;
+      if (basicUserKnown(auth.users, request.headers.authorization)) return;
       throw unauthorized('Basic realm="kit"');
     case "token":
       return authorizeToken(auth.authority, request, needed);
   }
 }
 
-function authorizeToken(authority: TokenAuthority, request: IncomingMessage, needed: readonly Access[]): Grant {
+function authorizeToken(authority: TokenAuthority, request: IncomingMessage, needed: readonly Access[]): void {
   const scopes = needed.map(({ name, actions }) => `repository:${name}:${actions.join(",")}`);
   const scope = scopes.length === 0 ? "" : `,scope="${scopes.join(" ")}"`;
   const challenge = `Bearer realm="${authority.realm}",service="${authority.service}"${scope}`;
@@ -54,7 +48,6 @@ function authorizeToken(authority: TokenAuthority, request: IncomingMessage, nee
       ),
     );
   if (!needed.every(allows)) throw unauthorized(`${challenge},error="insufficient_scope"`);
-  return { mayPull: (name) => allows({ name, actions: ["pull"] }) };
 }
 
 /** True when an `Authorization: Basic` header names a user with its password. */

@@ -4,12 +4,12 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
-import { parseDigest, type Digest } from "../../../src/oci/digest.ts";
+import type { Head, RegistryHooks } from "../../../src/daemon/distribution/options.ts";
+import { registryHandler } from "../../../src/daemon/distribution/handler.ts";
+import type { Digest } from "../../../src/oci/digest.ts";
 import { listen } from "../net/listen.ts";
 import type { RegistryDisk } from "./disk.ts";
-import type { RegistryQuirks } from "./quirks.ts";
 import { logRequest, type LoggedRequest } from "./request-log.ts";
-import { sendBlob } from "./send-blob.ts";
 
 export interface BlobOrigin extends AsyncDisposable {
   readonly host: string;
@@ -20,12 +20,25 @@ export interface BlobOrigin extends AsyncDisposable {
   expireAll(): void;
 }
 
-export async function startBlobOrigin(disk: RegistryDisk, quirks: RegistryQuirks): Promise<BlobOrigin> {
-  const ttlMs = quirks.blobRedirect?.ttlMs ?? 3_600_000;
+/** @param hooks how ranges and headers are treated */
+export async function startBlobOrigin(
+  disk: RegistryDisk,
+  hooks: Required<Pick<RegistryHooks, "before" | "head">>,
+  ttlMs = 3_600_000,
+): Promise<BlobOrigin> {
   const requests: LoggedRequest[] = [];
   let key = randomBytes(32);
   const signature = (digest: string, expires: string) =>
     createHmac("sha256", key).update(`${digest}\n${expires}`).digest("hex");
+  const serve = registryHandler({
+    source: {
+      manifest: async () => undefined,
+      blob: (_, digest) => disk.blob(undefined, digest),
+      tags: async () => undefined,
+      referrers: async () => [],
+    },
+    hooks: { before: hooks.before, head: (exchange, head) => withoutRegistry(hooks.head(exchange, head)) },
+  });
 
   const server = createServer((request, response) => {
     logRequest(requests, request, response);
@@ -39,15 +52,8 @@ export async function startBlobOrigin(disk: RegistryDisk, quirks: RegistryQuirks
     } else if (given.length !== wanted.length || !timingSafeEqual(given, wanted) || Number(expires) < Date.now()) {
       response.writeHead(403).end("Request has expired");
     } else {
-      void serve(parseDigest(digest)).catch((error: unknown) => response.destroy(error as Error));
-    }
-    async function serve(digest: Digest): Promise<void> {
-      const size = await disk.statBlob(undefined, digest);
-      if (size === undefined) response.writeHead(404).end();
-      else {
-        const blob = { path: disk.contentPath(digest), size, etag: `"${digest}"`, headers: {} };
-        await sendBlob(request, response, blob, quirks);
-      }
+      request.url = `/v2/origin/blobs/${digest}`;
+      void serve(request, response);
     }
   });
   const listening = await listen(server);
@@ -63,4 +69,10 @@ export async function startBlobOrigin(disk: RegistryDisk, quirks: RegistryQuirks
     },
     [Symbol.asyncDispose]: () => listening.close(),
   };
+}
+
+/** An object store knows its objects by other names. */
+function withoutRegistry({ status, headers }: Head): Head {
+  const { "docker-content-digest": _, ...rest } = headers;
+  return { status, headers: rest };
 }

@@ -6,28 +6,29 @@
  *     repositories/<name>/_manifests/<alg>/<hex> ... and this manifest (its media type)
  *     repositories/<name>/_tags/<tag>            digest
  *     repositories/<name>/_referrers/<subject>/<manifest>   descriptor, JSON
- *     repositories/<name>/_uploads/<id>          bytes received so far
+ *     uploads/                                   bytes received so far
  *
  * No component of a repository's name begins with `_`. Nothing is collected: a deleted blob only leaves its repository.
  */
-import { statSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { parseDigest, type Digest } from "../../../src/oci/digest.ts";
+import type { HostedContent, PushedManifest } from "../../../src/daemon/distribution/hosted-content.ts";
+import type { ServedBlob, ServedManifest } from "../../../src/daemon/distribution/types.ts";
 import type { Descriptor } from "../../../src/oci/descriptor.ts";
+import { isDigest, parseDigest, type Digest } from "../../../src/oci/digest.ts";
 
-export interface StoredManifest {
-  readonly digest: Digest;
-  readonly mediaType: string;
-  readonly bytes: Uint8Array;
-}
+const READ_SIZE = 256 * 1024;
 
-export class RegistryDisk {
+export class RegistryDisk implements HostedContent {
   readonly root: string;
+  readonly uploads: string;
+  #writing: Promise<unknown> = Promise.resolve();
 
   constructor(root: string) {
     this.root = root;
+    this.uploads = join(root, "uploads");
   }
 
   contentPath(digest: Digest): string {
@@ -40,12 +41,24 @@ export class RegistryDisk {
     return sizeOf(this.contentPath(digest));
   }
 
+  hasBlob(name: string, digest: Digest): Promise<number | undefined> {
+    return this.statBlob(name, digest);
+  }
+
+  /** @param name undefined: whoever has it */
+  async blob(name: string | undefined, digest: Digest): Promise<ServedBlob | undefined> {
+    const size = await this.statBlob(name, digest);
+    // Without its path: what is sent goes by the response's `write` then, where the kit counts and cuts it.
+    const read = (start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array> =>
+      createReadStream(this.contentPath(digest), { start, end: end - 1, highWaterMark: READ_SIZE, signal });
+    return size === undefined ? undefined : { digest, size, read };
+  }
+
   /** Makes content known to a repository. */
   linkBlob(name: string, digest: Digest): Promise<void> {
     return writeAtomically(this.#in(name, "_blobs", pathOf(digest)), "");
   }
 
-  /** Takes a finished file over as content of a repository. */
   async adoptBlob(name: string, digest: Digest, file: string): Promise<void> {
     const path = this.contentPath(digest);
     await mkdir(dirname(path), { recursive: true });
@@ -53,11 +66,21 @@ export class RegistryDisk {
     await this.linkBlob(name, digest);
   }
 
+  async mountBlob(name: string, digest: Digest, from: string | undefined): Promise<boolean> {
+    if ((await this.statBlob(from, digest)) === undefined) return false;
+    await this.linkBlob(name, digest);
+    return true;
+  }
+
   deleteBlob(name: string, digest: Digest): Promise<boolean> {
     return removeFile(this.#in(name, "_blobs", pathOf(digest)));
   }
 
-  async manifest(name: string, reference: Digest | string): Promise<StoredManifest | undefined> {
+  async hasManifest(name: string, digest: Digest): Promise<boolean> {
+    return (await sizeOf(this.#in(name, "_manifests", pathOf(digest)))) !== undefined;
+  }
+
+  async manifest(name: string, reference: Digest | string): Promise<ServedManifest | undefined> {
     const digest = reference.includes(":") ? parseDigest(reference) : await this.tag(name, reference);
     if (digest === undefined) return undefined;
     const mediaType = await readText(this.#in(name, "_manifests", pathOf(digest)));
@@ -65,10 +88,25 @@ export class RegistryDisk {
     return { digest, mediaType, bytes: await readFile(this.contentPath(digest)) };
   }
 
-  async putManifest(name: string, manifest: StoredManifest, tags: readonly string[]): Promise<void> {
+  /** A condition and the write under it are one step to everybody else. */
+  putManifest(name: string, pushed: PushedManifest): Promise<boolean> {
+    const mine = this.#writing.then(() => this.#putManifest(name, pushed));
+    this.#writing = mine.catch(() => undefined);
+    return mine;
+  }
+
+  async #putManifest(name: string, { manifest, tags, referrer, when }: PushedManifest): Promise<boolean> {
+    if (when !== undefined && !when.is(await this.#now(name, when.reference))) return false;
     await writeAtomically(this.contentPath(manifest.digest), manifest.bytes);
     await writeAtomically(this.#in(name, "_manifests", pathOf(manifest.digest)), manifest.mediaType);
     for (const tag of tags) await writeAtomically(this.#in(name, "_tags", tag), manifest.digest);
+    if (referrer !== undefined) await this.#addReferrer(name, referrer.subject, referrer.descriptor);
+    return true;
+  }
+
+  async #now(name: string, reference: string): Promise<Digest | undefined> {
+    if (!isDigest(reference)) return this.tag(name, reference);
+    return (await this.hasManifest(name, reference)) ? reference : undefined;
   }
 
   /** Removes the manifest, every tag that points to it, and its entry among the referrers of its subject. */
@@ -98,7 +136,7 @@ export class RegistryDisk {
     return known ? (await list(this.#in(name, "_tags"))).sort() : undefined;
   }
 
-  addReferrer(name: string, subject: Digest, descriptor: Descriptor): Promise<void> {
+  #addReferrer(name: string, subject: Digest, descriptor: Descriptor): Promise<void> {
     const path = this.#in(name, "_referrers", flat(subject), flat(descriptor.digest));
     return writeAtomically(path, JSON.stringify(descriptor));
   }
@@ -107,25 +145,6 @@ export class RegistryDisk {
     const dir = this.#in(name, "_referrers", flat(subject));
     const files = (await list(dir)).sort();
     return Promise.all(files.map(async (file) => JSON.parse(await readFile(join(dir, file), "utf8")) as Descriptor));
-  }
-
-  async newUpload(name: string): Promise<string> {
-    const id = randomUUID();
-    await writeAtomically(this.uploadPath(name, id), "");
-    return id;
-  }
-
-  uploadPath(name: string, id: string): string {
-    return this.#in(name, "_uploads", id);
-  }
-
-  /** Without waiting, so that a body can be received from the turn in which its request came. */
-  uploadSize(name: string, id: string): number | undefined {
-    return statSync(this.uploadPath(name, id), { throwIfNoEntry: false })?.size;
-  }
-
-  deleteUpload(name: string, id: string): Promise<boolean> {
-    return removeFile(this.uploadPath(name, id));
   }
 
   #in(name: string, ...rest: string[]): string {

@@ -13,19 +13,19 @@ import {
 import { createServer as createHttpsServer } from "node:https";
 import { listen } from "../net/listen.ts";
 import { tempDir } from "../temp-dir.ts";
-import { authorize, type Access, type RegistryAuth } from "./access.ts";
+import type { Exchange } from "../../../src/daemon/distribution/exchange.ts";
+import type { HostedContent, PushedManifest } from "../../../src/daemon/distribution/hosted-content.ts";
+import { registryHandler, type RegistryHandler } from "../../../src/daemon/distribution/handler.ts";
+import { RegistryError } from "../../../src/daemon/distribution/registry-error.ts";
+import { Uploads } from "../../../src/daemon/distribution/uploads.ts";
+import { authorize, type RegistryAuth } from "./access.ts";
 import { startBlobOrigin, type BlobOrigin } from "./blob-origin.ts";
-import { handleBlob } from "./blobs.ts";
+import { believing } from "./credulous.ts";
 import { RegistryDisk } from "./disk.ts";
-import { answer, type Exchange } from "./exchange.ts";
-import { handleReferrers, handleTags } from "./listings.ts";
-import { handleManifest } from "./manifests.ts";
+import { beforeRanges, oddities } from "./oddities.ts";
 import type { RegistryQuirks } from "./quirks.ts";
-import { RegistryError } from "./registry-error.ts";
 import { logRequest, type LoggedRequest } from "./request-log.ts";
-import { parseRoute, type Route } from "./routes.ts";
 import { startUploadOrigin, type UploadOrigin } from "./upload-origin.ts";
-import { handleUpload, handleUploads } from "./uploads.ts";
 
 export interface RegistryOptions {
   /** Where content is kept. Default: a temporary directory, removed on close. */
@@ -69,35 +69,43 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<KitR
   const dir = options.dir ?? starting.use(await tempDir("varve-registry-")).path;
   await mkdir(dir, { recursive: true });
   const disk = new RegistryDisk(dir);
+  const uploads = new Uploads({ directory: disk.uploads });
   let quirks = options.quirks ?? {};
-  const blobOrigin = quirks.blobRedirect === undefined ? undefined : starting.use(await startBlobOrigin(disk, quirks));
   const scheme = options.tls === undefined ? "http" : "https";
   const requests: LoggedRequest[] = [];
+  const hooks = oddities({
+    disk,
+    uploads,
+    quirks: () => quirks,
+    scheme,
+    blobOrigin: () => blobOrigin,
+    uploadOrigin: () => `http://${uploadOrigin.host}`,
+  });
+  const before = (exchange: Exchange): boolean => beforeRanges(quirks, exchange, exchange.request);
+  const blobOrigin =
+    quirks.blobRedirect === undefined
+      ? undefined
+      : starting.use(await startBlobOrigin(disk, { ...hooks, before }, quirks.blobRedirect.ttlMs));
 
-  const serveWith = (request: IncomingMessage, response: ServerResponse, auth: RegistryAuth | undefined): void => {
-    const url = new URL(request.url ?? "/", "http://registry");
-    const method = request.method ?? "GET";
-    for (const [name, value] of Object.entries(quirks.headers ?? {})) response.setHeader(name, value);
-    response.setHeader("docker-distribution-api-version", "registry/2.0");
-    const serve = async () => {
-      const route = parseRoute(url.pathname);
-      const { mayPull } = authorize(auth, request, neededAccess(route, method));
-      const origin = `${scheme}://${request.headers.host ?? ""}`;
-      const query = url.searchParams;
-      const redirected = quirks.blobRedirect === undefined ? undefined : blobOrigin;
-      const others = { blobOrigin: redirected, uploadOrigin: `http://${uploadOrigin.host}` };
-      return dispatch({ request, response, method, query, origin, disk, quirks, ...others, mayPull }, route);
-    };
-    serve().catch((error: unknown) => {
-      if (response.headersSent || response.destroyed) response.destroy();
-      else if (error instanceof RegistryError) {
-        const headers = { ...error.headers, "content-type": "application/json" };
-        response.writeHead(error.status, { ...headers, "content-length": Buffer.byteLength(error.body) });
-        response.end(method === "HEAD" ? undefined : error.body);
-      } else {
-        response.writeHead(500, { "content-type": "text/plain" }).end(String(error));
-      }
+  /** For one request: what it may, and what befalls it, is that of the moment. */
+  const handlerFor = (request: IncomingMessage, auth: RegistryAuth | undefined): RegistryHandler =>
+    registryHandler({
+      source: disk,
+      repositories: quirks.subjects === false ? withoutSubjects(disk) : disk,
+      uploads: quirks.credulous === true ? believing(uploads, () => claimedBy(request)) : uploads,
+      allows: (action) => (action === "push" ? quirks.push : quirks.delete) !== false,
+      authorize: (asking, { name, actions }) => authorize(auth, asking, name === undefined ? [] : [{ name, actions }]),
+      sparseIndexes: false,
+      limits: {
+        ...(quirks.manifestLimit !== undefined && { manifestBytes: quirks.manifestLimit }),
+        ...(quirks.tagsPage !== undefined && { tagsPage: quirks.tagsPage }),
+        ...(quirks.referrersPage !== undefined && { referrersPage: quirks.referrersPage }),
+      },
+      hooks,
     });
+  const serveWith = (request: IncomingMessage, response: ServerResponse, auth: RegistryAuth | undefined): void => {
+    for (const [name, value] of Object.entries(quirks.headers ?? {})) response.setHeader(name, value);
+    void handlerFor(request, auth)(request, response);
   };
   const uploadOrigin = starting.use(
     await startUploadOrigin((request, response) => serveWith(request, response, undefined)),
@@ -137,29 +145,24 @@ function createServer(tls: RegistryOptions["tls"], listener: RequestListener): S
   return createHttpsServer({ key, cert, ...mutual }, listener);
 }
 
-function dispatch(exchange: Exchange, route: Route): Promise<void> | void {
-  switch (route.kind) {
-    case "base":
-      return answer(exchange, 200, { "content-type": "application/json" }, "{}");
-    case "manifest":
-      return handleManifest(exchange, route.name, route.reference);
-    case "blob":
-      return handleBlob(exchange, route.name, route.digest);
-    case "uploads":
-      return handleUploads(exchange, route.name);
-    case "upload":
-      return handleUpload(exchange, route.name, route.id);
-    case "tags":
-      return handleTags(exchange, route.name);
-    case "referrers":
-      return handleReferrers(exchange, route.name, route.digest);
-  }
+/** What a push says that its bytes are. */
+function claimedBy(request: IncomingMessage): string | null {
+  return new URL(request.url ?? "/", "http://registry").searchParams.get("digest");
 }
 
-function neededAccess(route: Route, method: string): Access[] {
-  if (route.kind === "base") return [];
-  const reading = method === "GET" || method === "HEAD";
-  if (route.kind === "uploads" || route.kind === "upload") return [{ name: route.name, actions: ["pull", "push"] }];
-  if (reading) return [{ name: route.name, actions: ["pull"] }];
-  return [{ name: route.name, actions: method === "DELETE" ? ["delete"] : ["pull", "push"] }];
+/** Registries that know no artifacts refuse what refers to others. */
+function withoutSubjects(disk: RegistryDisk): HostedContent {
+  const methods: HostedContent = disk;
+  return new Proxy(methods, {
+    get(target, name) {
+      if (name === "putManifest") {
+        return async (repository: string, pushed: PushedManifest): Promise<boolean> => {
+          if (pushed.referrer === undefined) return target.putManifest(repository, pushed);
+          throw new RegistryError(400, "MANIFEST_INVALID", "subject is no field of a manifest");
+        };
+      }
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? (value.bind(target) as unknown) : value;
+    },
+  });
 }

@@ -7,9 +7,9 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { listen } from "../net/listen.ts";
 import { makeCertificate, type Certificate } from "../tls/certificate.ts";
 import { parseBasic, type Access, type TokenAuthority } from "./access.ts";
-import { readBody } from "./exchange.ts";
+import { readBody } from "../../../src/daemon/distribution/exchange.ts";
 import { signToken } from "./json-web-token.ts";
-import { RegistryError } from "./registry-error.ts";
+import { RegistryError } from "../../../src/daemon/distribution/registry-error.ts";
 import { logRequest, type LoggedRequest } from "./request-log.ts";
 import { grantedAccess, parseScopes, type AccessRule } from "./token-scopes.ts";
 import { opaqueToken, TokenStore } from "./token-store.ts";
