@@ -7,7 +7,7 @@ import { heldSummary, summarize, type DiskSummary, type HeldSummary } from "./di
 import { fileInfo, type FileInfo } from "./file-info.ts";
 import { imageFacts, machineFacts, type MachineFacts } from "./machine-facts.ts";
 import { machineAt } from "./machine-place.ts";
-import type { OpenDiskImage } from "./open-disk-image.ts";
+import { openDiskImage, type OpenDiskImage } from "./open-disk-image.ts";
 import { readMachineDirectory } from "./read-directory.ts";
 
 export interface ImageInfo extends MachineFacts {
@@ -51,6 +51,15 @@ export async function diskInformation(context: TransferContext, text: string): P
     case "file":
       return { kind: "file", ...(await fileInfo(place.path, signal)) };
   }
+}
+
+/**
+ * Of an image of the store and of nothing else, whatever files there are.
+ * @throws VarveError as {@link diskInformation}
+ */
+export async function imageInformation(context: TransferContext, name: string): Promise<ImageInfo> {
+  await using opened = await openDiskImage(context, name);
+  return await ofImage(context, opened);
 }
 
 async function ofImage(

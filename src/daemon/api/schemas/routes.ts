@@ -23,7 +23,7 @@ import { diskUsage, fsckInput, gcInput, gcQuery, gcResult, version } from "./sto
 import type { OperationId } from "./operations.ts";
 
 export interface RouteSpec {
-  readonly tag: "Images" | "Pulls" | "Snapshots" | "Deltas" | "Disks" | "Store" | "Jobs";
+  readonly tag: "Images" | "Pulls" | "Snapshots" | "Deltas" | "Disks" | "Store" | "Jobs" | "Balena";
   readonly summary: string;
   readonly description?: string;
   /** Each one percent-encoded segment of the path. */

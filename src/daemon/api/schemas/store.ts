@@ -116,6 +116,7 @@ export const diskUsage = object(
       each: Type.Array(object({ name: Type.String(), bytes: count(), ownBytes: count() })),
     }),
     blobs: counted,
+    repositories: counted,
     unreferenced: counted,
     ingests: counted,
     disks: object({ count: count(), bytes: count(), logicalBytes: count() }),
