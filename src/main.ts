@@ -171,6 +171,18 @@ export function connect(settings: Settings, bound: Run): Services {
       (await rdiff()).rdiffDiff(basis, target, output, { ...options, ...bound }),
     rdiffPatch: async (basis, delta, output, options) =>
       (await rdiff()).rdiffPatch(basis, delta, output, { ...options, ...bound }),
+    async serve({ file, given }) {
+      const [{ startDaemon }, { resolveConfig }] = await Promise.all([
+        import("./daemon/server/start-daemon.ts"),
+        import("./daemon/config/resolve-config.ts"),
+      ]);
+      const { env } = process;
+      return startDaemon({
+        configure: () => resolveConfig({ env, flags: given, ...(file !== undefined && { file }) }),
+        context: async (run) => ({ ...(await online({})), ...run }),
+        env,
+      });
+    },
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {
       const { storeCredentials } = await import("./registry/credentials/credential-file.ts");

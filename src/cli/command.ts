@@ -49,6 +49,8 @@ export interface Call {
   readonly logger: Logger;
   readonly terminal: Terminal;
   readonly signal: AbortSignal;
+  /** For commands that run until they are stopped: SIGHUP is told to the listener. */
+  readonly onHangUp: (listener: () => void) => void;
 }
 
 /** What rendering may depend on. */
@@ -70,6 +72,8 @@ export interface Command<Data = unknown> {
   readonly showsProgress?: boolean;
   /** An interrupted run leaves its progress, bytes in the store or whole blobs where they were going, and the user is told how much. */
   readonly keepsProgress?: "in the store" | "at its destination";
+  /** To be stopped is its good end, for which it may take its time; SIGHUP means to read its configuration again. */
+  readonly runsUntilStopped?: boolean;
   /** Global flags that its arguments carry, as the words of a command line that is being typed do. */
   globalsIn?(args: readonly string[]): Flags;
   run(call: Call): Promise<Data>;

@@ -116,6 +116,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/fsck.ts")).fsckCommand,
   },
   {
+    name: "serve",
+    summary: "run the daemon: a registry and mirror, an API, jobs, metrics and a page",
+    load: async () => (await import("./commands/serve.ts")).serveCommand,
+  },
+  {
     name: "login",
     summary: "log in to a registry",
     load: async () => (await import("./commands/login.ts")).loginCommand,

@@ -30,7 +30,10 @@ export function deltaModeOf({ delta }: Flags): DeltaMode | undefined {
 }
 
 /** The directories that flags name, else those of the environment. @throws VarveError `USAGE` */
-export function deltaRootsOf({ deltaRoot, deltaDataRoot }: Flags, { deltaRoots }: Settings): readonly string[] {
+export function deltaRootsOf(
+  { deltaRoot, deltaDataRoot }: Flags,
+  { deltaRoots }: Pick<Settings, "deltaRoots">,
+): readonly string[] {
   const named = [listOf("--delta-root", deltaRoot), listOf("--delta-data-root", deltaDataRoot)].flat();
   return named.length > 0 ? named : (deltaRoots ?? []);
 }

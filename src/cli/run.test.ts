@@ -332,7 +332,7 @@ describe("help", () => {
     ]) {
       expect(host.out).toContain(`\n  ${name} `);
     }
-    expect(host.out).not.toMatch(/__complete|serve/);
+    expect(host.out).not.toMatch(/__complete/);
     const pull = await runWith(["help", "pull"]);
     const same = await runWith(["pull", "--help"]);
     expect(pull.host.out).toContain("--no-unpack");

@@ -48,15 +48,21 @@ async function runCommand(
   const session = await openSession(host, settings, command.showsProgress === true);
   const { logger } = session;
   stop.answerThrough(session);
+  let hangUp = (): void => undefined;
+  if (command.runsUntilStopped === true) stop.allowTime(() => hangUp());
   try {
     stop.signal.throwIfAborted();
-    if (command.showsProgress === true) await host.prepareExitAtOnce();
+    if (command.showsProgress === true || command.runsUntilStopped === true) await host.prepareExitAtOnce();
     const data = await unlessOverdue(stop, async () => {
       using _requests = settings.verbosity === "debug" ? await watchRequests(host, session) : undefined;
       const run = { signal: stop.signal, onProgress: (event: ProgressEvent) => session.onProgress(event) };
       await using services = connect(settings, run);
       const terminal = { stdin: host.stdin, show: (text: string) => void host.stderr.write(text) };
-      const result = await command.run({ args, flags, settings, services, logger, terminal, signal: stop.signal });
+      const onHangUp = (listener: () => void): void => {
+        hangUp = listener;
+      };
+      const { signal } = stop;
+      const result = await command.run({ args, flags, settings, services, logger, terminal, signal, onHangUp });
       session.close();
       await printData(command, result, host.stdout, settings);
       return result;

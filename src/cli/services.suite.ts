@@ -40,6 +40,7 @@ function fakeServices(given: Partial<Services>): Services {
     createDelta: unexpected("createDelta"),
     inspectDelta: unexpected("inspectDelta"),
     copyDisk: unexpected("copyDisk"),
+    serve: unexpected("serve"),
     rdiffSignature: unexpected("rdiffSignature"),
     rdiffDelta: unexpected("rdiffDelta"),
     rdiffDiff: unexpected("rdiffDiff"),

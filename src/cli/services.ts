@@ -1,4 +1,6 @@
 /** The use cases as the commands call them: bound to one store, one registry client and one run. */
+import type { GivenValues } from "../daemon/config/resolve-config.ts";
+import type { RunningDaemon } from "../daemon/server/start-daemon.ts";
 import type { ProgressEvent } from "../recipe/progress.ts";
 import type { commitImage } from "../transfer/commit-image.ts";
 import type { convertImage } from "../transfer/convert.ts";
@@ -93,6 +95,8 @@ export interface Services extends AsyncDisposable {
   readonly rdiffDelta: typeof rdiffDelta;
   readonly rdiffDiff: typeof rdiffDiff;
   readonly rdiffPatch: typeof rdiffPatch;
+  /** Starts the daemon on this store; what is given goes before the environment and the file. */
+  serve(options: { readonly file?: string; readonly given: GivenValues }): Promise<RunningDaemon>;
   /** Asks the registry whether it takes the credentials. @throws VarveError `UNAUTHORIZED`, `REGISTRY_*` */
   checkLogin(host: string, credentials: Credentials): Promise<Login>;
   storeCredentials(host: string, credentials: Credentials): Promise<CredentialPlace>;

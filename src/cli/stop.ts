@@ -28,6 +28,8 @@ export interface Stop {
   readonly overdue: AbortSignal;
   /** From now on the terminal has an owner, through whom the request is answered. */
   answerThrough(owner: TerminalOwner): void;
+  /** For what runs until it is stopped: it may take its time for that, and is told of SIGHUP instead of being stopped by it. */
+  allowTime(onHangUp: () => void): void;
   off(): void;
 }
 
@@ -37,12 +39,17 @@ export function listenForStop(host: Host): Stop {
   let offOverdue = (): void => undefined;
   let owner: TerminalOwner | undefined;
   let firstAt: number | undefined;
+  let hangUp: (() => void) | undefined;
   const off = host.onStop((signal) => {
     const now = host.now();
-    if (firstAt === undefined) {
+    if (signal === "SIGHUP" && hangUp !== undefined) {
+      hangUp();
+    } else if (firstAt === undefined) {
       firstAt = now;
-      owner?.logger.info("stopping; once more stops at once");
-      offOverdue = host.later(CLEAN_STOP_MS, () => overdue.abort());
+      if (hangUp === undefined) {
+        owner?.logger.info("stopping; once more stops at once");
+        offOverdue = host.later(CLEAN_STOP_MS, () => overdue.abort());
+      }
       controller.abort(new VarveError("INTERRUPTED", `stopped by ${signal}`));
     } else if (now - firstAt >= ONE_REQUEST_MS) {
       if (owner !== undefined) void host.stderr.write(owner.escape());
@@ -54,6 +61,9 @@ export function listenForStop(host: Host): Stop {
     overdue: overdue.signal,
     answerThrough(its) {
       owner = its;
+    },
+    allowTime(onHangUp) {
+      hangUp = onHangUp;
     },
     off() {
       offOverdue();

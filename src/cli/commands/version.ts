@@ -1,5 +1,5 @@
 /** `varve version` */
-import { readFile } from "node:fs/promises";
+import { programVersion } from "../../sys/program-version.ts";
 import type { Command } from "../command.ts";
 
 export interface VersionData {
@@ -15,11 +15,11 @@ export const versionCommand: Command<VersionData> = {
   flags: [],
 
   async run() {
-    // Three levels up both from src/cli/commands and from dist/cli/commands.
-    const manifest = JSON.parse(await readFile(new URL("../../../package.json", import.meta.url), "utf8")) as {
-      version: string;
+    return {
+      version: await programVersion(),
+      node: process.versions.node,
+      system: `${process.platform}-${process.arch}`,
     };
-    return { version: manifest.version, node: process.versions.node, system: `${process.platform}-${process.arch}` };
   },
 
   render({ version, node, system }, { verbose }) {

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsync } from "fastify";
 import { toVarveError } from "../../errors/from-system.ts";
 import { VarveError } from "../../errors/varve-error.ts";
+import { programVersion } from "../../sys/program-version.ts";
 import type { DaemonConfig } from "../config/types.ts";
 import type { Daemon } from "../daemon.ts";
 import { openMetrics } from "../metrics/prometheus.ts";
@@ -22,7 +23,6 @@ export interface DaemonParts {
   /** What it is told: asked for at the start and at each reload. */
   readonly configure: () => Promise<DaemonConfig>;
   readonly context: Daemon["context"];
-  readonly version: string;
   /** Takes the log's lines. Default: stderr. */
   readonly write?: (line: string) => void;
   /** Where systemd says what it has opened and wants to be told. Default: nowhere. */
@@ -51,7 +51,10 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   const context = parts.context;
   const { store } = await context({ signal: ending.signal, onProgress: () => undefined });
   opened.use(await lockStore(store.root));
-  const metrics = await openMetrics({ version: parts.version, storeBytes: () => storeBytes(context, ending.signal) });
+  const metrics = await openMetrics({
+    version: await programVersion(),
+    storeBytes: () => storeBytes(context, ending.signal),
+  });
   const daemon: Daemon = { config, context, metrics, log, stopping: stopping.signal, signal: ending.signal };
 
   const idle = idleWatch();

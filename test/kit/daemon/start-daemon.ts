@@ -63,7 +63,6 @@ export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<
     const daemon = await startDaemon({
       configure: () => Promise.resolve(config),
       context: (run) => Promise.resolve({ ...varve, ...run }),
-      version: "0.0.0-test",
       write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>),
       ...(options.env !== undefined && { env: options.env }),
     });
