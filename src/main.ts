@@ -172,14 +172,16 @@ export function connect(settings: Settings, bound: Run): Services {
     rdiffPatch: async (basis, delta, output, options) =>
       (await rdiff()).rdiffPatch(basis, delta, output, { ...options, ...bound }),
     async serve({ file, given }) {
-      const [{ startDaemon }, { resolveConfig }] = await Promise.all([
+      const [{ startDaemon }, { resolveConfig }, { RegistryClient }] = await Promise.all([
         import("./daemon/server/start-daemon.ts"),
         import("./daemon/config/resolve-config.ts"),
+        import("./registry/client.ts"),
       ]);
       const { env } = process;
       return startDaemon({
         configure: () => resolveConfig({ env, flags: given, ...(file !== undefined && { file }) }),
         context: async (run) => ({ ...(await online({})), ...run }),
+        openRegistry: (more) => new RegistryClient({ ...settings.transport, ...more }),
         env,
       });
     },

@@ -1,21 +1,22 @@
 /** Composes the daemon of its parts, starts it, and ends it in good order. */
-import type { FastifyPluginAsync } from "fastify";
 import { toVarveError } from "../../errors/from-system.ts";
 import { VarveError } from "../../errors/varve-error.ts";
+import type { RegistryClient } from "../../registry/client.ts";
+import type { RegistryOptions } from "../../registry/options.ts";
 import { programVersion } from "../../sys/program-version.ts";
 import type { DaemonConfig } from "../config/types.ts";
 import type { Daemon } from "../daemon.ts";
 import { openMetrics } from "../metrics/prometheus.ts";
-import { buildApp, publicly } from "./app.ts";
+import { buildApp } from "./app.ts";
+import { compose } from "./compose.ts";
 import { lockStore } from "./daemon-lock.ts";
 import { openEntrances, type Entrances } from "./entrances.ts";
-import { openGate, type Gate, type Handler } from "./gate.ts";
+import { openGate, type Gate } from "./gate.ts";
 import { idleWatch } from "./idle-watch.ts";
 import { takeInherited } from "./inherited.ts";
 import { openSettings, type LiveSettings } from "./live-settings.ts";
 import { openLog, type RootLog } from "./log.ts";
 import { rateLimits } from "./rate-limits.ts";
-import { refuse } from "./refuse.ts";
 import { storeBytes } from "./store-bytes.ts";
 import { routeOf } from "./visit.ts";
 
@@ -23,6 +24,8 @@ export interface DaemonParts {
   /** What it is told: asked for at the start and at each reload. */
   readonly configure: () => Promise<DaemonConfig>;
   readonly context: Daemon["context"];
+  /** A registry client as that of the context, told what is said beside; closed by who asked for it. */
+  readonly openRegistry: (more: RegistryOptions) => RegistryClient;
   /** Takes the log's lines. Default: stderr. */
   readonly write?: (line: string) => void;
   /** Where systemd says what it has opened and wants to be told. Default: nowhere. */
@@ -50,12 +53,28 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   const ending = new AbortController();
   const context = parts.context;
   const { store } = await context({ signal: ending.signal, onProgress: () => undefined });
-  opened.use(await lockStore(store.root));
-  const metrics = await openMetrics({
-    version: await programVersion(),
-    storeBytes: () => storeBytes(context, ending.signal),
-  });
-  const daemon: Daemon = { config, context, metrics, log, stopping: stopping.signal, signal: ending.signal };
+  const { directory } = opened.use(await lockStore(store.root));
+  const version = await programVersion();
+  const metrics = await openMetrics({ version, storeBytes: () => storeBytes(context, ending.signal) });
+  let ports: readonly number[] = [];
+  const { registry, plugins } = await compose(
+    {
+      daemon: { config, context, metrics, stopping: stopping.signal, signal: ending.signal },
+      log,
+      store,
+      directory,
+      version,
+      openRegistry: parts.openRegistry,
+      ownPorts: () => ports,
+    },
+    opened,
+  );
+  // Before all of these are closed, also where the daemon gets no further.
+  const abort = (): void => {
+    stopping.abort(new VarveError("INTERRUPTED", "the daemon stops"));
+    ending.abort(stopping.signal.reason);
+  };
+  opened.defer(abort);
 
   const idle = idleWatch();
   const gate: Gate = openGate({
@@ -69,7 +88,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
       metrics.requestEnded(request.method ?? "", routeOf(visit.path), response.statusCode, seconds);
       if (gate.active === 0) idle.tell();
     },
-    registry: registryOf(daemon),
+    registry,
     routes: (request, response) => app.routing(request, response),
   });
   const app = await buildApp({
@@ -77,13 +96,14 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     log,
     metrics,
     admit: (request, visit) => gate.admit(request, visit),
-    plugins: await pluginsOf(daemon),
+    plugins,
   });
   opened.defer(() => app.close());
   const { certificates } = settings.now();
   const inherited = parts.env === undefined ? [] : takeInherited(parts.env);
   const entrances = await openEntrances({ config: config(), certificates, inherited, gate });
   opened.defer(() => entrances.close());
+  ports = entrances.addresses.map((address) => Number(/\d+$/.exec(address)?.[0]));
   tellWhere(log, entrances);
 
   const owned = opened.move();
@@ -93,7 +113,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     stopping.abort(new VarveError("INTERRUPTED", "the daemon stops"));
     entrances.stopListening();
     if (gate.active > 0) await idle.within(config().limits.graceMs);
-    ending.abort(stopping.signal.reason);
+    abort();
     await owned.disposeAsync();
     log.info({}, "stopped");
   };
@@ -109,17 +129,6 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     },
     stop,
     [Symbol.asyncDispose]: stop,
-  };
-}
-
-async function pluginsOf(_daemon: Daemon): Promise<readonly FastifyPluginAsync[]> {
-  const { pageRoutes } = await import("../page/page-routes.ts");
-  return [publicly(async (scope) => pageRoutes(scope))];
-}
-
-function registryOf(_daemon: Daemon): Handler {
-  return (request, response) => {
-    refuse(request, response, new VarveError("ROUTE_UNKNOWN", "this daemon serves no registry"));
   };
 }
 

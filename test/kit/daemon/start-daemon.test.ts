@@ -6,7 +6,9 @@ it("answers over HTTP until it is stopped", async () => {
   expect(await daemon.call("GET", "/healthz")).toMatchObject({ status: 200 });
   expect((await daemon.call("GET", "/readyz")).json()).toEqual({ status: "ready" });
   expect((await daemon.call("GET", "/metrics")).bytes.toString()).toContain("varve_build_info");
-  const missing = await daemon.call("GET", "/no/such/path");
+  expect((await daemon.call("GET", "/v1/version")).json()).toMatchObject({ node: process.versions.node });
+  expect(await daemon.call("GET", "/v2/")).toMatchObject({ status: 200 });
+  const missing = await daemon.call("GET", "/v1/no/such/path");
   expect(missing.status).toBe(404);
   expect(missing.json()).toMatchObject({ error: { code: "ROUTE_UNKNOWN" } });
   await daemon.stop();

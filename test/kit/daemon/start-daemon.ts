@@ -3,7 +3,7 @@ import { onTestFinished } from "vitest";
 import { defaultConfig } from "../../../src/daemon/config/defaults.ts";
 import type { DaemonConfig } from "../../../src/daemon/config/types.ts";
 import { startDaemon, type RunningDaemon } from "../../../src/daemon/server/start-daemon.ts";
-import { openVarve, type VarveOptions } from "../../../src/index.ts";
+import { openVarve, RegistryClient, type VarveOptions } from "../../../src/index.ts";
 import type { Store } from "../../../src/store/store.ts";
 import { fakeClock } from "../http/fake-clock.ts";
 import { NO_HOME } from "../http/test-client.ts";
@@ -50,12 +50,13 @@ export interface TestDaemon extends RunningDaemon {
 /** Ended when the test that asked for it has finished. TCP on a free loopback port, open to all, no Unix socket, unless told otherwise. */
 export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<TestDaemon> {
   const root = options.root ?? (await ownRoot());
+  const registry = { registriesConf: false, env: NO_HOME, clock: fakeClock(), ...options.registry } as const;
   const varve = await openVarve({
     root,
     threads: 0,
     snapshotter: options.snapshotter ?? "none",
     store: { sync: false },
-    registry: { registriesConf: false, env: NO_HOME, clock: fakeClock(), ...options.registry },
+    registry,
   });
   const log: Readonly<Record<string, unknown>>[] = [];
   let config = withChanges(baseConfig(options), options.config ?? {});
@@ -63,6 +64,7 @@ export async function startTestDaemon(options: TestDaemonOptions = {}): Promise<
     const daemon = await startDaemon({
       configure: () => Promise.resolve(config),
       context: (run) => Promise.resolve({ ...varve, ...run }),
+      openRegistry: (more) => new RegistryClient({ ...registry, ...more }),
       write: (line) => void log.push(JSON.parse(line) as Record<string, unknown>),
       ...(options.env !== undefined && { env: options.env }),
     });
