@@ -71,6 +71,8 @@ export { readSignature, type Signature } from "./codec/librsync/read-signature.t
 export type { SignatureOptions } from "./codec/librsync/signature-sizes.ts";
 export { writeSignatureDelta, type SignatureDeltaOptions } from "./codec/librsync/write-signature-delta.ts";
 export { writeSignature } from "./codec/librsync/write-signature.ts";
+export { connectDaemon, type ConnectOptions, type DaemonClient } from "./daemon/client/connect-daemon.ts";
+export { openClient, type Client, type ClientOptions } from "./daemon/client/client.ts";
 export { copyDisk, type DiskCopyOptions } from "./disk/copy.ts";
 export { rdiffDelta, rdiffDiff, rdiffPatch, rdiffSignature } from "./delta/rdiff/rdiff.ts";
 export type { RdiffOptions } from "./delta/rdiff/options.ts";

@@ -142,6 +142,7 @@ export const ERROR_TABLE = {
   ROUTE_UNKNOWN: row(3, 404, "see /docs of the daemon for the routes that there are"),
   METHOD_NOT_ALLOWED: row(2, 405, "the Allow header names what this path takes"),
   TOO_MANY_REQUESTS: row(6, 429, "wait, or close what is open"),
+  DAEMON_UNREACHABLE: row(1, 502, "check that varve serve runs, and where it listens"),
   DISKS_CLOSED: row(4, 403, "the daemon's diskDirectory says where disks may be read and written over the API"),
   PAGE_NOT_BUILT: row(3, 404, "build it with: npm run build:page, and start the daemon again"),
   // run

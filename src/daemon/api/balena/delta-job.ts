@@ -58,18 +58,20 @@ export async function* followDelta(
   signal: AbortSignal,
 ): AsyncGenerator<BalenaMessage, DeltaCreated, undefined> {
   const messages = new DeltaMessages(source, layers);
-  for await (const event of jobs.feed.subscribe(job.id, signal)) {
-    if (event.type === "progress") {
-      if (event.event.type === "delta") yield* messages.tell(event.event);
-      continue;
+  // Of one who is too far behind the feed lets go; it tells all anew then.
+  while (!signal.aborted) {
+    for await (const event of jobs.feed.subscribe(job.id, signal)) {
+      if (event.type === "progress") {
+        if (event.event.type === "delta") yield* messages.tell(event.event);
+        continue;
+      }
+      const result = resultOf(event.job as Job<"delta">);
+      if (result === undefined) continue;
+      yield* messages.end(result, tag);
+      return result;
     }
-    const result = resultOf(event.job as Job<"delta">);
-    if (result === undefined) continue;
-    yield* messages.end(result, tag);
-    return result;
   }
-  signal.throwIfAborted();
-  throw new VarveError("INTERNAL", `nothing more is told of job ${job.id}`);
+  throw signal.reason;
 }
 
 /** Undefined as long as it is at work. */
