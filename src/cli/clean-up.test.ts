@@ -88,6 +88,7 @@ describe("varve df", () => {
     root: "/store",
     images: { count: 1, sharedBytes: 0, each: [{ name: "a.example/x:1", bytes: 3_000_000, ownBytes: 2_000_000 }] },
     blobs: { count: 2, bytes: 3_000_000 },
+    repositories: none,
     unreferenced: none,
     ingests: none,
     disks: { ...none, logicalBytes: 0 },
@@ -97,8 +98,15 @@ describe("varve df", () => {
     totalBytes: 3_000_000,
   };
 
+  const run = (given: DiskUsage) => runWith(["df"], { diskUsage: () => Promise.resolve(given) });
+
+  it("tells of repositories where there are any", async () => {
+    expect((await run(usage)).host.out).not.toContain("repositories");
+    const { out } = (await run({ ...usage, repositories: { count: 2, bytes: 1_000_000 } })).host;
+    expect(out).toMatch(/\nblobs +2 +3\.00 MB\n {2}of repositories +2 +1\.00 MB\n/);
+  });
+
   it("tells of disks where there are any", async () => {
-    const run = (given: DiskUsage) => runWith(["df"], { diskUsage: () => Promise.resolve(given) });
     expect((await run(usage)).host.out).not.toContain("disk");
     const disks = { count: 1, bytes: 400_000, logicalBytes: 50_000_000_000 };
     const { out } = (await run({ ...usage, disks, partialDisks: { count: 2, bytes: 7000 } })).host;

@@ -18,6 +18,7 @@ import type {
   RepositoryContent,
   RepositoryKey,
   RepositoryOrigin,
+  RepositoryRows,
   RepositoryUsage,
   TagRecord,
 } from "./repository-types.ts";
@@ -258,6 +259,18 @@ export class Repositories {
     }
     if (gone.length > 0) (await this.#metadata.writable()).run(DELETE_EMPTY, origin);
     return gone;
+  }
+
+  /** All that can be read, of a database that is damaged and to be replaced. */
+  async salvage(): Promise<RepositoryRows> {
+    const connection = await this.#metadata.readable().catch(() => undefined);
+    return connection === undefined ? {} : (await import("./repository-rescue.ts")).readRows(connection);
+  }
+
+  /** Puts in what was salvaged. Its content need not be there: `fsck` sees to that. */
+  async restore(rows: RepositoryRows): Promise<void> {
+    const { writeRows } = await import("./repository-rescue.ts");
+    writeRows(await this.#metadata.writable(), rows);
   }
 
   async #all(sql: string, ...values: (string | number | null)[]): Promise<Row[]> {

@@ -16,7 +16,9 @@ export interface DiskUsage {
     readonly each: readonly { readonly name: string; readonly bytes: number; readonly ownBytes: number }[];
   };
   readonly blobs: { readonly count: number; readonly bytes: number };
-  /** Whole blobs that no image needs: left by pulls that were cut off. */
+  /** What is served under `/v2/`, pushed or cached: repositories, and the bytes that they need, of which images may need some as well. */
+  readonly repositories: { readonly count: number; readonly bytes: number };
+  /** Whole blobs that neither an image nor a repository needs: left by pulls that were cut off. */
   readonly unreferenced: { readonly count: number; readonly bytes: number };
   /** Partial blobs, and the disk space they take. */
   readonly ingests: { readonly count: number; readonly bytes: number };
@@ -57,7 +59,9 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
   const sum = (digests: Iterable<Digest>): number =>
     [...digests].reduce((bytes, digest) => bytes + (blobs.get(digest) ?? disks.get(digest)?.allocatedBytes ?? 0), 0);
   const sharers = (digest: Digest): number => users.get(digest)?.size ?? 0;
-  const unreferenced = [...blobs.keys()].filter((digest) => sharers(digest) === 0);
+  const served = new Set<Digest>();
+  for await (const digest of store.repositories.digests()) if (blobs.has(digest)) served.add(digest);
+  const unreferenced = [...blobs.keys()].filter((digest) => sharers(digest) === 0 && !served.has(digest));
   const ingests = { count: 0, bytes: 0 };
   for await (const { diskBytes } of store.content.ingests()) {
     ingests.count++;
@@ -84,6 +88,7 @@ export async function diskUsage({ store }: TransferContext): Promise<DiskUsage> 
       })),
     },
     blobs: { count: blobs.size, bytes: stored },
+    repositories: { count: (await store.repositories.usage()).repositories, bytes: sum(served) },
     unreferenced: { count: unreferenced.length, bytes: sum(unreferenced) },
     ingests,
     disks: {

@@ -16,6 +16,7 @@ import { Findings, type Finding } from "./check/findings.ts";
 import { checkImages } from "./check/images.ts";
 import { checkLeftovers } from "./check/leftovers.ts";
 import { checkMetadata } from "./check/metadata.ts";
+import { checkRepositories } from "./check/repositories.ts";
 import { checkSnapshots } from "./check/snapshots.ts";
 import type { TransferContext } from "./context.ts";
 import { findImages } from "./find-image.ts";
@@ -106,6 +107,7 @@ async function checkContent(
   await checkBlobs(check);
   await checkImages(check, await store.images.list());
   await checkSnapshots(check);
+  await checkRepositories(check);
   if (check.repair) await removeDamaged(check);
   await checkLeftovers(check);
 }

@@ -27,10 +27,23 @@ const IMAGE_COLUMNS: readonly Column<ImageNeed>[] = [
 
 /** With `verbose` also what each image needs; with `quiet` only the sum, in bytes. */
 export function renderDiskUsage(usage: DiskUsage, { quiet, verbose }: View): string {
-  const { root, images, blobs, unreferenced, ingests, disks, partialDisks, snapshots, layers, totalBytes } = usage;
+  const {
+    root,
+    images,
+    blobs,
+    repositories,
+    unreferenced,
+    ingests,
+    disks,
+    partialDisks,
+    snapshots,
+    layers,
+    totalBytes,
+  } = usage;
   if (quiet) return `${totalBytes}\n`;
   const kinds: readonly Kind[] = [
     { name: "blobs", ...blobs },
+    ...(repositories.count > 0 ? [{ name: "  of repositories", ...repositories }] : []),
     { name: "  of no image", ...unreferenced },
     { name: "partial blobs", ...ingests },
     ...(disks.count > 0 ? [{ name: "disks", ...disks }] : []),

@@ -37,7 +37,9 @@ async function findUnreferenced(check: Check): Promise<void> {
   const needed = await reachable(store.content, [...roots, ...(await store.foreignRoots())]);
   for (const [digest, state] of states) {
     if (state !== "whole" || needed.has(digest) || (await isWanted(store, digest))) continue;
-    findings.add("blob-unreferenced", `no image needs blob ${digest}; varve gc removes it`, { digest });
+    findings.add("blob-unreferenced", `neither an image nor a repository needs blob ${digest}; varve gc removes it`, {
+      digest,
+    });
   }
   const neededDisks = await reachableDisks(store.content, [...roots, ...(await store.foreignRoots())]);
   for await (const { key, path } of store.disks.list()) {
@@ -56,7 +58,8 @@ async function findPartialDisks({ store, findings, repair }: Check, needed: Read
   }
 }
 
-async function isWanted({ leases, content }: Check["store"], digest: Digest): Promise<boolean> {
+async function isWanted({ leases, content, repositories }: Check["store"], digest: Digest): Promise<boolean> {
+  if (await repositories.needs(digest)) return true;
   return (await leases.isLeased(digest)) || (await content.stat(digest).catch(() => undefined)) === undefined;
 }
 

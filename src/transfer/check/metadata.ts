@@ -47,8 +47,10 @@ async function checkDatabase({ store, findings, repair }: Check): Promise<boolea
     if (!repair) return false;
     const known = await store.images.list().catch(() => []);
     const named = (await examination.imagesInIndex()).filter(({ name }) => !known.some((image) => image.name === name));
+    const served = await store.repositories.salvage();
     await examination.setDatabaseAside();
     await store.examination.restoreImages([...known, ...(await entriesOf(store, named))]);
+    await store.repositories.restore(served);
     findings.repaired(key);
     return true;
   }

@@ -29,7 +29,8 @@ export function logRequest(log: LoggedRequest[], request: IncomingMessage, respo
     method: request.method ?? "GET",
     url,
     path: url.split("?", 1)[0] ?? url,
-    headers: request.headers,
+    // A copy: quirks take out of the request what they ignore.
+    headers: { ...request.headers },
     connection: request.socket.remotePort ?? 0,
     status: 0,
     received: 0,
