@@ -23,8 +23,9 @@ interface Part {
   readonly done: Promise<void>;
 }
 
-/** What the fetch of the whole is receiving: from `at` on. */
+/** What the fetch of the whole is receiving: from `at` on. It stays until all of it has been written. */
 interface Stretch {
+  readonly start: number;
   at: number;
   readonly end: number;
 }
@@ -54,7 +55,7 @@ export class Ahead implements BlobSource {
   /** Begins to get the byte at `position`, and what follows it up to `end`, unless somebody is at it or nearly there. */
   want(position: number, end: number): void {
     if (this.#refused || this.#wanted.size >= MOST_PARTS || this.#partAt(position) !== undefined) return;
-    if (this.#wanted.has(position) || position < NEAR_BYTES || this.#isNear(position)) return;
+    if (this.#wanted.has(position) || this.#isNear(position)) return;
     this.#wanted.add(position);
     void this.#get(position, Math.min(end, position + PART_BYTES))
       .catch(() => {
@@ -87,7 +88,7 @@ export class Ahead implements BlobSource {
   }
 
   async *#stretch(start: number, end: number, bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    const stretch = { at: start, end };
+    const stretch = { start, at: start, end };
     this.#stretches.add(stretch);
     try {
       for await (const chunk of bytes) {
@@ -95,7 +96,7 @@ export class Ahead implements BlobSource {
         yield chunk;
       }
     } finally {
-      this.#stretches.delete(stretch);
+      if (stretch.at < end) this.#stretches.delete(stretch);
     }
   }
 
@@ -129,8 +130,13 @@ export class Ahead implements BlobSource {
 
   /** Whether the fetch of the whole has just received it, or will at once. */
   #isNear(position: number): boolean {
-    for (const { at, end } of this.#stretches) {
-      if (position < end && position >= at - NEAR_BYTES && position - at <= NEAR_BYTES) return true;
+    const { ingest } = this.#options;
+    // It works off what is missing in order.
+    if (position <= ingest.front + NEAR_BYTES) return true;
+    for (const stretch of this.#stretches) {
+      const { start, at, end } = stretch;
+      if (ingest.hereUntil(start) >= end) this.#stretches.delete(stretch);
+      else if (start <= position && position < end && position <= at + NEAR_BYTES) return true;
     }
     return false;
   }

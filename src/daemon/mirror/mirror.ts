@@ -2,11 +2,11 @@
  * A pull-through cache of other registries (formats "oci-distribution" §10, §11): a content source whose names are `HOST/NAME`. What it lacks comes
  * from there by all means that a pull has, and what it has got it shares with the pulls of this store.
  */
-import { randomUUID } from "node:crypto";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import type { TransportEvent } from "../../registry/blob-source.ts";
 import type { Store } from "../../store/store.ts";
+import type { MirrorConfig } from "../config/types.ts";
 import type { Daemon } from "../daemon.ts";
 import type { Asked, ContentSource, ServedBlob, ServedManifest } from "../distribution/types.ts";
 import { MirrorBlobs } from "./blobs.ts";
@@ -16,7 +16,7 @@ import { Flights } from "./flights.ts";
 import { KnownBlobs } from "./known-blobs.ts";
 import { listReferrers, listTags, type ListingParts } from "./listings.ts";
 import { forClients } from "./refusals.ts";
-import { Upstreams, type Upstream, type UpstreamsOptions } from "./upstreams.ts";
+import { daemonName, Upstreams, type Upstream, type UpstreamsOptions } from "./upstreams.ts";
 
 export interface MirrorOptions extends Pick<UpstreamsOptions, "openRegistry" | "ownPorts"> {
   readonly daemon: Daemon;
@@ -40,8 +40,8 @@ export class Mirror implements ContentSource, AsyncDisposable {
     const onEvent = (event: TransportEvent): void => {
       if (event.type === "retry") daemon.metrics.retried(event.host);
     };
-    const via = `1.1 varve-${randomUUID()}`;
-    this.#upstreams = new Upstreams({ config: () => daemon.config().mirror, openRegistry, ownPorts, via });
+    const config = (): MirrorConfig => daemon.config().mirror;
+    this.#upstreams = new Upstreams({ config, openRegistry, ownPorts, via: daemonName() });
     this.#flights = new Flights({ daemon, store, otherMs, onEvent, onStored: () => this.#evictor.wake() });
     this.#evictor = new Evictor({ daemon, store, now, isInUse: (digest) => this.#flights.get(digest) !== undefined });
     this.#documents = new MirrorDocuments({ daemon, store, known, onEvent, now });

@@ -1,4 +1,5 @@
 /** How long a client is made to wait while a registry does not answer. What is retried in the background for a pull is no use to one who has another place to ask. */
+import { ERROR_TABLE, type ErrorCode } from "../../errors/table.ts";
 import type { VarveError } from "../../errors/varve-error.ts";
 import { RegistryFailure } from "../../registry/transport/failure.ts";
 import type { Caller } from "../../registry/attempts.ts";
@@ -20,15 +21,17 @@ export async function withPatience<T>(
   ask: (caller: Caller) => Promise<T>,
 ): Promise<T> {
   const end = new AbortController();
-  const giveUp = (why: string): void => end.abort(new RegistryFailure("REGISTRY_UNREACHABLE", `${what}: ${why}`));
-  const timer = setTimeout(() => giveUp(`no answer in ${ms} ms`), ms);
+  const timer = setTimeout(
+    () => end.abort(new RegistryFailure("REGISTRY_TIMEOUT", `${what}: no answer in ${ms} ms`)),
+    ms,
+  );
   let failed = 0;
   try {
     return await ask({
       signal: AbortSignal.any([signal, end.signal]),
       onEvent: (event) => {
         onEvent?.(event);
-        if (event.type === "retry" && ++failed > retries) giveUp(event.reason);
+        if (event.type === "retry" && ++failed > retries) end.abort(failureOf(event.reason));
       },
     });
   } catch (error) {
@@ -37,4 +40,12 @@ export async function withPatience<T>(
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @param reason as `CODE: message` */
+function failureOf(reason: string): RegistryFailure {
+  const colon = reason.indexOf(": ");
+  const code = reason.slice(0, Math.max(0, colon));
+  if (!(code in ERROR_TABLE)) return new RegistryFailure("REGISTRY_UNREACHABLE", reason);
+  return new RegistryFailure(code as ErrorCode, reason.slice(colon + 2));
 }

@@ -2,7 +2,7 @@
  * Who is asked for what a mirror lacks, and as whom. Only registries that the configuration names are asked, this daemon never; and what
  * was given to an account that a client brought is kept apart from what everybody may have.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Reference } from "../../oci/reference.ts";
 import type { Credentials } from "../../registry/auth/authorizer.ts";
@@ -18,6 +18,24 @@ import { upstreamRepository } from "./upstream-name.ts";
 
 /** Clients bring as many accounts as they like; those that were not used the longest are forgotten. */
 const MOST_CLIENTS = 64;
+
+/** What daemons call themselves, as {@link daemonName} has it. */
+const DAEMON = /1\.1 varve-[0-9a-f-]{36}/g;
+/** Daemons may have daemons as their upstreams, but not without end. */
+const MOST_HOPS = 8;
+
+/** For whom a client asks. */
+interface Asker {
+  readonly account: string | undefined;
+  /** Of the account. */
+  readonly hash: string;
+  readonly via: string;
+}
+
+/** What a daemon says in `Via` when it asks others. */
+export function daemonName(): string {
+  return `1.1 varve-${randomUUID()}`;
+}
 
 /** A repository of a registry, and how this asker may have it. */
 export interface Upstream {
@@ -36,7 +54,7 @@ export interface UpstreamsOptions {
   readonly openRegistry: (options: Pick<RegistryOptions, "accounts" | "via" | "allowAddress">) => RegistryClient;
   /** TCP ports that this daemon listens on. */
   readonly ownPorts: () => readonly number[];
-  /** What this daemon calls itself when it asks others. */
+  /** What this daemon calls itself when it asks others: its {@link daemonName}. */
   readonly via: string;
 }
 
@@ -58,14 +76,16 @@ export class Upstreams implements AsyncDisposable {
     const rule = ruleFor(this.#options.config(), host);
     if (rule === undefined)
       throw new VarveError("UPSTREAM_REFUSED", `${host} is none of the registries that are mirrored`);
-    if (asked.via?.includes(this.#options.via) === true || (await isOwnAddress(host, this.#options.ownPorts()))) {
+    const { via, ownPorts } = this.#options;
+    const before: readonly string[] = asked.via?.match(DAEMON) ?? [];
+    if (before.includes(via) || before.length >= MOST_HOPS || (await isOwnAddress(host, ownPorts()))) {
       throw new VarveError("MIRROR_LOOP", `${host} leads back to this daemon`);
     }
     const account = rule.passCredentials ? asked.authorization : undefined;
     const hash = account === undefined ? "" : createHash("sha256").update(account).digest("hex").slice(0, 32);
     return {
       reference,
-      client: this.#client(rule, host, account, hash),
+      client: this.#client(rule, host, { account, hash, via: [...before, via].join(", ") }),
       key: { origin: "mirror", name: `${host}/${reference.name}${hash === "" ? "" : `#${hash}`}` },
       takesAccounts: rule.passCredentials,
     };
@@ -77,11 +97,10 @@ export class Upstreams implements AsyncDisposable {
     await Promise.all(all.map((client) => client[Symbol.asyncDispose]()));
   }
 
-  #client(rule: UpstreamConfig, host: string, account: string | undefined, hash: string): RegistryClient {
-    const guarded = rule.host === "*";
-    const key = account === undefined ? `${rule.credentials}/${guarded}` : `${hash}/${host}/${guarded}`;
-    const found = this.#clients.get(key);
-    const client = found ?? this.#open(rule, host, account);
+  #client(rule: UpstreamConfig, host: string, asker: Asker): RegistryClient {
+    const whose = asker.account === undefined ? String(rule.credentials) : `${asker.hash} ${host}`;
+    const key = `${whose} ${rule.host === "*"} ${asker.via}`;
+    const client = this.#clients.get(key) ?? this.#open(rule, host, asker);
     this.#clients.delete(key);
     this.#clients.set(key, client);
     // Whoever uses it now may go on: its connections end by themselves.
@@ -89,8 +108,8 @@ export class Upstreams implements AsyncDisposable {
     return client;
   }
 
-  #open(rule: UpstreamConfig, host: string, account: string | undefined): RegistryClient {
-    const { openRegistry, via } = this.#options;
+  #open(rule: UpstreamConfig, host: string, { account, via }: Asker): RegistryClient {
+    const { openRegistry } = this.#options;
     const accounts = account === undefined ? (rule.credentials ? undefined : NOBODY) : passed(host, account);
     return openRegistry({
       via,

@@ -74,14 +74,15 @@ export async function startMirror(options: TestMirrorOptions): Promise<TestMirro
     signal: stopping.signal,
   });
   const server = createServer((request, response) => void handle(request, response));
-  const { host, port, close } = await listen(server);
-  ports = [port];
+  const listening = await listen(server);
+  const { host } = listening;
+  ports = [listening.port];
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> =>
     (stopped ??= (async () => {
       stopping.abort(new Error("the mirror is stopped"));
       await mirror[Symbol.asyncDispose]();
-      await close();
+      await listening.close();
       await store.close();
     })());
   onTestFinished(stop);
