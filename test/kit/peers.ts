@@ -1,5 +1,5 @@
 /** Real programs that serve as peers and oracles: where they are, and whether their absence is a failure. */
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Every peer that some test asks for, by program name, with the Debian package that brings it. */
@@ -33,6 +33,9 @@ export const PEERS = {
   chromium: "chromium",
   unshare: "util-linux",
   setpriv: "util-linux",
+  initdb: "postgresql",
+  postgres: "postgresql",
+  psql: "postgresql-client",
 } as const;
 
 export type PeerName = keyof typeof PEERS;
@@ -42,7 +45,7 @@ export const peersRequired = process.env["VARVE_REQUIRE_PEERS"] === "1";
 
 /** The program's path, or undefined when this machine lacks it. */
 export function findPeer(name: PeerName): string | undefined {
-  const path = `${process.env["PATH"] ?? ""}${delimiter}/usr/sbin${delimiter}/sbin`;
+  const path = [process.env["PATH"] ?? "", "/usr/sbin", "/sbin", ...postgresFolders()].join(delimiter);
   for (const dir of path.split(delimiter)) {
     const candidate = join(dir, name);
     try {
@@ -53,4 +56,9 @@ export function findPeer(name: PeerName): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Debian keeps each version's programs in a folder of its own, away from PATH. */
+function postgresFolders(): string[] {
+  return globSync("/usr/lib/postgresql/*/bin").toSorted().toReversed();
 }

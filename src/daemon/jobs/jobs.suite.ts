@@ -1,0 +1,446 @@
+/** What every queue of jobs must do; SQLite's and PostgreSQL's are held to it. */
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createRng } from "../../../test/kit/images/rng.ts";
+import { isVarveError } from "../../errors/varve-error.ts";
+import { MAX_ATTEMPTS } from "./retries.ts";
+import type { Claim, Job, JobKind, JobQueue } from "./types.ts";
+
+/** One place where jobs are kept, and processes that have it open. */
+export interface QueuePlace {
+  /** As another process would open it. */
+  open(worker: string): Promise<JobQueue>;
+  /** As if the process that has opened it had died: nothing is put back by itself, and the others find that out now. */
+  crash(queue: JobQueue, others: readonly JobQueue[]): Promise<void>;
+  /** As if the time that jobs wait before they are tried again had passed. */
+  passDelays(): Promise<void>;
+}
+
+const ERROR = { code: "MANIFEST_UNKNOWN", message: "no such image", hint: "check the name" } as const;
+const NEVER = new AbortController().signal;
+const ALL: readonly JobKind[] = ["pull", "delta", "gc", "fsck"];
+
+export function jobsSuite(
+  how: string,
+  makePlace: () => Promise<QueuePlace>,
+  { propertyRuns }: { propertyRuns: number },
+): void {
+  const start = async (): Promise<{
+    place: QueuePlace;
+    queue: JobQueue;
+    open: (worker?: string) => Promise<JobQueue>;
+  }> => {
+    const place = await makePlace();
+    let number = 0;
+    const open = async (worker = `worker-${++number}`): Promise<JobQueue> => {
+      const queue = await place.open(worker);
+      onTestFinished(() => queue[Symbol.asyncDispose]());
+      return queue;
+    };
+    return { place, queue: await open(), open };
+  };
+  const pullOf = (queue: JobQueue, name: string): Promise<Job> =>
+    queue.add("pull", { reference: `registry.test/${name}:1` });
+  const namesOf = (jobs: readonly Job[]): string[] =>
+    jobs.map(({ input }) => ("reference" in input ? input.reference : ""));
+
+  describe(`queue of jobs, ${how}`, () => {
+    it("keeps a job as it was given until somebody takes it", async () => {
+      const { queue, open } = await start();
+      const job = await queue.add("pull", { reference: "registry.test/a:1", unpack: false, platform: "linux/arm64" });
+      expect(job).toMatchObject({
+        kind: "pull",
+        input: { reference: "registry.test/a:1", unpack: false, platform: "linux/arm64" },
+        state: "queued",
+        attempts: 0,
+        startedAt: null,
+        endedAt: null,
+        worker: null,
+        result: null,
+        error: null,
+      });
+      expect(Math.abs(Date.parse(job.createdAt) - Date.now())).toBeLessThan(60_000);
+      await queue[Symbol.asyncDispose]();
+      const again = await open();
+      expect(await again.get(job.id)).toEqual(job);
+      expect(await again.list()).toEqual([job]);
+    });
+
+    it("gives jobs out in the order in which they came, of the kinds that are asked for", async () => {
+      const { queue } = await start();
+      const added = [
+        await pullOf(queue, "a"),
+        await queue.add("gc", {}),
+        await pullOf(queue, "b"),
+        await queue.add("fsck", {}),
+      ];
+      const first = await queue.claim(["pull"], NEVER);
+      const second = await queue.claim(["pull"], NEVER);
+      expect([first.job.id, second.job.id]).toEqual([added[0]!.id, added[2]!.id]);
+      const rest = [await queue.claim(["gc", "fsck"], NEVER), await queue.claim(["gc", "fsck"], NEVER)];
+      expect(rest.map(({ job }) => job.id)).toEqual([added[1]!.id, added[3]!.id]);
+      expect(first.job).toMatchObject({ state: "running", attempts: 1, worker: "worker-1" });
+      expect(first.job.startedAt).not.toBeNull();
+    });
+
+    it("wakes who waits for a job, also in another process, and lets who does not want to wait any more go", async () => {
+      const { queue, open } = await start();
+      const other = await open();
+      const [here, there] = [queue.claim(["pull"], NEVER), other.claim(["gc"], NEVER)];
+      await pullOf(queue, "a");
+      await queue.add("gc", {});
+      expect((await here).job.kind).toBe("pull");
+      expect((await there).job.kind).toBe("gc");
+      const controller = new AbortController();
+      const waiting = queue.claim(["fsck"], controller.signal);
+      controller.abort(new Error("enough"));
+      await expect(waiting).rejects.toThrow("enough");
+      await expect(queue.claim(["fsck"], controller.signal)).rejects.toThrow("enough");
+    });
+
+    it("keeps what came of a job, and forgets an end that comes after another one", async () => {
+      const { queue, open } = await start();
+      const [good, bad] = [await pullOf(queue, "a"), await pullOf(queue, "b")];
+      const first = await queue.claim(["pull"], NEVER);
+      await first.done({ status: "pulled", layers: [], text: "ü\u2028\"'\\ <script>" });
+      const second = await queue.claim(["pull"], NEVER);
+      await second.fail(ERROR);
+      const seen = await open();
+      expect(await seen.get(good.id)).toMatchObject({
+        state: "done",
+        result: { status: "pulled", layers: [], text: "ü\u2028\"'\\ <script>" },
+        error: null,
+        worker: "worker-1",
+      });
+      expect(await seen.get(bad.id)).toMatchObject({ state: "failed", error: ERROR, attempts: 1, result: null });
+      expect((await seen.get(bad.id))?.endedAt).not.toBeNull();
+      await expect(first.done({})).rejects.toMatchObject({ code: "JOB_LOST" });
+      await expect(second.release()).rejects.toMatchObject({ code: "JOB_LOST" });
+      expect(await seen.depth()).toEqual({ queued: 0, running: 0 });
+      expect(first.signal.aborted).toBe(false);
+    });
+
+    it("puts a released job back in its place, as if nobody had had it", async () => {
+      const { queue } = await start();
+      const job = await pullOf(queue, "a");
+      await pullOf(queue, "b");
+      const claim = await queue.claim(["pull"], NEVER);
+      await claim.release();
+      expect(await queue.get(job.id)).toEqual(job);
+      const again = await queue.claim(["pull"], NEVER);
+      expect(again.job).toMatchObject({ id: job.id, attempts: 1 });
+      await expect(claim.done({})).rejects.toMatchObject({ code: "JOB_LOST" });
+    });
+
+    it("tries a job again that failed for now, after a while, and not for ever", async () => {
+      const { queue, place } = await start();
+      const job = await pullOf(queue, "a");
+      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+        const claim = await queue.claim(["pull"], NEVER);
+        expect(claim.job).toMatchObject({ id: job.id, attempts: attempt });
+        await claim.fail(ERROR, { retry: true });
+        const isLast = attempt === MAX_ATTEMPTS;
+        expect(await queue.get(job.id)).toMatchObject({
+          state: isLast ? "failed" : "queued",
+          attempts: attempt,
+          error: ERROR,
+        });
+        // Not yet, for it is to wait.
+        const soon = new AbortController();
+        const early = queue.claim(["pull"], soon.signal);
+        await pullOf(queue, `b${attempt}`);
+        expect(namesOf([(await early).job])).toEqual([`registry.test/b${attempt}:1`]);
+        await place.passDelays();
+      }
+    });
+
+    it("tries a job again whose worker died, counts that, and gives up in the end", async () => {
+      const { queue, place, open } = await start();
+      const job = await pullOf(queue, "a");
+      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+        const worker = await open();
+        const claim = await worker.claim(["pull"], NEVER);
+        expect(claim.job).toMatchObject({ id: job.id, attempts: attempt });
+        await place.crash(worker, [queue]);
+        const isLast = attempt === MAX_ATTEMPTS;
+        expect(await queue.get(job.id)).toMatchObject({ state: isLast ? "failed" : "queued", attempts: attempt });
+      }
+      expect((await queue.get(job.id))?.error?.code).toBe("JOB_ABANDONED");
+      expect((await queue.get(job.id))?.endedAt).not.toBeNull();
+    });
+
+    it("refuses all word of a claim that somebody else has by now", async () => {
+      const { queue, place, open } = await start();
+      const job = await pullOf(queue, "a");
+      const late = await open("late");
+      const lost = await late.claim(["pull"], NEVER);
+      await place.crash(late, [queue]);
+      const claim = await queue.claim(["pull"], NEVER);
+      expect(claim.job).toMatchObject({ id: job.id, attempts: 2, worker: "worker-1" });
+      for (const end of [() => lost.done({ wrong: true }), () => lost.fail(ERROR), () => lost.release()]) {
+        expect(isVarveError(await end().catch((error: unknown) => error))).toBe(true);
+      }
+      expect(await queue.get(job.id)).toEqual(claim.job);
+      await claim.done({ right: true });
+      expect(await queue.get(job.id)).toMatchObject({ state: "done", attempts: 2, result: { right: true } });
+    });
+
+    it("cancels a job that waits, and tells who works on one that it is cancelled, also in another process", async () => {
+      const { queue, open } = await start();
+      const other = await open();
+      const [waits, runs, elsewhere] = [
+        await pullOf(queue, "a"),
+        await queue.add("gc", {}),
+        await queue.add("fsck", {}),
+      ];
+      const [near, far] = [await queue.claim(["gc"], NEVER), await other.claim(["fsck"], NEVER)];
+      for (const { id } of [waits, runs, elsewhere]) {
+        const cancelled = await queue.cancel(id);
+        expect(cancelled).toMatchObject({ state: "cancelled" });
+        expect(cancelled?.endedAt).not.toBeNull();
+      }
+      for (const claim of [near, far]) {
+        await aborted(claim);
+        await expect(claim.done({})).rejects.toMatchObject({ code: "JOB_LOST" });
+      }
+      const ended = await queue.get(runs.id);
+      expect(await queue.cancel(runs.id)).toEqual(ended);
+      expect(await queue.cancel("00000000-0000-4000-8000-000000000000")).toBeUndefined();
+      expect(await queue.depth()).toEqual({ queued: 0, running: 0 });
+    });
+
+    it("leaves a job that has ended as it is when it is cancelled", async () => {
+      const { queue } = await start();
+      const job = await pullOf(queue, "a");
+      await (await queue.claim(["pull"], NEVER)).done({ fine: 1 });
+      expect(await queue.cancel(job.id)).toMatchObject({ state: "done", result: { fine: 1 } });
+    });
+
+    it("lists the newest first, by kind and state, and counts", async () => {
+      const { queue } = await start();
+      for (const name of ["a", "b", "c"]) await pullOf(queue, name);
+      await queue.add("gc", { dryRun: true });
+      const claim = await queue.claim(["pull"], NEVER);
+      const all = await queue.list();
+      expect(all.map(({ kind }) => kind)).toEqual(["gc", "pull", "pull", "pull"]);
+      expect(namesOf(await queue.list({ kind: "pull", limit: 2 }))).toEqual(["registry.test/c:1", "registry.test/b:1"]);
+      expect((await queue.list({ state: "running" })).map(({ id }) => id)).toEqual([claim.job.id]);
+      expect(await queue.list({ kind: "gc", state: "done" })).toEqual([]);
+      expect(await queue.list({ limit: 0 })).toEqual([]);
+      expect(await queue.depth()).toEqual({ queued: 3, running: 1 });
+    });
+
+    it("tells listeners of each change, those of other processes too, and no longer when they have left", async () => {
+      const { queue, open } = await start();
+      const other = await open();
+      const heard = new Set<string>();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      let wanted = "";
+      const off = other.onChange((id) => {
+        heard.add(id);
+        if (id === wanted) resolve();
+      });
+      const own: string[] = [];
+      const offOwn = queue.onChange((id) => own.push(id));
+      const job = await pullOf(queue, "a");
+      expect(own).toContain(job.id);
+      const last = await pullOf(queue, "b");
+      wanted = last.id;
+      if (!heard.has(last.id)) await promise;
+      expect(heard.has(job.id)).toBe(true);
+      offOwn();
+      off();
+      const before = own.length;
+      await pullOf(queue, "c");
+      expect(own).toHaveLength(before);
+    });
+
+    it("takes nothing that makes no sense, and nothing too large", async () => {
+      const { queue } = await start();
+      const wrong: [JobKind, unknown, string][] = [
+        ["pull", {}, "JOB_INVALID"],
+        ["pull", null, "JOB_INVALID"],
+        ["pull", [], "JOB_INVALID"],
+        ["pull", "a", "JOB_INVALID"],
+        ["pull", { reference: 7 }, "JOB_INVALID"],
+        ["pull", { reference: "" }, "JOB_INVALID"],
+        ["pull", { reference: "UPPER CASE" }, "REFERENCE_INVALID"],
+        ["pull", { reference: `a/${"b".repeat(3000)}` }, "JOB_INVALID"],
+        ["pull", { reference: "a/b", unpack: "yes" }, "JOB_INVALID"],
+        ["pull", { reference: "a/b", delta: "sometimes" }, "JOB_INVALID"],
+        ["pull", { reference: "a/b", platform: "////" }, "PLATFORM_INVALID"],
+        ["pull", { reference: "a/b", concurrency: 10_000 }, "JOB_INVALID"],
+        ["pull", JSON.parse('{"reference": "a/b", "__proto__": {"unpack": false}}'), "JOB_INVALID"],
+        ["delta", { base: "a" }, "JOB_INVALID"],
+        ["delta", { base: "a\nb", target: "c" }, "JOB_INVALID"],
+        ["delta", { base: "a", target: "b", format: "zip" }, "JOB_INVALID"],
+        ["delta", { base: "a", target: "b", push: "not a name" }, "REFERENCE_INVALID"],
+        ["gc", { partialsOlderThanMs: -1 }, "JOB_INVALID"],
+        ["gc", { partialsOlderThanMs: Infinity }, "JOB_INVALID"],
+        ["fsck", { images: [1] }, "JOB_INVALID"],
+        ["fsck", { images: Array.from({ length: 1001 }, () => "a") }, "JOB_INVALID"],
+      ];
+      for (const [kind, input, code] of wrong) {
+        const error = await queue.add(kind, input as never).catch((thrown: unknown) => thrown);
+        expect([input, error]).toMatchObject([input, { code }]);
+      }
+      expect(await queue.list()).toEqual([]);
+      for (const id of [
+        "",
+        "x",
+        "' OR 1=1 --",
+        "\u0000",
+        "1".repeat(100_000),
+        "00000000-0000-0000-0000-00000000000Z",
+      ]) {
+        expect(await queue.get(id)).toBeUndefined();
+        expect(await queue.cancel(id)).toBeUndefined();
+      }
+    });
+
+    it("keeps of a huge result and a huge error what has room", async () => {
+      const { queue } = await start();
+      const job = await pullOf(queue, "a");
+      const layers = Array.from({ length: 40_000 }, (_, index) => ({ digest: `sha256:${index}`.padEnd(71, "0") }));
+      await (await queue.claim(["pull"], NEVER)).done({ status: "pulled", layers, warnings: ["a"], sum: 7 });
+      const kept = (await queue.get(job.id))?.result as unknown as {
+        layers: unknown[];
+        warnings: string[];
+        sum: number;
+      };
+      expect(kept).toMatchObject({ status: "pulled", sum: 7 });
+      expect(kept.layers.length).toBeGreaterThan(1000);
+      expect(kept.layers.length).toBeLessThan(20_000);
+      expect(kept.warnings).toHaveLength(2);
+      const other = await pullOf(queue, "b");
+      await (await queue.claim(["pull"], NEVER)).fail({ ...ERROR, message: "m".repeat(1_000_000) });
+      expect((await queue.get(other.id))?.error?.message).toHaveLength(4096);
+    });
+
+    it("never gives one job to two workers, however many take at once", async () => {
+      const { queue, open } = await start();
+      const queues = [queue, await open(), await open()];
+      const workers = queues.flatMap((one) => [one, one, one]);
+      const jobs = await Promise.all(Array.from({ length: 36 }, (_, index) => pullOf(queues[index % 3]!, `n${index}`)));
+      const taken: string[] = [];
+      await Promise.all(
+        workers.map(async (worker) => {
+          for (let count = 0; count < jobs.length / workers.length; count++) {
+            const claim = await worker.claim(["pull"], NEVER);
+            taken.push(claim.job.id);
+            expect(claim.job.attempts).toBe(1);
+            await claim.done({});
+          }
+        }),
+      );
+      expect(taken.toSorted()).toEqual(jobs.map(({ id }) => id).toSorted());
+    });
+
+    it.each(Array.from({ length: propertyRuns }, (_, index) => index + 1))(
+      "does whatever is done to it as the model says (seed %i)",
+      async (seed) => {
+        const { queue, place, open } = await start();
+        await followModel(seed, queue, place, open);
+      },
+    );
+  });
+}
+
+interface ModelJob {
+  readonly id: string;
+  readonly kind: JobKind;
+  state: Job["state"];
+  attempts: number;
+  waits: boolean;
+}
+
+/** Random calls, held against a list of what has to come of them. */
+async function followModel(
+  seed: number,
+  queue: JobQueue,
+  place: QueuePlace,
+  open: () => Promise<JobQueue>,
+): Promise<void> {
+  const rng = createRng(seed);
+  const model: ModelJob[] = [];
+  const held: { claim: Claim; job: ModelJob; by: JobQueue }[] = [];
+  let worker = await open();
+  const pick = <T>(list: readonly T[]): T | undefined => list[rng.int(list.length)];
+  const drop = (entry: (typeof held)[number]): void => void held.splice(held.indexOf(entry), 1);
+  const steps: Record<string, () => Promise<void>> = {
+    async add() {
+      const kind = pick(ALL)!;
+      const inputs = { pull: { reference: "a/b" }, delta: { base: "a", target: "b" }, gc: {}, fsck: {} };
+      const { id } = await queue.add(kind, inputs[kind]);
+      model.push({ id, kind, state: "queued", attempts: 0, waits: false });
+    },
+    async claim() {
+      const kinds = ALL.filter(() => rng.int(2) === 0);
+      const next = model.find((job) => job.state === "queued" && !job.waits && kinds.includes(job.kind));
+      if (next === undefined) return;
+      const by = pick([queue, worker])!;
+      const claim = await by.claim(kinds, NEVER);
+      expect(claim.job.id).toBe(next.id);
+      Object.assign(next, { state: "running", attempts: next.attempts + 1 });
+      held.push({ claim, job: next, by });
+    },
+    async done() {
+      const entry = pick(held);
+      if (entry === undefined) return;
+      await entry.claim.done({ seed });
+      entry.job.state = "done";
+      drop(entry);
+    },
+    async fail() {
+      const entry = pick(held);
+      if (entry === undefined) return;
+      const retry = rng.int(2) === 0;
+      await entry.claim.fail(ERROR, { retry });
+      const isAgain = retry && entry.job.attempts < MAX_ATTEMPTS;
+      Object.assign(entry.job, { state: isAgain ? "queued" : "failed", waits: isAgain });
+      drop(entry);
+    },
+    async release() {
+      const entry = pick(held);
+      if (entry === undefined) return;
+      await entry.claim.release();
+      Object.assign(entry.job, { state: "queued", attempts: entry.job.attempts - 1 });
+      drop(entry);
+    },
+    async cancel() {
+      const job = pick(model);
+      if (job === undefined) return;
+      await queue.cancel(job.id);
+      if (job.state !== "queued" && job.state !== "running") return;
+      job.state = "cancelled";
+      const entry = held.find((one) => one.job === job);
+      if (entry === undefined) return;
+      await aborted(entry.claim);
+      await expect(entry.claim.done({})).rejects.toMatchObject({ code: "JOB_LOST" });
+      drop(entry);
+    },
+    async crash() {
+      await place.crash(worker, [queue]);
+      for (const entry of held.filter(({ by }) => by === worker)) {
+        entry.job.state = entry.job.attempts < MAX_ATTEMPTS ? "queued" : "failed";
+        drop(entry);
+      }
+      worker = await open();
+    },
+    async pass() {
+      await place.passDelays();
+      for (const job of model) job.waits = false;
+    },
+  };
+  const names = ["add", "add", "add", "claim", "claim", "claim", "done", "fail", "release", "cancel", "crash", "pass"];
+  for (let step = 0; step < 40; step++) await steps[pick(names)!]!();
+  const jobs = await queue.list({ limit: 1000 });
+  const found = jobs.map(({ id, kind, state, attempts }) => ({ id, kind, state, attempts }));
+  expect(found.toReversed()).toEqual(model.map(({ id, kind, state, attempts }) => ({ id, kind, state, attempts })));
+  const count = (state: Job["state"]): number => model.filter((job) => job.state === state).length;
+  expect(await queue.depth()).toEqual({ queued: count("queued"), running: count("running") });
+}
+
+async function aborted({ signal }: Claim): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
