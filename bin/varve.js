@@ -69,7 +69,7 @@ function startWithOwnNode() {
     return;
   }
   const child = spawn(node, process.argv.slice(1), {
-    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    stdio: ["inherit", "inherit", "inherit", ...handedOver(), "ipc"],
     env: { ...process.env, VARVE_OWN_NODE: node },
   });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => child.kill(signal));
@@ -81,4 +81,11 @@ function startWithOwnNode() {
     // As shells tell of a death by signal.
     process.exitCode = code ?? 128 + constants.signals[signal];
   });
+}
+
+/** Sockets that systemd has opened for this process (sd_listen_fds(3)); the daemon finds them under the same numbers. */
+function handedOver() {
+  const { LISTEN_PID: pid, LISTEN_FDS: count } = process.env;
+  if (Number(pid) !== process.pid || !/^\d{1,2}$/.test(count ?? "")) return [];
+  return Array.from({ length: Number(count) }, (_, at) => 3 + at);
 }

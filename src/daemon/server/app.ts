@@ -47,6 +47,8 @@ export async function buildApp(parts: AppParts): Promise<FastifyInstance> {
     logger: false,
     // Stopping is the daemon's matter as well: answers under way are given time.
     return503OnClosing: false,
+    // An URL that cannot be decoded reaches no route, and so not the handler of errors below.
+    frameworkErrors: (error, request, reply) => void answerError(error, request, reply, parts.log),
   });
   app.addHook("onRequest", async (request) => {
     const visit = visitOf(request.raw);

@@ -1,7 +1,9 @@
 /** Who may pass: a Unix socket by its file's mode, on TCP a token or a client's certificate, or everybody where that was asked for. */
 import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { VarveError } from "../../errors/varve-error.ts";
+import { peerUser } from "../../sys/peer-user.ts";
 import type { Tokens } from "./tokens.ts";
 import { isRegistryPath, type Caller, type Visit } from "./visit.ts";
 
@@ -22,11 +24,24 @@ export function authenticate(request: IncomingMessage, visit: Visit, { tokens }:
     delete request.headers.authorization;
     return { how: "token", name: label };
   }
-  if (visit.entrance.kind === "socket") return { how: "socket", name: "socket" };
+  if (visit.entrance.kind === "socket") return { how: "socket", name: userAt(request.socket) };
   if (visit.entrance.isOpen) return { how: "none", name: visit.peer };
   throw new VarveError("UNAUTHORIZED", given === undefined ? "this needs a token" : "the daemon knows no such token", {
     hint: "send Authorization: Bearer TOKEN with a token of the daemon's file, or use its Unix socket",
   });
+}
+
+const users = new WeakMap<Socket, string>();
+
+/** Of a connection to the Unix socket, for the audit log. */
+function userAt(socket: Socket): string {
+  const known = users.get(socket);
+  if (known !== undefined) return known;
+  const { fd } = (socket as { _handle?: { fd?: number } })._handle ?? {};
+  const uid = fd === undefined || fd < 0 ? undefined : peerUser(fd);
+  const name = uid === undefined ? "socket" : `uid ${uid}`;
+  users.set(socket, name);
+  return name;
 }
 
 /** What a client of this path is told to try: docker, podman and containerd know Basic, with the token as the password. */

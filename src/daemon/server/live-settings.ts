@@ -12,8 +12,9 @@ export interface Settings {
 
 export interface LiveSettings {
   readonly now: () => Settings;
-  /** @returns the keys that have changed and need a restart. @throws VarveError, and then nothing has changed */
-  reload(): Promise<readonly string[]>;
+  /** What they would be now, and the keys that have changed and need a restart. @throws VarveError when any of it is wrong */
+  read(): Promise<{ readonly next: Settings; readonly needRestart: readonly string[] }>;
+  put(next: Settings): void;
 }
 
 /** @throws VarveError `CONFIGURATION_INVALID`, `FILE_NOT_FOUND`, `PERMISSION` */
@@ -21,12 +22,13 @@ export async function openSettings(configure: () => Promise<DaemonConfig>): Prom
   let current = await readSettings(await configure());
   return {
     now: () => current,
-    async reload() {
+    async read() {
       const wanted = await configure();
       const next = await readSettings(reloaded(current.config, wanted));
-      const needRestart = changedKeys(next.config, wanted);
+      return { next, needRestart: changedKeys(next.config, wanted) };
+    },
+    put(next) {
       current = next;
-      return needRestart;
     },
   };
 }

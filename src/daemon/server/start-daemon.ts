@@ -1,5 +1,4 @@
 /** Composes the daemon of its parts, starts it, and ends it in good order. */
-import { toVarveError } from "../../errors/from-system.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { RegistryClient } from "../../registry/client.ts";
 import type { RegistryOptions } from "../../registry/options.ts";
@@ -7,6 +6,7 @@ import { programVersion } from "../../sys/program-version.ts";
 import type { DaemonConfig } from "../config/types.ts";
 import type { Daemon } from "../daemon.ts";
 import { openMetrics } from "../metrics/prometheus.ts";
+import { openAudit } from "./audit.ts";
 import { buildApp } from "./app.ts";
 import { compose } from "./compose.ts";
 import { lockStore } from "./daemon-lock.ts";
@@ -14,11 +14,13 @@ import { openEntrances, type Entrances } from "./entrances.ts";
 import { openGate, type Gate } from "./gate.ts";
 import { idleWatch } from "./idle-watch.ts";
 import { takeInherited } from "./inherited.ts";
-import { openSettings, type LiveSettings } from "./live-settings.ts";
-import { openLog, type RootLog } from "./log.ts";
+import { openSettings } from "./live-settings.ts";
+import { openNotifier } from "./notifier.ts";
+import { reload } from "./reload.ts";
+import { openLog, type DaemonLog } from "./log.ts";
 import { rateLimits } from "./rate-limits.ts";
 import { storeBytes } from "./store-bytes.ts";
-import { routeOf } from "./visit.ts";
+import { tellEnd } from "./tell-end.ts";
 
 export interface DaemonParts {
   /** What it is told: asked for at the start and at each reload. */
@@ -56,6 +58,8 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   const { directory } = opened.use(await lockStore(store.root));
   const version = await programVersion();
   const metrics = await openMetrics({ version, storeBytes: () => storeBytes(context, ending.signal) });
+  const audit = opened.use(openAudit(config().log.auditFile, log, () => metrics.auditFailed()));
+  const notifier = opened.use(openNotifier(parts.env ?? {}, log));
   let ports: readonly number[] = [];
   const { registry, plugins } = await compose(
     {
@@ -84,8 +88,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     metrics,
     isStopping: () => stopping.signal.aborted,
     onEnd(visit, request, response) {
-      const seconds = (performance.now() - visit.startedAt) / 1000;
-      metrics.requestEnded(request.method ?? "", routeOf(visit.path), response.statusCode, seconds);
+      tellEnd({ log, audit, metrics }, visit, request, response);
       if (gate.active === 0) idle.tell();
     },
     registry,
@@ -105,11 +108,15 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   opened.defer(() => entrances.close());
   ports = entrances.addresses.map((address) => Number(/\d+$/.exec(address)?.[0]));
   tellWhere(log, entrances);
+  const status = `listening at ${[...entrances.addresses, ...entrances.sockets].join(", ")}`;
+  notifier.ready(status);
 
   const owned = opened.move();
+  let reloading = Promise.resolve();
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {
     log.info({ requests: gate.active }, "stopping");
+    notifier.stopping();
     stopping.abort(new VarveError("INTERRUPTED", "the daemon stops"));
     entrances.stopListening();
     if (gate.active > 0) await idle.within(config().limits.graceMs);
@@ -121,29 +128,22 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   return {
     address: entrances.addresses[0] ?? null,
     socket: entrances.sockets[0] ?? null,
-    async reload() {
-      await reloadSettings(settings, log);
-      const { certificates, config } = settings.now();
-      if (certificates !== undefined) entrances.replaceCertificates(certificates);
-      log.setLevel(config.log.level);
+    reload() {
+      // One after the other, so that the last one that was asked for is what holds in the end.
+      reloading = reloading.then(async () => {
+        if (stopping.signal.aborted) return;
+        notifier.reloading();
+        await reload({ settings, log, entrances, audit });
+        notifier.ready(status);
+      });
+      return reloading;
     },
     stop,
     [Symbol.asyncDispose]: stop,
   };
 }
 
-async function reloadSettings(settings: LiveSettings, log: RootLog): Promise<void> {
-  try {
-    const needRestart = await settings.reload();
-    log.info({}, "the configuration was read again");
-    if (needRestart.length > 0) log.warn({ keys: needRestart }, "these keys have changed and need a restart");
-  } catch (error) {
-    const { code, message, hint } = toVarveError(error);
-    log.error({ code, hint }, `the configuration cannot be read again, so the one before stays: ${message}`);
-  }
-}
-
-function tellWhere(log: RootLog, { addresses, sockets }: Entrances): void {
+function tellWhere(log: DaemonLog, { addresses, sockets }: Entrances): void {
   for (const address of addresses) log.info({ address }, "listening");
   for (const socket of sockets) log.info({ socket }, "listening");
 }

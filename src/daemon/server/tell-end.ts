@@ -1,0 +1,46 @@
+/** What is told of a request when it has ended: a line of the log, of the audit, and the metrics. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerMetrics } from "../metrics/prometheus.ts";
+import type { Audit } from "./audit.ts";
+import type { DaemonLog } from "./log.ts";
+import { shownPath } from "./shown-path.ts";
+import { isReading, routeOf, type Visit } from "./visit.ts";
+
+/** Reading that takes so long is worth a line that is shown. */
+const SLOW_SECONDS = 1;
+
+export interface TellParts {
+  readonly log: DaemonLog;
+  readonly audit: Audit;
+  readonly metrics: ServerMetrics;
+}
+
+export function tellEnd(parts: TellParts, visit: Visit, request: IncomingMessage, response: ServerResponse): void {
+  const { log, audit, metrics } = parts;
+  const seconds = (performance.now() - visit.startedAt) / 1000;
+  metrics.requestEnded(methodOf(request), routeOf(visit.path), response.statusCode, seconds);
+  audit.record(visit, request, response);
+  const level = !isReading(request.method) || seconds >= SLOW_SECONDS ? "info" : "debug";
+  if (!log.shows(level)) return;
+  const { id, caller, peer } = visit;
+  log[level](
+    {
+      id,
+      method: request.method,
+      path: shownPath(request.url),
+      status: response.statusCode,
+      ...(!response.writableFinished && { cutOff: true }),
+      ms: Math.round(seconds * 1000),
+      who: caller?.name ?? "nobody",
+      ...(peer !== "" && { peer }),
+    },
+    "request",
+  );
+}
+
+const METHODS: ReadonlySet<string> = new Set("GET HEAD OPTIONS POST PUT PATCH DELETE".split(" "));
+
+/** Node knows thirty more, which no part of the daemon answers. */
+function methodOf({ method = "" }: IncomingMessage): string {
+  return METHODS.has(method) ? method : "other";
+}
