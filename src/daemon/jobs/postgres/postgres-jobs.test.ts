@@ -56,7 +56,7 @@ describe.skipIf(!hasPostgres)("with a server", () => {
     const db = boss.getDb();
     do {
       await db.executeSql(`UPDATE varve.job SET heartbeat_on = heartbeat_on - interval '1 hour' WHERE ${mine}`);
-      await db.executeSql("UPDATE varve.queue SET monitor_on = NULL");
+      await db.executeSql("UPDATE varve.queue SET monitor_claim_on = NULL, monitor_on = NULL");
       await boss.supervise();
     } while ((await db.executeSql(`SELECT 1 FROM varve.job WHERE ${mine}`)).rows.length > 0);
     await boss.stop({ graceful: false });

@@ -4,10 +4,12 @@
  * late changes nothing.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { toVarveError } from "../../../errors/from-system.ts";
 import { isVarveError, VarveError } from "../../../errors/varve-error.ts";
 import type { ProgressEvent } from "../../../recipe/progress.ts";
 import { HeldClaim } from "../held-claim.ts";
 import { checkJobInput, JOB_KINDS } from "../job-input.ts";
+import { keptError } from "../kept-json.ts";
 import { MAX_ATTEMPTS, MAX_QUEUED, retryDelayMs } from "../retries.ts";
 import type { Claim, Job, JobKind, JobKinds, JobQueue, ListOptions } from "../types.ts";
 import { workerName } from "../worker-name.ts";
@@ -155,20 +157,22 @@ export class PostgresJobs implements JobQueue {
     if (taken === undefined) return undefined;
     const attempt = { id: taken.id, retryCount: taken.retryCount };
     await this.#query(SIGN, [...keyOf(kind, attempt), JSON.stringify({ worker: this.#worker })]);
-    const row = await this.#row(taken.id);
+    const job = await this.#readTaken(kind, attempt);
+    if (job === undefined) return this.#take(kinds);
+    const claim = this.#hold(job, kind, attempt);
+    await this.#changed(job.id);
+    return claim;
+  }
+
+  /** Undefined for what somebody has written past us and nobody can work off: that has failed. */
+  async #readTaken(kind: JobKind, attempt: Attempt): Promise<Job | undefined> {
+    const row = await this.#row(attempt.id);
     try {
-      if (row === undefined) return undefined;
-      const claim = this.#hold(readJob(row), kind, attempt);
-      await this.#changed(taken.id);
-      return claim;
+      return row && readJob(row);
     } catch (error) {
-      if (!(error instanceof VarveError)) throw error;
-      // Somebody wrote it past us; nobody can work it off.
-      const { code, message, hint } = error;
-      await this.#query(FAIL, [
-        ...keyOf(kind, attempt),
-        this.#output("error", JSON.stringify({ code, message, hint })),
-      ]);
+      const { code, message, hint } = toVarveError(error);
+      const output = this.#output("error", keptError({ code, message, hint }));
+      await this.#query(FAIL, [...keyOf(kind, attempt), output]);
       return undefined;
     }
   }
