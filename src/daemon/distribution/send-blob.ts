@@ -88,7 +88,9 @@ async function sendFile(exchange: Exchange, path: string, parts: readonly Part[]
   for (const { before, range } of parts) {
     if (response.destroyed) return;
     if (before !== undefined) response.write(before);
-    if (range !== undefined) options.served?.(await sendRange(response, file, range, asked.signal));
+    if (range === undefined) continue;
+    const sent = await sendRange(response, file, range, asked.signal);
+    options.served?.(sent);
   }
   if (!response.destroyed) response.end();
 }
