@@ -17,7 +17,7 @@ export interface RootLog extends DaemonLog {
 
 /** @param write takes whole lines; what it throws is the caller's to handle */
 export async function openLog(level: LogLevel, write: (line: string) => void): Promise<RootLog> {
-  const { pino, stdTimeFunctions } = await import("pino");
+  const { pino, stdSerializers, stdTimeFunctions } = await import("pino");
   let shown = LEVELS.indexOf(level);
   const base = pino(
     {
@@ -25,6 +25,7 @@ export async function openLog(level: LogLevel, write: (line: string) => void): P
       level: "debug",
       base: null,
       messageKey: "message",
+      serializers: { error: stdSerializers.err },
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
