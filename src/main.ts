@@ -6,6 +6,7 @@ import { processHost } from "./cli/process-host.ts";
 import { run } from "./cli/run.ts";
 import type { Run, Services } from "./cli/services.ts";
 import type { Settings } from "./cli/settings.ts";
+import type { WorkerOptions } from "./daemon/jobs/worker/run-worker.ts";
 import { VarveError } from "./errors/varve-error.ts";
 import type { CredentialFileOptions } from "./registry/credentials/credential-file.ts";
 import type { StoreOptions } from "./store/store.ts";
@@ -184,6 +185,11 @@ export function connect(settings: Settings, bound: Run): Services {
         openRegistry: (more) => new RegistryClient({ ...settings.transport, ...more }),
         env,
       });
+    },
+    async work({ url = process.env["VARVE_QUEUE"] ?? "", ...options }) {
+      const { runWorker } = await import("./daemon/jobs/worker/run-worker.ts");
+      const context: WorkerOptions["context"] = async (run) => ({ ...(await online({})), ...run });
+      return runWorker({ ...options, url, context, signal });
     },
     checkLogin: async (host, credentials) => (await registry()).checkLogin(host, credentials, { signal }),
     async storeCredentials(host, credentials) {

@@ -121,6 +121,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import("./commands/serve.ts")).serveCommand,
   },
   {
+    name: "worker",
+    summary: "make deltas that a shared queue of jobs asks for",
+    load: async () => (await import("./commands/worker.ts")).workerCommand,
+  },
+  {
     name: "login",
     summary: "log in to a registry",
     load: async () => (await import("./commands/login.ts")).loginCommand,

@@ -41,6 +41,7 @@ function fakeServices(given: Partial<Services>): Services {
     inspectDelta: unexpected("inspectDelta"),
     copyDisk: unexpected("copyDisk"),
     serve: unexpected("serve"),
+    work: unexpected("work"),
     rdiffSignature: unexpected("rdiffSignature"),
     rdiffDelta: unexpected("rdiffDelta"),
     rdiffDiff: unexpected("rdiffDiff"),

@@ -1,5 +1,6 @@
 /** The use cases as the commands call them: bound to one store, one registry client and one run. */
 import type { GivenValues } from "../daemon/config/resolve-config.ts";
+import type { WorkerOptions, WorkerResult } from "../daemon/jobs/worker/run-worker.ts";
 import type { RunningDaemon } from "../daemon/server/start-daemon.ts";
 import type { ProgressEvent } from "../recipe/progress.ts";
 import type { commitImage } from "../transfer/commit-image.ts";
@@ -97,6 +98,8 @@ export interface Services extends AsyncDisposable {
   readonly rdiffPatch: typeof rdiffPatch;
   /** Starts the daemon on this store; what is given goes before the environment and the file. */
   serve(options: { readonly file?: string; readonly given: GivenValues }): Promise<RunningDaemon>;
+  /** Works off a shared queue, until the run is stopped. `url`: default `VARVE_QUEUE` of the environment. */
+  work(options: Omit<WorkerOptions, "context" | "signal" | "url"> & { readonly url?: string }): Promise<WorkerResult>;
   /** Asks the registry whether it takes the credentials. @throws VarveError `UNAUTHORIZED`, `REGISTRY_*` */
   checkLogin(host: string, credentials: Credentials): Promise<Login>;
   storeCredentials(host: string, credentials: Credentials): Promise<CredentialPlace>;

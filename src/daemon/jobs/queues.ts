@@ -1,5 +1,4 @@
 /** The queue that the configuration names: of this store, or that and a shared one for deltas, seen as one. */
-import { VarveError } from "../../errors/varve-error.ts";
 import type { JobsConfig } from "../config/types.ts";
 import { CombinedQueue } from "./combined-queue.ts";
 import type { Progress } from "./postgres/notices.ts";
@@ -27,18 +26,13 @@ export async function openQueue(
   options: QueueOptions,
 ): Promise<OpenedQueue> {
   if (name === "sqlite") return { queue: await SqliteJobs.open(options), leaves: [] };
-  if (!isPostgresUrl(name)) {
-    throw new VarveError("CONFIGURATION_INVALID", "a queue is either sqlite or the URL of a PostgreSQL database", {
-      hint: "write it as postgres://USER@HOST/DATABASE",
-    });
-  }
   const { PostgresJobs } = await import("./postgres/postgres-jobs.ts");
-  const local = await SqliteJobs.open(options);
   const { keepDays, onWarning, onProgress } = options;
   const shared = new PostgresJobs({ url: name, keepDays, onWarning, onProgress });
-  return { queue: new CombinedQueue(local, shared), leaves: ["delta"] };
-}
-
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text);
+  try {
+    return { queue: new CombinedQueue(await SqliteJobs.open(options), shared), leaves: ["delta"] };
+  } catch (error) {
+    await shared[Symbol.asyncDispose]();
+    throw error;
+  }
 }

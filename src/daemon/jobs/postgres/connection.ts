@@ -61,9 +61,9 @@ export class QueueConnection {
   /** @throws VarveError `CONFIGURATION_INVALID` */
   constructor(options: ConnectionOptions) {
     this.#options = options;
-    if (!URL.canParse(options.url)) {
+    if (!isPostgresUrl(options.url)) {
       // Not shown: it may have a password in it.
-      throw new VarveError("CONFIGURATION_INVALID", "the queue's URL is none", {
+      throw new VarveError("CONFIGURATION_INVALID", "the queue's URL is none of a PostgreSQL database", {
         hint: "write it as postgres://USER@HOST/DATABASE, with special characters percent-encoded",
       });
     }
@@ -205,4 +205,9 @@ function decoded(text: string): string {
   } catch {
     return text;
   }
+}
+
+/** Whether it may be one, without a look at the server. */
+export function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text);
 }
