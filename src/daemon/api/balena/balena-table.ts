@@ -1,6 +1,6 @@
 /** What the routes of balena's engine take and give, for the OpenAPI document and for checking requests. */
 import { Type } from "typebox";
-import { count, digest, imageWord, object } from "../schemas/common.ts";
+import { count, digest, errorFacts, imageWord, object } from "../schemas/common.ts";
 import type { RouteSpec } from "../schemas/routes.ts";
 
 const message = object(
@@ -14,6 +14,9 @@ const message = object(
   },
   { title: "BalenaMessage" },
 );
+
+/** What Docker's clients read, and what clients of this API do. */
+export const engineError = object({ message: Type.String(), error: errorFacts }, { title: "EngineError" });
 
 const pair = { src: imageWord("The base."), dest: imageWord("The target.") };
 
@@ -40,6 +43,7 @@ export const BALENA_ROUTES: readonly BalenaRoute[] = [
       }),
       status: 200,
       answer: message,
+      failure: engineError,
       errors: ["IMAGE_NOT_FOUND", "REFERENCE_INVALID", "QUEUE_FULL"],
     },
   },
@@ -52,6 +56,7 @@ export const BALENA_ROUTES: readonly BalenaRoute[] = [
       summary: "Make a delta, as balena's engine did at first",
       query: object(pair),
       status: 201,
+      failure: engineError,
       answer: object({ Id: digest("The delta image's ID.") }, { title: "BalenaCreated" }),
       errors: ["IMAGE_NOT_FOUND", "REFERENCE_INVALID", "QUEUE_FULL"],
     },

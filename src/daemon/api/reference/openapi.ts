@@ -31,7 +31,6 @@ export function openApi(version: string): JsonObject {
   for (const route of listedRoutes()) {
     (paths[route.path] ??= {})[route.method.toLowerCase()] = operation(route, components);
   }
-  jsonSchema(errorBody, components);
   return {
     openapi: "3.1.0",
     info: { title: "varve", version, summary: "Moves container images and VM disks, and only what changed." },
@@ -67,7 +66,7 @@ function operation({ id, spec }: ListedRoute, components: Record<string, Json>):
         content: { "application/json": { schema: jsonSchema(body, components), example: exampleOf(body) } },
       },
     }),
-    responses: { ...success(spec, components), ...errorsOf(spec) },
+    responses: { ...success(spec, components), ...errorsOf(spec, components) },
   };
 }
 
@@ -107,18 +106,14 @@ export function errorCodes(spec: RouteSpec): ReadonlyMap<number, readonly ErrorC
   return Map.groupBy([...new Set(codes)], (code) => ERROR_TABLE[code].http);
 }
 
-function errorsOf(spec: RouteSpec): JsonObject {
+function errorsOf(spec: RouteSpec, components: Record<string, Json>): JsonObject {
+  const schema = jsonSchema(spec.failure ?? errorBody, components);
   const entries = [...errorCodes(spec)].toSorted(([a], [b]) => a - b);
-  return Object.fromEntries(entries.map(([status, codes]) => [status, errorAnswer(codes)]));
+  return Object.fromEntries(entries.map(([status, codes]) => [status, errorAnswer(codes, schema)]));
 }
 
-function errorAnswer(codes: readonly ErrorCode[]): Json {
-  const code = codes[0] ?? "INTERNAL";
-  const example = { error: { code, message: "what happened", hint: ERROR_TABLE[code].hint } };
-  return {
-    description: codes.join(", "),
-    content: { "application/json": { schema: refTo("Error"), example } },
-  };
+function errorAnswer(codes: readonly ErrorCode[], schema: Json): Json {
+  return { description: codes.join(", "), content: { "application/json": { schema } } };
 }
 
 function refTo(title: string): Json {

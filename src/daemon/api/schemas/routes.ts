@@ -37,6 +37,8 @@ export interface RouteSpec {
   readonly answer: TSchema | null;
   /** Server-sent events and no single answer. */
   readonly streams?: true;
+  /** Of answers that are errors. Default: `errorBody`. */
+  readonly failure?: TSchema;
   /** Errors that it is likely to give, beside those that every route may give. */
   readonly errors: readonly ErrorCode[];
 }
