@@ -6,26 +6,28 @@ import { findPeer, peersRequired } from "../../kit/peers.ts";
 import { startRegistry } from "../../kit/registry/registry.ts";
 import { distributionConformance } from "./conformance.suite.ts";
 
-describe("a store's repositories", () => distributionConformance(serveStore));
+describe("a store's repositories", () => {
+  distributionConformance(serveStore);
+});
 
-describe("the test kit's registry", () => distributionConformance(startRegistry, { sparseIndexes: false }));
+describe("the test kit's registry", () => {
+  distributionConformance(startRegistry, { sparseIndexes: false });
+});
 
-/** What distribution 2.8 leaves out. */
-const OLD = {
-  anonymousMount: false,
-  chunkOrder: false,
-  referrers: false,
-  sha512: false,
-  singlePost: false,
-  sparseIndexes: false,
-  strictManifests: false,
-  strictPaths: false,
-  tagDelete: false,
-  tagParameters: false,
-  tagPaging: false,
-  unsatisfiableRanges: false,
-};
-
-describe.skipIf(findPeer("docker-registry") === undefined && !peersRequired)("docker-registry", () =>
-  distributionConformance(() => startDockerRegistry(), OLD),
-);
+describe.skipIf(findPeer("docker-registry") === undefined && !peersRequired)("docker-registry", () => {
+  // What distribution 2.8 leaves out.
+  distributionConformance(() => startDockerRegistry(), {
+    anonymousMount: false,
+    chunkOrder: false,
+    referrers: false,
+    sha512: false,
+    singlePost: false,
+    sparseIndexes: false,
+    strictManifests: false,
+    strictPaths: false,
+    tagDelete: false,
+    tagParameters: false,
+    tagPaging: false,
+    unsatisfiableRanges: false,
+  });
+});

@@ -48,9 +48,11 @@ export class RegistryDisk implements HostedContent {
   /** @param name undefined: whoever has it */
   async blob(name: string | undefined, digest: Digest): Promise<ServedBlob | undefined> {
     const size = await this.statBlob(name, digest);
+    const path = this.contentPath(digest);
+    async function* read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+      if (end > start) yield* createReadStream(path, { start, end: end - 1, highWaterMark: READ_SIZE, signal });
+    }
     // Without its path: what is sent goes by the response's `write` then, where the kit counts and cuts it.
-    const read = (start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array> =>
-      createReadStream(this.contentPath(digest), { start, end: end - 1, highWaterMark: READ_SIZE, signal });
     return size === undefined ? undefined : { digest, size, read };
   }
 
