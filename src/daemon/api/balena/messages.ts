@@ -27,7 +27,8 @@ export class DeltaMessages {
   /** Of the target, bottom to top; undefined as long as nobody knows them. */
   #layers: readonly Digest[] | undefined;
   readonly #states = new Map<Digest, LayerState>();
-  #isReading = false;
+  /** Of the base; undefined as long as nothing was told of it. */
+  #read: { readonly done: number; readonly total: number } | undefined;
   #isRead = false;
   /** How many layers all has been said of. */
   #told = 0;
@@ -66,7 +67,7 @@ export class DeltaMessages {
   }
 
   #reading(current: number, total: number): BalenaMessage {
-    this.#isReading = true;
+    this.#read = { done: current, total };
     const status = "Fingerprinting";
     return { id: this.#source, status, progressDetail: { current, total }, progress: progressBar(current, total) };
   }
@@ -93,7 +94,8 @@ export class DeltaMessages {
   *#begin(): Generator<BalenaMessage, void, undefined> {
     this.#isRead = true;
     // Where all layers are common nothing of the base is read.
-    if (!this.#isReading) yield this.#reading(0, 0);
+    const { done = -1, total = 0 } = this.#read ?? {};
+    if (done < total) yield this.#reading(total, total);
     const took = goDuration(this.#now() - this.#startedAt);
     yield { id: this.#source, status: `Fingerprint complete, took ${took}`, progressDetail: {} };
     this.#layers ??= [...this.#states.keys()];
