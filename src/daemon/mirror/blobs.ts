@@ -6,14 +6,15 @@
 import { isVarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
-import type { TransportEvent } from "../../registry/blob-source.ts";
+import type { BlobSource, TransportEvent } from "../../registry/blob-source.ts";
 import type { Store } from "../../store/store.ts";
-import type { ContentInfo } from "../../store/types.ts";
+import type { ByteRange, ContentInfo } from "../../store/types.ts";
 import type { Daemon } from "../daemon.ts";
 import type { Asked, ServedBlob } from "../distribution/types.ts";
 import { readDirectly } from "./direct.ts";
 import type { Flights } from "./flights.ts";
 import { Joined } from "./joined.ts";
+import { keptTar, mayBeKept } from "./kept-tar.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
 import { withPatience } from "./patience.ts";
 import type { Upstream } from "./upstreams.ts";
@@ -28,6 +29,13 @@ export interface BlobsOptions {
   readonly known: KnownBlobs;
   readonly flights: Flights;
   readonly onEvent: (event: TransportEvent) => void;
+}
+
+interface Arriving {
+  readonly upstream: Upstream;
+  readonly blob: Descriptor;
+  /** What can make it here. */
+  readonly own: BlobSource | undefined;
 }
 
 export class MirrorBlobs {
@@ -53,13 +61,15 @@ export class MirrorBlobs {
       daemon.metrics.cache("blob", "hit");
       return this.#held(info);
     }
-    const flight = flights.get(digest);
-    if (flight !== undefined && !isProved && (await this.#ask(upstream, digest, signal)) === undefined)
-      return undefined;
-    const size = recorded?.size ?? known.get(key, digest)?.size ?? (await this.#ask(upstream, digest, signal));
+    const listed = known.get(key, digest);
+    const isKept = listed !== undefined && (await mayBeKept(store, listed));
+    const isElsewhere = isKept || flights.get(digest) !== undefined;
+    if (isElsewhere && !isProved && (await this.#ask(upstream, digest, signal)) === undefined) return undefined;
+    const size = recorded?.size ?? listed?.size ?? (await this.#ask(upstream, digest, signal));
     if (size === undefined) return undefined;
-    const blob = { mediaType: "application/octet-stream", ...known.get(key, digest), digest, size };
-    return { digest, size, read: (...range) => this.#read(upstream, blob, ...range) };
+    const blob = { mediaType: "application/octet-stream", ...listed, digest, size };
+    const own = isKept ? keptTar(store) : undefined;
+    return { digest, size, read: (start, end, reader) => this.#read({ upstream, blob, own }, { start, end }, reader) };
   }
 
   #held({ digest, size, path }: ContentInfo): ServedBlob {
@@ -67,26 +77,20 @@ export class MirrorBlobs {
     return { digest, size, path, read: (start, end, signal) => content.read(digest, { start, end, signal }) };
   }
 
-  async *#read(
-    upstream: Upstream,
-    blob: Descriptor,
-    start: number,
-    end: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
+  async *#read({ upstream, blob, own }: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { daemon, flights, onEvent } = this.#options;
-    const { flight, joined } = flights.join(blob, upstream);
+    const { flight, joined } = flights.join(blob, upstream, own);
     daemon.metrics.cache("blob", joined ? "joined" : "miss");
     let hasBegun = false;
     try {
-      for await (const chunk of flight.read(start, end, signal)) {
+      for await (const chunk of flight.read(range.start, range.end, signal)) {
         hasBegun = true;
         yield chunk;
       }
     } catch (error) {
       if (hasBegun || signal.aborted || !isVarveError(error) || !NOT_STORED.has(error.code)) throw error;
       daemon.log.warn({ code: error.code, digest: blob.digest }, "a blob is sent on without being stored");
-      yield* readDirectly(blob, flight.origins, { start, end }, { signal, onEvent });
+      yield* readDirectly(blob, flight.origins, range, { signal, onEvent });
     }
   }
 

@@ -7,7 +7,7 @@ import { isVarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
 import { TransferBudget } from "../../recipe/limiter.ts";
-import type { TransportEvent } from "../../registry/blob-source.ts";
+import type { BlobSource, TransportEvent } from "../../registry/blob-source.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
 import type { Daemon } from "../daemon.ts";
@@ -18,6 +18,7 @@ import type { Upstream } from "./upstreams.ts";
 /** That nobody waits for. */
 const MOST_LEFT = 8;
 const CONCURRENCY = 16;
+const MOST_DOUBTFUL = 1000;
 const MEMORY_BYTES = 64 << 20;
 
 export interface FlightsOptions {
@@ -37,6 +38,8 @@ export class Flights implements AsyncDisposable {
   readonly #left = new Set<Flight>();
   readonly #running = new Set<Promise<void>>();
   readonly #budget = new TransferBudget({ concurrency: CONCURRENCY, memoryBytes: MEMORY_BYTES });
+  /** What came out wrong of late. */
+  readonly #doubtful = new Set<Digest>();
   #lease: Promise<Lease> | undefined;
 
   constructor(options: FlightsOptions) {
@@ -47,8 +50,11 @@ export class Flights implements AsyncDisposable {
     return this.#flights.get(digest);
   }
 
-  /** The one that is under way, or a new one. */
-  join(blob: Descriptor, upstream: Upstream): { readonly flight: Flight; readonly joined: boolean } {
+  /**
+   * The one that is under way, or a new one.
+   * @param own what can make it here
+   */
+  join(blob: Descriptor, upstream: Upstream, own?: BlobSource): { readonly flight: Flight; readonly joined: boolean } {
     const found = this.#flights.get(blob.digest);
     if (found !== undefined) {
       found.origins.add(upstream);
@@ -57,7 +63,7 @@ export class Flights implements AsyncDisposable {
     const flight: Flight = new Flight({
       ...this.#options,
       blob,
-      origins: new Origins(upstream),
+      origins: new Origins(upstream, this.#doubtful.has(blob.digest) ? undefined : own),
       budget: this.#budget,
       signal: this.#options.daemon.signal,
       onProgress: (event) => {
@@ -98,6 +104,7 @@ export class Flights implements AsyncDisposable {
       for (const { key } of flight.origins.all) await store.repositories.addBlob(key, digest);
     } catch (error) {
       const code = isVarveError(error) ? error.code : "INTERNAL";
+      if (code === "DIGEST_MISMATCH") this.#doubt(digest);
       daemon.log.warn({ code, digest, error }, "a blob did not come from upstream");
     } finally {
       this.#flights.delete(digest);
@@ -105,6 +112,11 @@ export class Flights implements AsyncDisposable {
       await lease?.drop(digest).catch(() => undefined);
       onStored();
     }
+  }
+
+  #doubt(digest: Digest): void {
+    this.#doubtful.add(digest);
+    if (this.#doubtful.size > MOST_DOUBTFUL) this.#doubtful.delete(this.#doubtful.values().next().value!);
   }
 
   #watched(flight: Flight, isWatched: boolean): void {

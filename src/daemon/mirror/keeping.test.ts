@@ -6,6 +6,7 @@ import { noise, testClient } from "../../../test/kit/http/test-client.ts";
 import { buildImage } from "../../../test/kit/images/build-image.ts";
 import { pushImage } from "../../../test/kit/images/push-image.ts";
 import { startRegistry, type KitRegistry } from "../../../test/kit/registry/registry.ts";
+import { file } from "../../../test/kit/trees/tree-node.ts";
 import { inProcess } from "../../layer/in-process.ts";
 import { openStore } from "../../store/store.ts";
 import { pull } from "../../transfer/pull.ts";
@@ -100,6 +101,32 @@ describe("the store", () => {
     await mirror.mirror.settled();
     const { bytes } = await pull(context, `${registry.host}/team/new:v1`, { unpack: false });
     expect(bytes.network).toBeLessThan(MIB);
+  });
+
+  it("makes an uncompressed layer of what it has of it in another form, once its registry says that it has it", async () => {
+    await using registry = await startRegistry();
+    const tree = [file("a", noise(MIB, "tree").toString("latin1"))];
+    const zipped = await buildImage({ layers: [tree] });
+    const plain = await buildImage({ layers: [tree], compression: "none" });
+    await pushImage(registry.host, "team/zipped", "v1", zipped);
+    await pushImage(registry.host, "team/plain", "v1", plain);
+    const mirror = await startMirror({ upstreams: [registry.host] });
+    await using client = testClient();
+    const { store } = mirror;
+    const context = {
+      store,
+      registry: client,
+      threads: inProcess,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+    };
+    await pull(context, `${registry.host}/team/zipped:v1`, {});
+    await mirror.call("GET", `/v2/${registry.host}/team/plain/manifests/v1`);
+    registry.clearRequests();
+    const [layer] = plain.layers;
+    const got = await mirror.call("GET", `/v2/${registry.host}/team/plain/blobs/${layer!.descriptor.digest}`);
+    expect(got.bytes.equals(layer!.bytes)).toBe(true);
+    expect(registry.requests.map(({ method }) => method)).toEqual(["HEAD"]);
   });
 
   it("keeps what a mirror has, whatever is collected, until it is let go of", async () => {

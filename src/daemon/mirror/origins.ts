@@ -1,4 +1,4 @@
-/** The repositories that have been seen to have a blob, as one source: where the first fails, the next goes on. */
+/** The repositories that have been seen to have a blob, and this machine where it can make it, as one source: where one fails, the next goes on. */
 import { isVarveError, toError, VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobRequest, BlobSource } from "../../registry/blob-source.ts";
@@ -7,8 +7,12 @@ import type { Upstream } from "./upstreams.ts";
 export class Origins implements BlobSource {
   readonly #upstreams = new Map<string, Upstream>();
 
-  constructor(first: Upstream) {
+  readonly #own: BlobSource | undefined;
+
+  /** @param own asked before all others */
+  constructor(first: Upstream, own?: BlobSource) {
     this.add(first);
+    this.#own = own;
   }
 
   /** In the order in which they are asked. */
@@ -34,11 +38,10 @@ export class Origins implements BlobSource {
     const { start, end } = request.range ?? { start: 0, end: blob.size };
     let at = start;
     let failure: Error | undefined;
-    // Others may come while the first is asked; a map shows them too.
-    for (const { client, reference } of this.#upstreams.values()) {
+    for (const source of this.#sources()) {
       try {
         const rest = at === start ? request : { ...request, range: { start: at, end } };
-        for await (const chunk of client.blobs(reference).readBlob(blob, rest)) {
+        for await (const chunk of source.readBlob(blob, rest)) {
           at += chunk.length;
           yield chunk;
         }
@@ -49,5 +52,11 @@ export class Origins implements BlobSource {
       }
     }
     throw failure ?? new VarveError("INTERNAL", `nobody to ask for ${blob.digest}`);
+  }
+
+  /** Others may come while the first is asked; a map shows them too. */
+  *#sources(): Generator<BlobSource> {
+    if (this.#own !== undefined) yield this.#own;
+    for (const { client, reference } of this.#upstreams.values()) yield client.blobs(reference);
   }
 }

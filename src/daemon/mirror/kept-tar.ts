@@ -1,0 +1,33 @@
+/**
+ * Uncompressed layers that are held in another form: compressed, or as a tree. Their blob is the layer's tar, which comes out of every form byte
+ * for byte. Of a compressed blob nobody can say how its compressor made it, so that one is not made of anything.
+ */
+import { VarveError } from "../../errors/varve-error.ts";
+import type { Descriptor } from "../../oci/descriptor.ts";
+import type { BlobRequest, BlobSource } from "../../registry/blob-source.ts";
+import type { Store } from "../../store/store.ts";
+import { openKeptTar } from "../../transfer/layer-tars/read-kept-tar.ts";
+
+/** @throws VarveError from reading, when the layer is held in no form */
+export function keptTar(store: Store): BlobSource {
+  return {
+    async *readBlob(blob, { range, signal = NEVER }: BlobRequest = {}) {
+      const { start, end } = range ?? { start: 0, end: blob.size };
+      await using kept = await openKeptTar({ store, signal }, blob);
+      if (kept === undefined) throw new VarveError("BLOB_UNKNOWN", `the layer ${blob.digest} is not held`);
+      let left = end - start;
+      for await (const chunk of kept.read(start)) {
+        yield chunk.length > left ? chunk.subarray(0, left) : chunk;
+        left -= chunk.length;
+        if (left <= 0) return;
+      }
+    },
+  };
+}
+
+/** Whether a blob may be such a layer, and one that somebody has recorded. */
+export async function mayBeKept({ layers }: Store, { mediaType, digest }: Descriptor): Promise<boolean> {
+  return mediaType.endsWith("tar") && (await layers.findByDiffId(digest)).length > 0;
+}
+
+const NEVER = new AbortController().signal;
