@@ -1,6 +1,7 @@
 /** The parts of `npm run test:faults`, and how much of each a full and a quick run do. */
 import { join } from "node:path";
 import { startRegistry } from "../kit/registry/registry.ts";
+import { runDaemon } from "./daemon/daemon.ts";
 import { runFullDisks } from "./disk/disk.ts";
 import { runKills } from "./kill/kill.ts";
 import { runNetwork } from "./network/network.ts";
@@ -8,7 +9,7 @@ import { runPowerCuts } from "./power/power.ts";
 import { describeUnpacking, usableUnpackings } from "./lib/unpacking.ts";
 import { makeScenes } from "./steps/scenes.ts";
 
-export const PARTS = ["network", "kill", "power", "disk"] as const;
+export const PARTS = ["network", "kill", "power", "disk", "daemon"] as const;
 
 /** Of the images that operations are cut off with, compressed. */
 const SCENE_BYTES = { full: 3_000_000, quick: 600_000 };
@@ -42,7 +43,12 @@ export async function runParts(options: PartsOptions): Promise<readonly string[]
     log(`\nnetwork (${result.seconds} s)\n${result.report}\n`);
     failures.push(...result.failures);
   }
-  if (parts.every((part) => part === "network")) return failures;
+  if (parts.includes("daemon")) {
+    const result = await runDaemon({ ...options, cases: quick ? 1 : 10, unpackings, name: "daemon" });
+    log(`\ndaemon (${result.seconds} s)\n${result.report}\n`);
+    failures.push(...result.failures);
+  }
+  if (parts.every((part) => part === "network" || part === "daemon")) return failures;
   await using registry = await startRegistry({ dir: join(options.dir, "scenes-registry") });
   const scenes = await makeScenes(options.dir, registry.host, SCENE_BYTES[quick ? "quick" : "full"], options.seed);
   if (parts.includes("kill")) {

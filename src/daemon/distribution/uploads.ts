@@ -94,8 +94,7 @@ export class Uploads {
       now: this.#now,
       onEnd: async () => {
         this.#known.delete(facts.id);
-        await rm(this.#path(facts.id, DATA), { force: true });
-        await rm(this.#path(facts.id, FACTS), { force: true });
+        await this.#remove(facts.id);
       },
     });
     this.#known.set(facts.id, upload);
@@ -113,14 +112,24 @@ export class Uploads {
   /** What an earlier process left. */
   async #read(): Promise<void> {
     await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    for (const file of await readdir(this.#directory)) {
+    const files = await readdir(this.#directory);
+    const there = new Set(files);
+    for (const file of files) {
+      // It died between the two removals of one that had ended.
+      if (file.endsWith(FACTS) && !there.has(file.slice(0, -FACTS.length) + DATA)) {
+        await rm(join(this.#directory, file), { force: true });
+      }
       if (!file.endsWith(DATA)) continue;
       const id = file.slice(0, -DATA.length);
       const facts = await readFacts(id, this.#path(id, FACTS));
       const { size, mtimeMs } = await stat(join(this.#directory, file));
-      if (facts === undefined) await rm(join(this.#directory, file), { force: true });
+      if (facts === undefined) await this.#remove(id);
       else this.#remember(facts, size, mtimeMs);
     }
+  }
+
+  async #remove(id: string): Promise<void> {
+    for (const end of [DATA, FACTS]) await rm(this.#path(id, end), { force: true });
   }
 
   #path(id: string, end: string): string {
