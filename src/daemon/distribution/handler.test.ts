@@ -1,0 +1,225 @@
+/** What the handler does beyond what every registry does: rights, sources that are not the store, clients that go away. */
+import { connect } from "node:net";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { serveStore, type ServeStoreOptions } from "../../../test/kit/daemon/serve-store.ts";
+import { createRng } from "../../../test/kit/images/rng.ts";
+import { callsTo } from "../../../test/kit/net/call.ts";
+import { VarveError } from "../../errors/varve-error.ts";
+import { digestOf, type Digest } from "../../oci/digest.ts";
+import { MEDIA_TYPES } from "../../oci/media-types.ts";
+import type { Access } from "./options.ts";
+import type { Asked, ContentSource, ServedBlob } from "./types.ts";
+
+const BYTES = createRng(7).bytes(100_000);
+const DIGEST = digestOf(BYTES);
+
+async function served(options: ServeStoreOptions = {}) {
+  const server = await serveStore(options);
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  return { server, call: callsTo(() => server.url) };
+}
+
+/** A source of one blob that comes by its chunks. */
+function sourceOf(read: ServedBlob["read"], more: Partial<ContentSource> = {}): ContentSource {
+  return {
+    manifest: async () => undefined,
+    blob: async (_, digest) => ({ digest, size: BYTES.length, read }),
+    tags: async () => undefined,
+    referrers: async () => [],
+    ...more,
+  };
+}
+
+async function* chunksOf(start: number, end: number): AsyncGenerator<Uint8Array> {
+  for (let at = start; at < end; at += 30_000) yield BYTES.subarray(at, Math.min(end, at + 30_000));
+}
+
+describe("rights", () => {
+  it("to change anything are asked for each time", async () => {
+    let allowed = true;
+    const { call } = await served({ registry: { allows: () => allowed } });
+    const path = `/v2/a/blobs/uploads/?digest=${DIGEST}`;
+    expect((await call("POST", path, {}, BYTES)).status).toBe(201);
+    allowed = false;
+    const type = { "content-type": MEDIA_TYPES.ociManifest };
+    for (const [method, at, headers, body] of [
+      ["POST", path, {}, BYTES],
+      ["PATCH", `/v2/a/blobs/uploads/${crypto.randomUUID()}`, {}, BYTES],
+      ["PUT", "/v2/a/manifests/x", type, "{}"],
+      ["DELETE", "/v2/a/manifests/x", {}, undefined],
+      ["DELETE", `/v2/a/blobs/${DIGEST}`, {}, undefined],
+    ] as const) {
+      const answer = await call(method, at, headers, body);
+      expect([method, answer.status, answer.code(), answer.headers["allow"]]).toEqual([
+        method,
+        405,
+        "UNSUPPORTED",
+        "GET, HEAD",
+      ]);
+    }
+    expect((await call("GET", `/v2/a/blobs/${DIGEST}`)).bytes.equals(BYTES)).toBe(true);
+  });
+
+  it("are asked for by repository and action, and a mount by who may not read is a push", async () => {
+    const asked: Access[] = [];
+    const authorize = (_: unknown, access: Access): void => {
+      asked.push(access);
+      if (access.name !== "secret") return;
+      throw new VarveError("UNAUTHORIZED", "not yours", { detail: { challenge: 'Bearer realm="x"' } });
+    };
+    const { server, call } = await served({ registry: { authorize } });
+    const refused = await call("GET", "/v2/secret/tags/list");
+    expect([refused.status, refused.code(), refused.headers["www-authenticate"]]).toEqual([
+      401,
+      "UNAUTHORIZED",
+      'Bearer realm="x"',
+    ]);
+    await server.store.content.writeBytes(DIGEST, BYTES);
+    await server.store.repositories.addBlob({ origin: "hosted", name: "secret" }, DIGEST);
+    expect((await call("POST", `/v2/b/blobs/uploads/?mount=${DIGEST}&from=secret`)).status).toBe(202);
+    await call("DELETE", "/v2/b/manifests/x");
+    expect(asked).toEqual([
+      { name: "secret", actions: ["pull"] },
+      { name: "b", actions: ["pull", "push"] },
+      { name: "secret", actions: ["pull"] },
+      { name: "b", actions: ["delete"] },
+    ]);
+  });
+
+  it("do not reach what belongs to other registries", async () => {
+    const { call } = await served();
+    for (const name of ["localhost:5000/a", "[::1]:5000/a"]) {
+      expect((await call("GET", `/v2/${name}/tags/list`)).code()).toBe("NAME_UNKNOWN");
+      expect((await call("POST", `/v2/${name}/blobs/uploads/`)).status).toBe(405);
+    }
+  });
+
+  it("never make a page of this host out of what was pushed", async () => {
+    const { call } = await served();
+    const html = Buffer.from(`{"schemaVersion":2,"x":"<script>alert(1)</script>"}`);
+    for (const type of ["text/html", "application/xhtml+xml", "image/svg+xml", "application/javascript"]) {
+      const put = await call("PUT", "/v2/a/manifests/x", { "content-type": type }, html);
+      expect([type, put.status, put.code()]).toEqual([type, 400, "MANIFEST_INVALID"]);
+    }
+    expect((await call("PUT", "/v2/a/manifests/x", { "content-type": "application/json" }, html)).status).toBe(201);
+    expect((await call("GET", "/v2/a/manifests/x")).headers["x-content-type-options"]).toBe("nosniff");
+  });
+});
+
+describe("a source that is not the store", () => {
+  it("is told who asks for what, and its registry is named in the answer", async () => {
+    const asked: Asked[] = [];
+    const source = sourceOf(chunksOf, {
+      async manifest(_, __, who) {
+        asked.push(who);
+        return {
+          digest: DIGEST,
+          mediaType: MEDIA_TYPES.ociManifest,
+          bytes: Buffer.from("{}"),
+          warning: 'old "news"\n',
+        };
+      },
+    });
+    const { call } = await served({ registry: { source } });
+    const answer = await call("GET", "/v2/a/manifests/x?ns=docker.io", {
+      authorization: "Basic eA==",
+      via: "1.1 other",
+    });
+    expect([answer.status, answer.headers["oci-namespace"]]).toEqual([200, "docker.io"]);
+    expect(answer.headers["warning"]).toBe(String.raw`299 - "old \"news\" "`);
+    expect(asked).toMatchObject([{ namespace: "docker.io", authorization: "Basic eA==", via: "1.1 other" }]);
+    expect((await call("GET", "/v2/a/manifests/x?ns=a%0d%0ab")).headers["oci-namespace"]).toBeUndefined();
+  });
+
+  it("gives its bytes as they come, in ranges too", async () => {
+    const { call } = await served({ registry: { source: sourceOf(chunksOf) } });
+    expect((await call("GET", `/v2/a/blobs/${DIGEST}`)).bytes.equals(BYTES)).toBe(true);
+    const part = await call("GET", `/v2/a/blobs/${DIGEST}`, { range: "bytes=29999-60000" });
+    expect([part.status, part.bytes.equals(BYTES.subarray(29_999, 60_001))]).toEqual([206, true]);
+    const several = await call("GET", `/v2/a/blobs/${DIGEST}`, { range: "bytes=5-9,99000-" });
+    expect([several.status, several.headers["content-length"]]).toEqual([206, String(several.bytes.length)]);
+    expect(several.bytes.includes(BYTES.subarray(99_000))).toBe(true);
+  });
+
+  it("is not read for HEAD", async () => {
+    const read = (): never => {
+      throw new Error("nobody asked for bytes");
+    };
+    const { call } = await served({ registry: { source: sourceOf(read) } });
+    const { status, headers } = await call("HEAD", `/v2/a/blobs/${DIGEST}`);
+    expect([status, headers["content-length"]]).toEqual([200, String(BYTES.length)]);
+  });
+
+  it("that fails before the first byte is a coded error, and after it no whole answer", async () => {
+    let after = 0;
+    const source = sourceOf(async function* () {
+      if (after > 0) yield BYTES.subarray(0, after);
+      throw new VarveError("REGISTRY_UNREACHABLE", "nobody there");
+    });
+    const { call } = await served({ registry: { source } });
+    for (const range of [{}, { range: "bytes=1-2,4-5" }]) {
+      const refused = await call("GET", `/v2/a/blobs/${DIGEST}`, range);
+      expect([refused.status, refused.code()]).toEqual([502, "UNKNOWN"]);
+    }
+    after = 50_000;
+    await expect(call("GET", `/v2/a/blobs/${DIGEST}`)).rejects.toThrow(/terminated|closed|aborted/);
+  });
+
+  it("is left alone when the client has gone", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const source = sourceOf(async function* (_start, _end, signal) {
+      yield BYTES.subarray(0, 10);
+      await new Promise<void>((gone) => signal.addEventListener("abort", () => gone(), { once: true }));
+      resolve();
+    });
+    const { server } = await served({ registry: { source } });
+    const socket = connect(Number(server.host.split(":")[1]), "127.0.0.1");
+    socket.write(`GET /v2/a/blobs/${DIGEST} HTTP/1.1\r\nhost: x\r\n\r\n`);
+    socket.once("data", () => socket.destroy());
+    await promise;
+  });
+});
+
+describe("many ranges at once", () => {
+  it("are sent one by one, and more than podman asks for are refused", async () => {
+    const { call } = await served();
+    await call("POST", `/v2/a/blobs/uploads/?digest=${DIGEST}`, {}, BYTES);
+    const ranges = (count: number): string =>
+      `bytes=${Array.from({ length: count }, (_, at) => `${90 * at}-${90 * at + 9}`).join(",")}`;
+    const answer = await call("GET", `/v2/a/blobs/${DIGEST}`, { range: ranges(1024) });
+    expect([answer.status, answer.headers["content-length"]]).toEqual([206, String(answer.bytes.length)]);
+    const text = answer.bytes.toString("latin1");
+    let at = 0;
+    for (let part = 0; part < 1024; part++) {
+      at = text.indexOf(`content-range: bytes ${90 * part}-${90 * part + 9}/100000\r\n\r\n`, at);
+      expect(at).toBeGreaterThan(0);
+      at = text.indexOf("\r\n\r\n", at) + 4;
+      expect(text.slice(at, at + 10)).toBe(BYTES.toString("latin1", 90 * part, 90 * part + 10));
+    }
+    expect((await call("GET", `/v2/a/blobs/${DIGEST}`, { range: ranges(1025) })).status).toBe(400);
+  });
+});
+
+describe("referrers", () => {
+  it("come in pages that hold no more than clients take", async () => {
+    const descriptors = Array.from({ length: 5 }, (_, number) => ({
+      mediaType: MEDIA_TYPES.ociManifest,
+      digest: digestOf(`referrer ${number}`),
+      size: 1,
+      annotations: { long: "x".repeat(900_000) },
+    }));
+    const { call } = await served({ registry: { source: sourceOf(chunksOf, { referrers: async () => descriptors }) } });
+    const found: Digest[] = [];
+    let pages = 0;
+    for (let next: string | undefined = `/v2/a/referrers/${DIGEST}?ns=docker.io`; next !== undefined; pages++) {
+      const page = await call("GET", next);
+      const { bytes, headers } = page;
+      expect(bytes.length).toBeLessThan(4 << 20);
+      found.push(...(page.json()["manifests"] as { digest: Digest }[]).map(({ digest }) => digest));
+      next = /<([^>]+)>; rel="next"/.exec(headers["link"] ?? "")?.[1];
+      if (next !== undefined) expect(next).toContain("ns=docker.io");
+    }
+    expect(pages).toBe(3);
+    expect(found).toEqual(descriptors.map(({ digest }) => digest).sort());
+  });
+});
