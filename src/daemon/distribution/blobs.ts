@@ -14,7 +14,7 @@ export async function handleBlob(exchange: Exchange, name: string, digest: Diges
 }
 
 async function deleteBlob(exchange: Exchange, name: string, digest: Digest): Promise<void> {
-  const { repositories } = writing(exchange, "delete");
+  const { repositories } = await writing(exchange, "delete", name);
   if (!(await repositories.deleteBlob(name, digest))) throw unknown(name, digest);
   answer(exchange, 202);
 }

@@ -10,7 +10,7 @@ import { handleReferrers, handleTags } from "./listings.ts";
 import { handleManifest } from "./manifests.ts";
 import { neededAccess, type RegistryOptions } from "./options.ts";
 import { fromVarveError, RegistryError } from "./registry-error.ts";
-import { isName, parseRoute, type Route } from "./routes.ts";
+import { parseRoute, type Route } from "./routes.ts";
 import type { Asked } from "./types.ts";
 import { handleUpload, handleUploads } from "./upload-routes.ts";
 
@@ -29,8 +29,12 @@ export function registryHandler(options: RegistryOptions): RegistryHandler {
     try {
       const { path } = splitUrl(request.url);
       response.setHeader("docker-distribution-api-version", "registry/2.0");
-      const route = parseRoute(path);
-      exchange = exchangeOf(request, response, route, options, gone.signal);
+      exchange = exchangeOf(request, response, parseRoute(path), options, gone.signal);
+      const { asked, route, query } = exchange;
+      if (query.has("ns") && asked.namespace === undefined) {
+        // Else another registry than the one that is meant would answer.
+        throw new RegistryError(400, "NAME_INVALID", "ns is no registry's name");
+      }
       await options.authorize?.(request, neededAccess(route, exchange.method));
       if ((await options.hooks?.before?.(exchange)) === true) return;
       await dispatch(exchange);
@@ -45,9 +49,6 @@ export function registryHandler(options: RegistryOptions): RegistryHandler {
 
 function dispatch(exchange: Exchange): Promise<void> | void {
   const { route } = exchange;
-  if (route.kind !== "base" && exchange.method !== "GET" && exchange.method !== "HEAD" && !isName(route.name, false)) {
-    throw new RegistryError(405, "UNSUPPORTED", "what belongs to another registry cannot be changed here");
-  }
   switch (route.kind) {
     case "base":
       allowMethods(exchange, "GET", "HEAD");
@@ -75,11 +76,12 @@ function exchangeOf(
   signal: AbortSignal,
 ): Exchange {
   const query = new URLSearchParams(splitUrl(request.url).query);
-  const namespace = query.get("ns") ?? undefined;
+  const ns = query.get("ns") ?? "";
+  const namespace = NAMESPACE.test(ns) ? ns : undefined;
   const { authorization, via } = request.headers;
   const asked: Asked = {
     signal,
-    ...(namespace !== undefined && NAMESPACE.test(namespace) && { namespace }),
+    ...(namespace !== undefined && { namespace }),
     ...(authorization !== undefined && { authorization }),
     ...(via !== undefined && { via }),
   };

@@ -33,6 +33,11 @@ export interface HostedContent extends ContentSource {
    * @returns false when that has no such blob
    */
   mountBlob(name: string, digest: Digest, from: string | undefined): Promise<boolean>;
+  /**
+   * Makes a blob one of this repository that lies here for another reason, such as for a mirror; the caller knows that whoever pushes may read it.
+   * Where this is missing nothing lies here for another reason. @returns false when it does not
+   */
+  keepBlob?(name: string, digest: Digest): Promise<boolean>;
   /** With the tags that name it and its entry among the referrers of its subject. @returns whether there was one */
   deleteManifest(name: string, digest: Digest): Promise<boolean>;
   /** @returns whether there was one */

@@ -64,7 +64,7 @@ function quoted(text: string): string {
 
 async function putManifest(exchange: Exchange, name: string, reference: Digest | string): Promise<void> {
   const { request, options, query } = exchange;
-  const { repositories } = writing(exchange, "push");
+  const { repositories } = await writing(exchange, "push", name);
   const limit = options.limits?.manifestBytes ?? MAX_DOCUMENT_BYTES;
   const bytes = await readBody(request, limit, "MANIFEST_INVALID");
   const document = readPushed(bytes, request.headers["content-type"]);
@@ -111,7 +111,7 @@ function conditionOf(
 
 /** Children before parents: all but a subject and what is fetched from elsewhere must be there. */
 async function checkReferences(
-  { options }: Exchange,
+  exchange: Exchange,
   repositories: HostedContent,
   name: string,
   { blobs, manifests }: PushedDocument,
@@ -122,16 +122,36 @@ async function checkReferences(
   for (const { digest, isForeign } of blobs) {
     if (isForeign || looked.has(digest)) continue;
     looked.add(digest);
-    if (!isDigest(digest) || (await repositories.hasBlob(name, digest)) === undefined) throw missing("blob", digest);
+    if (!isDigest(digest) || !(await hasBlob(exchange, repositories, name, digest))) throw missing("blob", digest);
   }
-  if (options.sparseIndexes !== false) return;
+  if (exchange.options.sparseIndexes !== false) return;
   for (const { digest } of manifests) {
     if (!isDigest(digest) || !(await repositories.hasManifest(name, digest))) throw missing("manifest", digest);
   }
 }
 
+/**
+ * What is read under the name counts as well, though it was not pushed: that of another registry whose repository has this name. Whoever asked
+ * whether the blob is there was told so and has not sent it.
+ */
+async function hasBlob(
+  { asked, options }: Exchange,
+  repositories: HostedContent,
+  name: string,
+  digest: Digest,
+): Promise<boolean> {
+  if ((await repositories.hasBlob(name, digest)) !== undefined) return true;
+  if (repositories.keepBlob === undefined || options.source === repositories) return false;
+  const blob = await options.source.blob(name, digest, asked);
+  if (blob === undefined) return false;
+  if (blob.path !== undefined && (await repositories.keepBlob(name, digest))) return true;
+  // Reading it brings it here.
+  for await (const _ of blob.read(0, blob.size, asked.signal)) asked.signal.throwIfAborted();
+  return repositories.keepBlob(name, digest);
+}
+
 async function deleteManifest(exchange: Exchange, name: string, reference: Digest | string): Promise<void> {
-  const { repositories } = writing(exchange, "delete");
+  const { repositories } = await writing(exchange, "delete", name);
   const existed = isDigest(reference)
     ? await repositories.deleteManifest(name, reference)
     : await repositories.deleteTag(name, reference);

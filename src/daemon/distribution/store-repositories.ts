@@ -55,6 +55,7 @@ export function storeRepositories({ content, repositories }: Pick<Store, "conten
         : repositories.blob(hosted(from), digest));
       return there !== undefined && repositories.addBlob(hosted(name), digest);
     },
+    keepBlob: (name, digest) => repositories.addBlob(hosted(name), digest),
     deleteManifest: (name, digest) => repositories.deleteManifest(hosted(name), digest),
     deleteTag: (name, tag) => repositories.deleteTag(hosted(name), tag),
     deleteBlob: (name, digest) => repositories.deleteBlob(hosted(name), digest),

@@ -52,6 +52,10 @@ export interface ContentSource {
   blob(name: string, digest: Digest, asked: Asked): Promise<ServedBlob | undefined>;
   /** In lexical order; undefined when there is no such repository. */
   tags(name: string, asked: Asked): Promise<readonly string[] | undefined>;
+  /**
+   * Whether what is pushed to this name here is what is read under it: not where it stands for another registry's. Default: yes.
+   */
+  writable?(name: string, asked: Asked): Promise<boolean>;
   /** Nothing refers to what nobody knows: then it is empty. */
   referrers(name: string, subject: Digest, asked: Asked): Promise<readonly Descriptor[]>;
 }

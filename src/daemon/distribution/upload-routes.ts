@@ -11,7 +11,7 @@ import { writing } from "./writing.ts";
 export async function handleUploads(exchange: Exchange, name: string): Promise<void> {
   allowMethods(exchange, "POST");
   const { query, asked } = exchange;
-  const { repositories, uploads } = writing(exchange, "push");
+  const { repositories, uploads } = await writing(exchange, "push", name);
   const mount = query.get("mount");
   if (mount !== null && (await mountBlob(exchange, repositories, name, asDigest(mount)))) return;
   const digest = query.get("digest");
@@ -36,7 +36,7 @@ export async function handleUploads(exchange: Exchange, name: string): Promise<v
 export async function handleUpload(exchange: Exchange, name: string, id: string): Promise<void> {
   allowMethods(exchange, "PATCH", "PUT", "GET", "DELETE");
   const { method, query, asked } = exchange;
-  const { repositories, uploads } = writing(exchange, "push");
+  const { repositories, uploads } = await writing(exchange, "push", name);
   const upload = await uploads.find(name, id);
   if (upload === undefined) throw gone(id);
   if (method === "GET") return answer(exchange, 204, uploadHeaders(upload));

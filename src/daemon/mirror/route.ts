@@ -52,6 +52,7 @@ export function routedSource(options: RouteOptions): ContentSource {
       first<ServedBlob>(name, asked, ({ source, name: there }) => source.blob(there, digest, asked)),
     tags: (name, asked) => first(name, asked, ({ source, name: there }) => source.tags(there, asked)),
     referrers: (name, subject, asked) => referrers(name, subject, asked, options),
+    writable: async (name, asked) => (await placesFor(name, asked, options))[0]?.source === options.hosted,
   };
 }
 
