@@ -1,22 +1,23 @@
 /** Who may pass: a Unix socket by its file's mode, on TCP a token or a client's certificate, or everybody where that was asked for. */
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import type { TLSSocket } from "node:tls";
 import { VarveError } from "../../errors/varve-error.ts";
 import { peerUser } from "../../sys/peer-user.ts";
+import { clientName, type Certificates } from "./certificates.ts";
 import type { Tokens } from "./tokens.ts";
 import { isRegistryPath, type Caller, type Visit } from "./visit.ts";
 
 export interface Keys {
   readonly tokens: Tokens | undefined;
+  readonly certificates: Certificates | undefined;
 }
 
 /**
  * The token is taken out of the request: what handlers find as `Authorization` is meant for others.
  * @throws VarveError `UNAUTHORIZED`
  */
-export function authenticate(request: IncomingMessage, visit: Visit, { tokens }: Keys): Caller {
-  const certificate = certificateName(request);
+export function authenticate(request: IncomingMessage, visit: Visit, { tokens, certificates }: Keys): Caller {
+  const certificate = clientName(request.socket, certificates);
   if (certificate !== undefined) return { how: "certificate", name: certificate };
   const given = tokenIn(request.headers.authorization);
   const label = given === undefined ? undefined : tokens?.find(given);
@@ -59,12 +60,4 @@ function tokenIn(authorization: string | undefined): string | undefined {
   const pair = Buffer.from(value, "base64").toString("utf8");
   const colon = pair.indexOf(":");
   return colon === -1 ? undefined : pair.slice(colon + 1);
-}
-
-/** Of a certificate that the authorities of the configuration vouch for. */
-function certificateName(request: IncomingMessage): string | undefined {
-  const socket = request.socket as Partial<TLSSocket>;
-  if (socket.authorized !== true || socket.getPeerCertificate === undefined) return undefined;
-  const { subject } = socket.getPeerCertificate();
-  return String(subject?.CN ?? "certificate").slice(0, 100);
 }

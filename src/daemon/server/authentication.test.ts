@@ -1,5 +1,6 @@
 /** Who is let in over TCP, over HTTP as clients speak it. */
 import { writeFile } from "node:fs/promises";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { Agent, request } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startTestDaemon, type TestDaemon } from "../../../test/kit/daemon/start-daemon.ts";
@@ -34,18 +35,18 @@ describe("with tokens", () => {
     expect(registry).toMatchObject({ status: 401, headers: { "www-authenticate": 'Basic realm="varve"' } });
     expect(registry.code()).toBe("UNAUTHORIZED");
     for (const path of ["/metrics", "/v1/jobs", "/v1/nothing", "/nothing", "/deltas/create?src=a&dest=b"]) {
-      expect((await call("GET", path)).status, path).toBe(401);
+      expect((await call("GET", path)).status).toBe(401);
     }
     for (const method of ["POST", "PUT", "PATCH", "DELETE"] as const) {
-      expect((await call(method, "/v2/a/blobs/uploads/")).status, method).toBe(401);
+      expect((await call(method, "/v2/a/blobs/uploads/")).status).toBe(401);
     }
   });
 
   it("takes a token as bearer, and as the password of any user", async () => {
     const { call } = await withTokens();
     for (const authorization of [`Bearer ${TOKEN}`, `bearer  ${TOKEN}`, basic("me", TOKEN), basic("", TOKEN)]) {
-      expect((await call("GET", "/v2/", { authorization })).status, authorization).toBe(200);
-      expect((await call("GET", "/v1/version", { authorization })).status, authorization).toBe(200);
+      expect((await call("GET", "/v2/", { authorization })).status).toBe(200);
+      expect((await call("GET", "/v1/version", { authorization })).status).toBe(200);
     }
     const wrong = [
       `Bearer ${TOKEN.slice(1)}`,
@@ -57,28 +58,29 @@ describe("with tokens", () => {
       "Basic !!!",
     ];
     for (const authorization of wrong) {
-      expect((await call("GET", "/v2/", { authorization })).status, authorization).toBe(401);
+      expect((await call("GET", "/v2/", { authorization })).status).toBe(401);
     }
   });
 
   it("needs none for whether it lives, for the page and for what describes the API", async () => {
     const { call } = await withTokens();
     for (const path of ["/healthz", "/readyz", "/openapi.json", "/docs"]) {
-      expect((await call("GET", path)).status, path).toBe(200);
+      expect((await call("GET", path)).status).toBe(200);
     }
     expect((await call("GET", "/")).status).not.toBe(401);
   });
 
   it("takes new ones and forgets old ones at a reload, and keeps those it has when the file is broken", async () => {
-    const { call, reload, log, tokenFile } = await withTokens();
+    const daemon = await withTokens();
+    const { call, log, tokenFile } = daemon;
     const ask = async (token: string): Promise<number> =>
       (await call("GET", "/v2/", { authorization: `Bearer ${token}` })).status;
     const next = "ffffffffffffffffffff";
     await writeFile(tokenFile, `${next}\n`);
-    await reload();
+    await daemon.reload();
     expect([await ask(TOKEN), await ask(next)]).toEqual([401, 200]);
     await writeFile(tokenFile, "short\n");
-    await reload();
+    await daemon.reload();
     expect(log.at(-1)).toMatchObject({ level: "error", code: "CONFIGURATION_INVALID" });
     expect(await ask(next)).toBe(200);
   });
@@ -186,6 +188,43 @@ describe("with TLS", () => {
     await daemon.reload();
     expect(await get(daemon, next.cert, own)).toBe(200);
     await expect(get(daemon, server.cert, own)).rejects.toThrow(/certificate/);
+  });
+
+  it("lets in by new authorities only after a reload, also on connections that are kept", async () => {
+    const { authority, server, tls } = await certificates();
+    const daemon = await startTestDaemon({ config: { listen: { noAuth: false, tls } } });
+    const [own, other] = [makeCertificate({ issuer: authority }), makeCertificate({ commonName: "another authority" })];
+    const kept = new Agent({ connect: { ca: server.cert, cert: own.cert, key: own.key }, connections: 1 });
+    onTestFinished(() => kept.close());
+    const ask = async (): Promise<number> => {
+      const { statusCode, body } = await request(`${daemon.origin}/v1/version`, { dispatcher: kept });
+      await body.dump();
+      return statusCode;
+    };
+    expect(await ask()).toBe(200);
+    await writeFile(tls.clientCaFile, other.cert);
+    await daemon.reload();
+    expect(await ask()).toBe(401);
+    expect(await get(daemon, server.cert, makeCertificate({ issuer: other }))).toBe(200);
+  });
+
+  it("asks for certificates, or does not, until it starts anew, and never takes the system's authorities for its own", async () => {
+    const { authority, server, tls } = await certificates();
+    const daemon = await startTestDaemon({ config: { listen: { noAuth: false, tls } } });
+    daemon.change({ listen: { tls: { ...tls, clientCaFile: null } } });
+    await daemon.reload();
+    expect(daemon.log.at(-1)).toMatchObject({ keys: ["listen.tls.clientCaFile"] });
+    expect(await get(daemon, server.cert, makeCertificate({ issuer: authority }))).toBe(200);
+    // Whom the system trusts is another list; what Node has of it stands in for it here.
+    const trusted = getCACertificates("default");
+    onTestFinished(() => setDefaultCACertificates(trusted));
+    const publicAuthority = makeCertificate({ commonName: "public authority" });
+    setDefaultCACertificates([...trusted, publicAuthority.cert]);
+    const open = await startTestDaemon({ config: { listen: { noAuth: true, tls: { ...tls, clientCaFile: null } } } });
+    expect(await get(open, server.cert, makeCertificate({ issuer: publicAuthority }))).toBe(200);
+    expect(open.log.at(-1)).toMatchObject({ who: expect.stringContaining("127.0.0.1") });
+    await daemon.reload();
+    expect(await get(daemon, server.cert, makeCertificate({ issuer: publicAuthority }))).toBe(401);
   });
 
   it("refuses to start with a key that is another certificate's", async () => {

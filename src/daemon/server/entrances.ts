@@ -1,9 +1,9 @@
 /** Where the daemon listens: a Unix socket, TCP with or without TLS, and what systemd hands it. */
 import { rm } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { DaemonConfig } from "../config/types.ts";
-import type { Certificates } from "./certificates.ts";
+import { noteHandshake, type Certificates } from "./certificates.ts";
 import type { Gate } from "./gate.ts";
 import { createServer, type HttpServer } from "./http-server.ts";
 import { listenError, listening, listenOnSocket } from "./unix-socket.ts";
@@ -35,6 +35,7 @@ export interface EntranceParts {
 /** @throws VarveError `CONFIGURATION_INVALID`, `DAEMON_RUNNING`, `LISTEN_FAILED` ... */
 export async function openEntrances({ config, certificates, inherited, gate }: EntranceParts): Promise<Entrances> {
   const { listen, limits } = config;
+  let current = certificates;
   const opened: { readonly server: HttpServer; readonly isTls: boolean }[] = [];
   const addresses: string[] = [];
   const sockets: string[] = [];
@@ -50,6 +51,11 @@ export async function openEntrances({ config, certificates, inherited, gate }: E
     const server = createServer(limits, isTls ? certificates : undefined, (request, response) =>
       gate.handle(request, response, entrance),
     );
+    if (isTls) {
+      server.on("secureConnection", (socket: Socket) => {
+        if (current !== undefined) noteHandshake(socket, current);
+      });
+    }
     opened.push({ server, isTls });
     await start(server);
     return server;
@@ -109,8 +115,10 @@ export async function openEntrances({ config, certificates, inherited, gate }: E
     addresses,
     sockets,
     replaceCertificates(certificates) {
+      current = certificates;
       for (const { server, isTls } of opened)
-        if (isTls && "setSecureContext" in server) server.setSecureContext(certificates);
+        if (isTls && "setSecureContext" in server)
+          server.setSecureContext({ ...certificates, ca: [...certificates.ca] });
     },
     stopListening() {
       for (const { server } of opened) server.close(() => undefined);

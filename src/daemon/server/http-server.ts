@@ -37,7 +37,10 @@ export function createServer(
   const server =
     certificates === undefined
       ? createHttpServer(options, listener)
-      : createTlsServer({ ...options, ...certificates, handshakeTimeout: limits.headersMs }, listener);
+      : createTlsServer(
+          { ...options, ...certificates, ca: [...certificates.ca], handshakeTimeout: limits.headersMs },
+          listener,
+        );
   server.maxConnections = limits.concurrentRequests + SPARE_CONNECTIONS;
   endSilentConnections(server, limits.idleMs);
   return server;

@@ -48,6 +48,8 @@ function reloaded(now: DaemonConfig, wanted: DaemonConfig): DaemonConfig {
   const { tls } = wanted.listen;
   // Whether there are tokens at all, or TLS, decides who may listen where.
   const staysTls = (tls === null) === (now.listen.tls === null);
+  // A server asks for certificates or does not from its beginning.
+  const staysCa = ((tls?.clientCaFile ?? null) === null) === ((now.listen.tls?.clientCaFile ?? null) === null);
   const staysTokens = (wanted.listen.tokenFile === null) === (tokenFile === null);
   return {
     ...wanted,
@@ -55,7 +57,7 @@ function reloaded(now: DaemonConfig, wanted: DaemonConfig): DaemonConfig {
       ...now.listen,
       noAuth,
       tokenFile: staysTokens ? wanted.listen.tokenFile : tokenFile,
-      tls: staysTls ? tls : now.listen.tls,
+      tls: staysTls && staysCa ? tls : now.listen.tls,
     },
     limits: {
       ...wanted.limits,

@@ -20,7 +20,7 @@ it("knows names that can only mean this machine", () => {
     "[::1]",
     "varve.localhost:1",
   ]) {
-    expect(isLoopbackName(name), name).toBe(true);
+    expect(isLoopbackName(name)).toBe(true);
   }
   for (const name of [
     undefined,
@@ -33,7 +33,7 @@ it("knows names that can only mean this machine", () => {
     "evil.example:5000",
     "1127.0.0.1",
   ]) {
-    expect(isLoopbackName(name), name).toBe(false);
+    expect(isLoopbackName(name)).toBe(false);
   }
 });
 
