@@ -66,6 +66,20 @@ export class Repositories {
     return row && toBlob(row);
   }
 
+  /** Whether any repository has it whose name begins so. */
+  async hasUnder(origin: RepositoryOrigin, prefix: string, digest: Digest): Promise<boolean> {
+    return (
+      (
+        await this.#all(
+          `${ALL_CONTENT} WHERE digest = ? AND origin = ? AND name GLOB ? LIMIT 1`,
+          digest,
+          origin,
+          `${globbed(prefix)}*`,
+        )
+      ).length > 0
+    );
+  }
+
   /** A blob that any repository of this origin has. */
   async findBlob(origin: RepositoryOrigin, digest: Digest): Promise<BlobRecord | undefined> {
     const [row] = await this.#all(`${ANY_CONTENT} AND kind = 'blob' AND digest = ? LIMIT 1`, origin, digest);
@@ -308,6 +322,11 @@ function putReferrer(connection: Connection, id: number, subject: Digest, descri
 function forgetManifest(connection: Connection, { origin, name }: RepositoryKey, digest: Digest): void {
   connection.run(`DELETE FROM repository_tags WHERE ${IN} AND digest = ?`, origin, name, digest);
   connection.run(`DELETE FROM repository_referrers WHERE ${IN} AND digest = ?`, origin, name, digest);
+}
+
+/** For GLOB, which reads a bracket as the begin of a choice. */
+function globbed(text: string): string {
+  return text.replaceAll("[", "[[]");
 }
 
 function toBlob(row: Row): BlobRecord {

@@ -10,6 +10,7 @@ import { pushImage } from "../../../test/kit/images/push-image.ts";
 import { rawExchange } from "../../../test/kit/net/raw-exchange.ts";
 import type { RegistryQuirks } from "../../../test/kit/registry/quirks.ts";
 import { startRegistry, type KitRegistry } from "../../../test/kit/registry/registry.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 
 const MIB = 1 << 20;
 const small = noise(2 * MIB, "small");
@@ -216,6 +217,19 @@ describe("a store that cannot take a blob", () => {
     expect(part.bytes.equals(small.subarray(5, 10))).toBe(true);
     at.proxy.setRules([{ path: /blobs/, fault: { kind: "flip", atByte: 0 } }]);
     expect((await rawExchange(at.mirror.host, `GET ${at.path("small")}`)).body.length).toBeLessThan(small.length);
+  });
+
+  it("does not keep it from being sent: its database takes nothing, for a while", async () => {
+    await using at = await setting();
+    const { leases } = at.mirror.store;
+    const create = leases.create.bind(leases);
+    leases.create = () => Promise.reject(new VarveError("NO_SPACE", "the disk is full"));
+    expect((await at.mirror.call("GET", at.path("small"))).bytes.equals(small)).toBe(true);
+    expect(await at.mirror.store.content.stat(blobs.small.digest)).toBeUndefined();
+    leases.create = create;
+    expect((await at.mirror.call("GET", at.path("small"))).bytes.equals(small)).toBe(true);
+    await at.mirror.mirror.settled();
+    expect(await at.mirror.store.content.stat(blobs.small.digest)).toBeDefined();
   });
 
   it("shares the work of another that gets on", async () => {

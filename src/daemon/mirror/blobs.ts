@@ -14,9 +14,11 @@ import type { Asked, ServedBlob } from "../distribution/types.ts";
 import { readDirectly } from "./direct.ts";
 import type { Flights } from "./flights.ts";
 import { Joined } from "./joined.ts";
-import { keptTar, mayBeKept } from "./kept-tar.ts";
+import { keptForms, keptTar } from "./kept-tar.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
+import { Origins } from "./origins.ts";
 import { withPatience } from "./patience.ts";
+import { believes } from "./provenance.ts";
 import type { Upstream } from "./upstreams.ts";
 
 const PATIENCE = { retries: 2, ms: 30_000 };
@@ -31,11 +33,19 @@ export interface BlobsOptions {
   readonly onEvent: (event: TransportEvent) => void;
 }
 
-interface Arriving {
-  readonly upstream: Upstream;
-  readonly blob: Descriptor;
+/**
+ * What of a blob may be shared with a repository: all that is here (`own`, it was seen to have it, or its registry is believed); the same once the
+ * registry has said that it has it (`word`); nothing, but it may bring it (`alone`); nothing, and somebody else brings it or has (`apart`).
+ */
+interface Sharing {
+  readonly how: "own" | "word" | "alone" | "apart";
   /** What can make it here. */
   readonly own: BlobSource | undefined;
+}
+
+interface Arriving extends Sharing {
+  readonly upstream: Upstream;
+  readonly blob: Descriptor;
 }
 
 export class MirrorBlobs {
@@ -48,38 +58,58 @@ export class MirrorBlobs {
 
   /** Fetches nothing before the first read. @returns undefined when the repository has none */
   async get(upstream: Upstream, digest: Digest, { signal }: Asked): Promise<ServedBlob | undefined> {
-    const { store, daemon, known, flights } = this.#options;
-    const { repositories, content } = store;
+    const { store, known } = this.#options;
+    const { repositories } = store;
     const { key } = upstream;
     const recorded = (await repositories.blob(key, digest)) ?? (await repositories.manifest(key, digest));
-    const info = await content.stat(digest);
-    const isProved = recorded !== undefined || flights.get(digest)?.origins.has(upstream) === true;
-    if (info !== undefined) {
-      if (!isProved && (await this.#ask(upstream, digest, signal)) === undefined) return undefined;
-      if (recorded === undefined) await repositories.addBlob(key, digest);
-      repositories.noteUse(key, digest);
-      daemon.metrics.cache("blob", "hit");
-      return this.#held(info);
-    }
+    const info = await store.content.stat(digest);
+    if (recorded !== undefined && info !== undefined) return this.#held(upstream, info);
     const listed = known.get(key, digest);
-    const isKept = listed !== undefined && (await mayBeKept(store, listed));
-    const isElsewhere = isKept || flights.get(digest) !== undefined;
-    if (isElsewhere && !isProved && (await this.#ask(upstream, digest, signal)) === undefined) return undefined;
-    const size = recorded?.size ?? listed?.size ?? (await this.#ask(upstream, digest, signal));
+    const sharing = await this.#sharing(upstream, digest, recorded !== undefined, info !== undefined, listed);
+    const mustAsk = sharing.how === "word" || (listed ?? recorded) === undefined;
+    const size = mustAsk ? await this.#ask(upstream, digest, signal) : (recorded?.size ?? listed?.size);
     if (size === undefined) return undefined;
+    if (sharing.how === "word" && info !== undefined) {
+      await repositories.addBlob(key, digest);
+      return this.#held(upstream, info);
+    }
     const blob = { mediaType: "application/octet-stream", ...listed, digest, size };
-    const own = isKept ? keptTar(store) : undefined;
-    return { digest, size, read: (start, end, reader) => this.#read({ upstream, blob, own }, { start, end }, reader) };
+    const arriving = { upstream, blob, ...sharing };
+    return { digest, size, read: (start, end, reader) => this.#read(arriving, { start, end }, reader) };
   }
 
-  #held({ digest, size, path }: ContentInfo): ServedBlob {
-    const { content } = this.#options.store;
-    return { digest, size, path, read: (start, end, signal) => content.read(digest, { start, end, signal }) };
+  /** Whether a repository that was not seen to have it may have what is here or on its way, at its registry's word. */
+  async #sharing(
+    upstream: Upstream,
+    digest: Digest,
+    isRecorded: boolean,
+    isHere: boolean,
+    listed: Descriptor | undefined,
+  ): Promise<Sharing> {
+    const { store, flights } = this.#options;
+    const flight = flights.get(digest);
+    if (isRecorded) return { how: "own", own: undefined };
+    const forms = listed === undefined ? [] : await keptForms(store, listed);
+    const isElsewhere = isHere || flight !== undefined || forms.length > 0;
+    const isKnown = flight?.origins.all.some(({ reference }) => reference.host === upstream.reference.host) === true;
+    const isBelieved = isKnown || (await believes(store, upstream, digest, ...forms));
+    if (!isHere && flight?.origins.has(upstream) === true) return { how: "alone", own: undefined };
+    if (isElsewhere && isBelieved) return { how: "word", own: forms.length > 0 ? keptTar(store) : undefined };
+    return { how: isHere || flight !== undefined ? "apart" : isBelieved ? "own" : "alone", own: undefined };
   }
 
-  async *#read({ upstream, blob, own }: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { daemon, flights, onEvent } = this.#options;
-    const { flight, joined } = flights.join(blob, upstream, own);
+  #held(upstream: Upstream, { digest, size, path }: ContentInfo): ServedBlob {
+    const { store, daemon } = this.#options;
+    store.repositories.noteUse(upstream.key, digest);
+    daemon.metrics.cache("blob", "hit");
+    return { digest, size, path, read: (start, end, signal) => store.content.read(digest, { start, end, signal }) };
+  }
+
+  async *#read(arriving: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { upstream, blob, how, own } = arriving;
+    const { daemon, flights } = this.#options;
+    if (how === "apart") return yield* this.#readApart(arriving, range, signal);
+    const { flight, joined } = flights.join(blob, upstream, { own, isShared: how !== "alone" });
     daemon.metrics.cache("blob", joined ? "joined" : "miss");
     let hasBegun = false;
     try {
@@ -90,8 +120,16 @@ export class MirrorBlobs {
     } catch (error) {
       if (hasBegun || signal.aborted || !isVarveError(error) || !NOT_STORED.has(error.code)) throw error;
       daemon.log.warn({ code: error.code, digest: blob.digest }, "a blob is sent on without being stored");
-      yield* readDirectly(blob, flight.origins, range, { signal, onEvent });
+      yield* this.#readApart(arriving, range, signal);
     }
+  }
+
+  /** Straight from upstream. What has come whole that way was seen to be there. */
+  async *#readApart({ upstream, blob }: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { store, daemon, onEvent } = this.#options;
+    daemon.metrics.cache("blob", "miss");
+    yield* readDirectly(blob, new Origins(upstream), range, { signal, onEvent });
+    if (range.start === 0 && range.end === blob.size) await store.repositories.addBlob(upstream.key, blob.digest);
   }
 
   /** Whether the repository has it, and of what size, as its registry says. */

@@ -15,6 +15,7 @@ import type { Asked, ServedManifest } from "../distribution/types.ts";
 import { Joined } from "./joined.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
 import { withPatience } from "./patience.ts";
+import { believes } from "./provenance.ts";
 import { isAbsent, isUnreachable } from "./refusals.ts";
 import { withTarget } from "./upstream-name.ts";
 import type { Upstream } from "./upstreams.ts";
@@ -134,9 +135,10 @@ export class MirrorDocuments {
     return { digest, mediaType, bytes };
   }
 
-  /** What a pull or another repository has brought here, once the registry has said that this repository has it too. */
+  /** What a pull or another repository has brought here, once a registry that is believed has said that this repository has it too. */
   async #held(upstream: Upstream, digest: Digest, proved: boolean): Promise<Manifest | Index | undefined> {
-    const bytes = await heldBytes(this.#options.store, digest);
+    const { store } = this.#options;
+    const bytes = (await believes(store, upstream, digest)) ? await heldBytes(store, digest) : undefined;
     if (bytes === undefined) return undefined;
     const found = proved ? { digest } : await this.#ask(upstream, digest, WITHOUT);
     return found?.digest === digest ? parseManifest(bytes, { expected: { digest } }) : undefined;

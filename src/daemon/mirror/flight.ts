@@ -70,10 +70,15 @@ export class Flight {
     this.#stop.abort(new VarveError("INTERRUPTED", `nobody waits for ${this.blob.digest} any more`));
   }
 
-  /** Fetches it. @returns the bytes that came over the network @throws VarveError, which readers get as well */
-  async run(): Promise<number> {
+  /**
+   * Fetches it.
+   * @param prepare done before; when it fails, so does the fetch
+   * @returns the bytes that came over the network @throws VarveError, which readers get as well
+   */
+  async run(prepare: () => Promise<void>): Promise<number> {
     const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
     try {
+      await prepare();
       const place = await openPlace(this.blob, { ...this.#options, signal });
       if ("commit" in place) return await this.#fill(place, signal);
       this.#enter({ kind: "stored" });
@@ -152,7 +157,8 @@ export class Flight {
     const ranges = first?.client.supportsRanges(first.reference);
     const cut = { connections: CONNECTIONS, minParallelSize: ONE_STREAM_BYTES, rangeSize: RANGE_BYTES };
     const full = planFull(this.blob, { ranges, ...cut });
-    return ranges === false ? full : planResume(full, ingest.resumed);
+    const here = [...ingest.done, ...ingest.claimed];
+    return ranges === false ? full : planResume(full, here);
   }
 
   #failed(thrown: unknown): VarveError {

@@ -18,7 +18,7 @@ import type { Upstream } from "./upstreams.ts";
 /** That nobody waits for. */
 const MOST_LEFT = 8;
 const CONCURRENCY = 16;
-const MOST_DOUBTFUL = 1000;
+const MOST_REMEMBERED = 1000;
 const MEMORY_BYTES = 64 << 20;
 
 export interface FlightsOptions {
@@ -31,6 +31,13 @@ export interface FlightsOptions {
   readonly onStored: () => void;
 }
 
+export interface JoinOptions {
+  /** What can make it here. */
+  readonly own: BlobSource | undefined;
+  /** As in `PlaceOptions`. */
+  readonly isShared: boolean;
+}
+
 export class Flights implements AsyncDisposable {
   readonly #options: FlightsOptions;
   readonly #flights = new Map<Digest, Flight>();
@@ -38,6 +45,8 @@ export class Flights implements AsyncDisposable {
   readonly #left = new Set<Flight>();
   readonly #running = new Set<Promise<void>>();
   readonly #budget = new TransferBudget({ concurrency: CONCURRENCY, memoryBytes: MEMORY_BYTES });
+  /** What has not come whole of late, and whose bytes of it are here. */
+  readonly #begun = new Map<Digest, ReadonlySet<string>>();
   /** What came out wrong of late. */
   readonly #doubtful = new Set<Digest>();
   #lease: Promise<Lease> | undefined;
@@ -50,19 +59,22 @@ export class Flights implements AsyncDisposable {
     return this.#flights.get(digest);
   }
 
-  /**
-   * The one that is under way, or a new one.
-   * @param own what can make it here
-   */
-  join(blob: Descriptor, upstream: Upstream, own?: BlobSource): { readonly flight: Flight; readonly joined: boolean } {
+  /** The one that is under way, or a new one. */
+  join(
+    blob: Descriptor,
+    upstream: Upstream,
+    { own, isShared }: JoinOptions,
+  ): { readonly flight: Flight; readonly joined: boolean } {
     const found = this.#flights.get(blob.digest);
     if (found !== undefined) {
       found.origins.add(upstream);
       return { flight: found, joined: true };
     }
+    const begun = this.#begun.get(blob.digest)?.has(upstream.reference.host) === true;
     const flight: Flight = new Flight({
       ...this.#options,
       blob,
+      isShared: isShared || begun,
       origins: new Origins(upstream, this.#doubtful.has(blob.digest) ? undefined : own),
       budget: this.#budget,
       signal: this.#options.daemon.signal,
@@ -96,15 +108,17 @@ export class Flights implements AsyncDisposable {
     const { digest } = flight.blob;
     let lease: Lease | undefined;
     try {
-      lease = await (this.#lease ??= store.leases.create());
-      // From before it is there until a repository has it, nobody may take it for garbage.
-      await lease.add(digest);
-      const network = await flight.run();
+      const network = await flight.run(async () => {
+        lease = await this.#leased();
+        // From before it is there until a repository has it, nobody may take it for garbage.
+        await lease.add(digest);
+      });
       daemon.metrics.bytes("network", network);
       for (const { key } of flight.origins.all) await store.repositories.addBlob(key, digest);
     } catch (error) {
       const code = isVarveError(error) ? error.code : "INTERNAL";
       if (code === "DIGEST_MISMATCH") this.#doubt(digest);
+      else this.#leave(flight);
       daemon.log.warn({ code, digest, error }, "a blob did not come from upstream");
     } finally {
       this.#flights.delete(digest);
@@ -114,9 +128,26 @@ export class Flights implements AsyncDisposable {
     }
   }
 
+  /** One for all; taken again when that has failed. */
+  async #leased(): Promise<Lease> {
+    const lease = (this.#lease ??= this.#options.store.leases.create());
+    lease.catch(() => {
+      if (this.#lease === lease) this.#lease = undefined;
+    });
+    return await lease;
+  }
+
+  /** Who has sent a part of it may have that again. */
+  #leave({ blob, origins }: Flight): void {
+    const hosts = origins.all.map(({ reference }) => reference.host);
+    this.#begun.delete(blob.digest);
+    this.#begun.set(blob.digest, new Set(hosts));
+    if (this.#begun.size > MOST_REMEMBERED) this.#begun.delete(this.#begun.keys().next().value!);
+  }
+
   #doubt(digest: Digest): void {
     this.#doubtful.add(digest);
-    if (this.#doubtful.size > MOST_DOUBTFUL) this.#doubtful.delete(this.#doubtful.values().next().value!);
+    if (this.#doubtful.size > MOST_REMEMBERED) this.#doubtful.delete(this.#doubtful.values().next().value!);
   }
 
   #watched(flight: Flight, isWatched: boolean): void {

@@ -4,6 +4,7 @@
  */
 import { VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
+import type { Digest } from "../../oci/digest.ts";
 import type { BlobRequest, BlobSource } from "../../registry/blob-source.ts";
 import type { Store } from "../../store/store.ts";
 import { openKeptTar } from "../../transfer/layer-tars/read-kept-tar.ts";
@@ -25,9 +26,9 @@ export function keptTar(store: Store): BlobSource {
   };
 }
 
-/** Whether a blob may be such a layer, and one that somebody has recorded. */
-export async function mayBeKept({ layers }: Store, { mediaType, digest }: Descriptor): Promise<boolean> {
-  return mediaType.endsWith("tar") && (await layers.findByDiffId(digest)).length > 0;
+/** As which blobs the layer is known that a blob would be; none where it is not known, or where the blob would be something else. */
+export async function keptForms({ layers }: Store, { mediaType, digest }: Descriptor): Promise<Digest[]> {
+  return mediaType.endsWith("tar") ? (await layers.findByDiffId(digest)).map((record) => record.digest) : [];
 }
 
 const NEVER = new AbortController().signal;

@@ -14,11 +14,25 @@ export interface PlaceOptions {
   readonly store: Store;
   /** Milliseconds for which another process may get no further. */
   readonly otherMs: number;
+  /** Whether what another has brought of it may be taken. */
+  readonly isShared: boolean;
   readonly signal: AbortSignal;
 }
 
-/** @throws VarveError `STORE_BUSY` when another process is at the blob and gets no further; what the ingest throws */
+/**
+ * @throws VarveError `STORE_BUSY` when another process is at the blob and gets no further, or has brought it from elsewhere though that is not to
+ * be shared; what the ingest throws
+ */
 export async function openPlace(blob: Descriptor, options: PlaceOptions): Promise<Ingest | ContentInfo> {
+  const place = await waitForPlace(blob, options);
+  if (options.isShared) return place;
+  if (!("commit" in place)) throw new VarveError("STORE_BUSY", `${blob.digest} has come from elsewhere meanwhile`);
+  // Bytes that came from elsewhere are got again: whoever reads along must not see them.
+  for (const { start, end } of place.resumed) place.forget(start, end - start);
+  return place;
+}
+
+async function waitForPlace(blob: Descriptor, options: PlaceOptions): Promise<Ingest | ContentInfo> {
   const { store, signal } = options;
   const waiting = new AbortController();
   const stuck = new AbortController();

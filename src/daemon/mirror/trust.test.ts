@@ -1,8 +1,11 @@
 /** Who may have what through a mirror, and whom a mirror asks. */
+import { createServer, type Server } from "node:http";
 import { describe, expect, it } from "vitest";
 import { startMirror } from "../../../test/kit/daemon/start-mirror.ts";
+import { noise, testClient } from "../../../test/kit/http/test-client.ts";
 import { buildImage } from "../../../test/kit/images/build-image.ts";
 import { pushImage } from "../../../test/kit/images/push-image.ts";
+import { listen } from "../../../test/kit/net/listen.ts";
 import { startRegistry, type KitRegistry } from "../../../test/kit/registry/registry.ts";
 import { startTokenServer } from "../../../test/kit/registry/token-server.ts";
 import { file } from "../../../test/kit/trees/tree-node.ts";
@@ -15,6 +18,11 @@ const blob = layer!.descriptor.digest;
 const alice = { username: "alice", password: "pw" };
 const basic = { authorization: `Basic ${Buffer.from("alice:pw").toString("base64")}` };
 const plain = { credentials: true, passCredentials: false };
+
+async function serve(server: Server): Promise<{ host: string; close: () => Promise<void> }> {
+  const listening = await listen(server);
+  return { host: listening.host, close: () => listening.close() };
+}
 
 /** One in which only alice may read. */
 async function privateRegistry(): Promise<KitRegistry> {
@@ -78,6 +86,77 @@ describe("what the store has", () => {
     await mirror.mirror.settled();
     two.clearRequests();
     for (const _ of [1, 2]) expect((await mirror.call("GET", path(two.host))).bytes.equals(shared!.bytes)).toBe(true);
+    expect(two.requests.map(({ method }) => method)).toEqual(["HEAD"]);
+  });
+});
+
+describe("a registry that says of everything that it has it", () => {
+  it("gets nothing that it does not bring itself, where it is one of all", async () => {
+    await using secret = await startRegistry();
+    const large = await buildImage({ layers: [noise(3 << 20)], compression: "none" });
+    await pushImage(secret.host, "team/app", "v1", large);
+    const [content] = large.layers;
+    const digest = content!.descriptor.digest;
+    const asked: string[] = [];
+    const liar = createServer(({ method, url }, response) => {
+      asked.push(`${method} ${url}`);
+      const [body, mediaType] =
+        url?.includes("manifests") === true ? [large.bytes, large.descriptor.mediaType] : [content!.bytes, "x/y"];
+      const headers = {
+        "content-type": mediaType,
+        "content-length": body.length,
+        "docker-content-digest": large.digest,
+      };
+      if (method === "HEAD") response.writeHead(200, headers).end();
+      else response.writeHead(404).end();
+    });
+    const { host, close } = await serve(liar);
+    // As with *, but that this machine may be asked.
+    const mirror = await startMirror({
+      upstreams: [secret.host, { ...plain, host: "*" }],
+      openRegistry: ({ allowAddress: _, ...more }) => testClient(more),
+    });
+    const at = `/v2/${host}/any/thing`;
+    const refused = async (): Promise<void> => {
+      for (const path of [`blobs/${digest}`, `manifests/${large.digest}`, `manifests/v1`]) {
+        expect([path, (await mirror.call("GET", `${at}/${path}`)).status]).toEqual([path, 404]);
+      }
+      const part = await mirror.call("GET", `${at}/blobs/${digest}`, { range: "bytes=5-9" });
+      expect(part.status).toBe(404);
+    };
+    // While another brings it, from what an earlier try has left, and when it is here.
+    const place = await mirror.store.content.ingest(content!.descriptor);
+    if (!("commit" in place)) throw new Error("it is there");
+    await place.write(0, content!.bytes.subarray(0, 2 << 20));
+    await place[Symbol.asyncDispose]();
+    await refused();
+    const coming = mirror.call("GET", `/v2/${secret.host}/team/app/blobs/${digest}`);
+    await refused();
+    expect((await coming).bytes.equals(content!.bytes)).toBe(true);
+    await mirror.call("GET", `/v2/${secret.host}/team/app/manifests/v1`);
+    await mirror.mirror.settled();
+    await refused();
+    expect(asked.some((line) => line.startsWith("GET"))).toBe(true);
+    await close();
+  });
+
+  it("may have what it brings, and then need not bring it again", async () => {
+    await using one = await publicRegistry();
+    await using two = await publicRegistry();
+    const mirror = await startMirror({
+      upstreams: [{ ...plain, host: "*" }],
+      openRegistry: ({ allowAddress: _, ...more }) => testClient(more),
+    });
+    const [shared] = other.layers;
+    const path = (host: string) => `/v2/${host}/any/thing/blobs/${shared!.descriptor.digest}`;
+    expect((await mirror.call("GET", path(one.host))).status).toBe(200);
+    await mirror.mirror.settled();
+    two.clearRequests();
+    for (const _ of [1, 2]) expect((await mirror.call("GET", path(two.host))).bytes.equals(shared!.bytes)).toBe(true);
+    expect(two.requests.filter(({ method }) => method === "GET")).toHaveLength(1);
+    await pushImage(two.host, "any/other", "v1", other);
+    two.clearRequests();
+    expect((await mirror.call("GET", path(two.host).replace("thing", "other"))).status).toBe(200);
     expect(two.requests.map(({ method }) => method)).toEqual(["HEAD"]);
   });
 });

@@ -44,6 +44,8 @@ export interface Upstream {
   readonly client: RegistryClient;
   /** Under what it is cached. */
   readonly key: RepositoryKey;
+  /** Whether it is one that the configuration names, whose word is taken for what its repositories have. */
+  readonly isTrusted: boolean;
   /** Whether an account that the client brings would be passed on. */
   readonly takesAccounts: boolean;
 }
@@ -87,6 +89,7 @@ export class Upstreams implements AsyncDisposable {
       reference,
       client: this.#client(rule, host, { account, hash, via: [...before, via].join(", ") }),
       key: { origin: "mirror", name: `${host}/${reference.name}${hash === "" ? "" : `#${hash}`}` },
+      isTrusted: rule.host !== "*",
       takesAccounts: rule.passCredentials,
     };
   }

@@ -8,6 +8,7 @@ import { registryHandler } from "../../../src/daemon/distribution/handler.ts";
 import { storeRepositories } from "../../../src/daemon/distribution/store-repositories.ts";
 import { Mirror } from "../../../src/daemon/mirror/mirror.ts";
 import { routedSource } from "../../../src/daemon/mirror/route.ts";
+import type { RegistryClient } from "../../../src/registry/client.ts";
 import type { RegistryOptions } from "../../../src/registry/options.ts";
 import { openStore, type Store } from "../../../src/store/store.ts";
 import { testClient } from "../http/test-client.ts";
@@ -22,6 +23,8 @@ export interface TestMirrorOptions {
   /** A store's root that is kept, and may be another's at the same time. Default: one that goes with the test. */
   readonly root?: string;
   readonly registry?: RegistryOptions;
+  /** In the place of clients with `registry`'s options. */
+  readonly openRegistry?: (more: RegistryOptions) => RegistryClient;
   readonly otherMs?: number;
   readonly now?: () => number;
 }
@@ -55,8 +58,7 @@ export async function startMirror(options: TestMirrorOptions): Promise<TestMirro
     stopping: stopping.signal,
     signal: stopping.signal,
   };
-  const openRegistry = (more: RegistryOptions) => testClient({ ...options.registry, ...more });
-  const { otherMs, now } = options;
+  const { otherMs, now, openRegistry = (more) => testClient({ ...options.registry, ...more }) } = options;
   const mirror = new Mirror({
     daemon,
     store,
