@@ -34,9 +34,9 @@ async function upstream(): Promise<Upstream> {
     response.write(BLOB.subarray(0, 3_000_000));
     asked.resolve(response);
   });
-  const { host, close } = await listen(server);
-  onTestFinished(() => close());
-  return { host, asked: asked.promise };
+  const listening = await listen(server);
+  onTestFinished(() => listening.close());
+  return { host: listening.host, asked: asked.promise };
 }
 
 /** A request by hand: what came of it, and how it ended. */
