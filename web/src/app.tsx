@@ -2,6 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { onTokenWanted, setToken } from "./api/token.ts";
 import { LiveContext, useLiveSource } from "./live.ts";
+import { Boundary } from "./parts/boundary.tsx";
 import { Presence } from "./parts/presence.tsx";
 import { Textures } from "./parts/strip.tsx";
 import { ThemeSwitch } from "./parts/theme-switch.tsx";
@@ -74,7 +75,13 @@ export function App() {
       </header>
       <main id="main" tabIndex={-1} ref={main} aria-labelledby="title">
         <h1 id="title">{TITLES[route.view]}</h1>
-        {isTokenWanted ? <TokenForm onEnter={enter} wasWrong={session > 0} /> : <Shown key={session} {...route} />}
+        {isTokenWanted ? (
+          <TokenForm onEnter={enter} wasWrong={session > 0} />
+        ) : (
+          <Boundary key={`${session} ${route.view}`}>
+            <Shown {...route} />
+          </Boundary>
+        )}
       </main>
     </LiveContext.Provider>
   );

@@ -36,7 +36,7 @@ export function useLiveSource(session: number): Live {
     const aborter = new AbortController();
     const connect = (connection: Connection): void => setLive((live) => ({ ...live, connection }));
     void follow(
-      "/events",
+      undefined,
       {
         onOpen: () => setLive((live) => ({ ...live, connection: "live", generation: live.generation + 1 })),
         onLost: () => connect("lost"),

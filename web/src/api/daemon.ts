@@ -1,66 +1,39 @@
-/** The requests that the page makes, by what they are for. */
-import { ask } from "./request.ts";
-import type {
-  DeltaInput,
-  DeltaList,
-  DeltaRow,
-  DiskUsage,
-  GcResult,
-  ImageList,
-  ImageRow,
-  Job,
-  JobList,
-  PlanInput,
-  PullInput,
-  PullResult,
-  RemoveResult,
-  Strata,
-  Version,
-} from "./types.ts";
+/** The daemon that this page came from, by its own client. */
+import { openClient } from "../../../src/daemon/client/client.ts";
+import type { Connection } from "../../../src/daemon/client/send.ts";
+import { VarveError } from "../../../src/errors/varve-error.ts";
+import { token, wantToken } from "./token.ts";
 
-/** Of a list that comes in parts; what is beyond is too much to be drawn. */
+/** Of a list that comes in parts; what is beyond would not be looked at. */
 const MOST_PARTS = 10;
 /** Requests at once, so that the page leaves the daemon's other clients their share. */
 const AT_ONCE = 4;
 
-export const daemon = {
-  version: (signal: AbortSignal) => ask<Version>("/version", { signal }),
-  images: (signal: AbortSignal): Promise<ImageRow[]> =>
-    allOf(async (query) => {
-      const { images: rows, next } = await ask<ImageList>(`/images?${query}`, { signal });
-      return { rows, next };
-    }),
-  strata: (name: string, signal: AbortSignal) => ask<Strata>(`/images/${encodeURIComponent(name)}/layers`, { signal }),
-  removeImage: (name: string) => ask<RemoveResult>(`/images/${encodeURIComponent(name)}`, { method: "DELETE" }),
-  deltas: (signal: AbortSignal): Promise<DeltaRow[]> =>
-    allOf(async (query) => {
-      const { deltas: rows, next } = await ask<DeltaList>(`/deltas?${query}`, { signal });
-      return { rows, next };
-    }),
-  df: (signal: AbortSignal) => ask<DiskUsage>("/df", { signal }),
-  gcPlan: (partialsOlderThanMs: number | undefined, signal: AbortSignal) =>
-    ask<GcResult>(`/gc${partialsOlderThanMs === undefined ? "" : `?partialsOlderThanMs=${partialsOlderThanMs}`}`, {
-      signal,
-    }),
-  plan: (body: PlanInput, signal: AbortSignal) => ask<PullResult>("/plans", { method: "POST", body, signal }),
-  jobs: (query: { kind?: string; state?: string; limit?: number }, signal: AbortSignal): Promise<readonly Job[]> => {
-    const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
-    return ask<JobList>(`/jobs?${search}`, { signal }).then(({ jobs }) => jobs);
-  },
-  cancel: (id: string) => ask<Job>(`/jobs/${encodeURIComponent(id)}`, { method: "DELETE" }),
-  pull: (body: PullInput) => ask<Job>("/pulls", { method: "POST", body }),
-  createDelta: (body: DeltaInput) => ask<Job>("/deltas", { method: "POST", body }),
-  gc: (body: { partialsOlderThanMs?: number }) => ask<Job>("/gc", { method: "POST", body }),
-  fsck: (body: { repair: boolean }) => ask<Job>("/fsck", { method: "POST", body }),
-};
+/** Each request has the token of now, and whoever asks for tokens knows when it is refused. */
+async function fetchWithToken(url: string, init: RequestInit): Promise<Response> {
+  const headers = new Headers(init.headers);
+  const known = token();
+  if (known !== null) headers.set("authorization", `Bearer ${known}`);
+  const response = await fetch(url, { ...init, headers, cache: "no-store", credentials: "same-origin" });
+  if (response.status === 401) wantToken();
+  return response;
+}
 
-async function allOf<Row>(
-  part: (query: string) => Promise<{ readonly rows: readonly Row[]; readonly next: string | null }>,
+export const connection: Connection = { base: "", token: undefined, fetch: fetchWithToken };
+
+export const daemon = openClient({ url: "", fetch: fetchWithToken });
+
+/** All parts of a list, up to a thousand rows. */
+export async function allOf<Row>(
+  part: (after: {
+    readonly limit: number;
+    readonly after?: string;
+  }) => Promise<{ rows: readonly Row[]; next: string | null }>,
 ): Promise<Row[]> {
   const all: Row[] = [];
   let after: string | null = null;
   for (let turn = 0; turn < MOST_PARTS; turn++) {
-    const { rows, next } = await part(`limit=100${after === null ? "" : `&after=${encodeURIComponent(after)}`}`);
+    const { rows, next } = await part({ limit: 100, ...(after !== null && { after }) });
     all.push(...rows);
     if (next === null) break;
     after = next;
@@ -77,4 +50,12 @@ export async function inTurns<From, To>(all: readonly From[], get: (from: From) 
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return results;
+}
+
+/** What a view can show of whatever was thrown. */
+export type Trouble = Pick<VarveError, "code" | "message" | "hint">;
+
+export function toTrouble(thrown: unknown): Trouble {
+  if (thrown instanceof VarveError) return thrown;
+  return new VarveError("INTERNAL", thrown instanceof Error ? thrown.message : String(thrown));
 }

@@ -11,10 +11,6 @@ export function setToken(text: string): void {
   sessionStorage.setItem(KEY, text);
 }
 
-export function forgetToken(): void {
-  sessionStorage.removeItem(KEY);
-}
-
 /** Calls back when the daemon has refused a request for want of a token; returns the way to stop that. */
 export function onTokenWanted(listener: () => void): () => void {
   listeners.add(listener);

@@ -1,10 +1,10 @@
 /** What a view shows of the daemon: asked for when it is shown, and again when something changed; what is known stays while it is asked for. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { type ApiError, toApiError } from "./request.ts";
+import { toTrouble, type Trouble } from "./daemon.ts";
 
 export interface Resource<T> {
   readonly data: T | undefined;
-  readonly error: ApiError | undefined;
+  readonly error: Trouble | undefined;
   readonly isLoading: boolean;
   readonly reload: () => void;
 }
@@ -15,7 +15,7 @@ export interface Resource<T> {
  * @param get is handed a signal that is aborted when nobody waits any more
  */
 export function useResource<T>(key: string, revision: number, get: (signal: AbortSignal) => Promise<T>): Resource<T> {
-  const [state, setState] = useState<{ key: string; data?: T; error?: ApiError }>({ key });
+  const [state, setState] = useState<{ key: string; data?: T; error?: Trouble }>({ key });
   const [turn, setTurn] = useState(0);
   const [isLoading, setLoading] = useState(true);
   const latest = useRef(get);
@@ -26,7 +26,7 @@ export function useResource<T>(key: string, revision: number, get: (signal: Abor
     const load = async (): Promise<void> => {
       const next = await latest.current(aborter.signal).then(
         (data) => ({ key, data }),
-        (thrown: unknown) => ({ key, error: toApiError(thrown) }),
+        (thrown: unknown) => ({ key, error: toTrouble(thrown) }),
       );
       if (aborter.signal.aborted) return;
       setLoading(false);

@@ -12,7 +12,7 @@ export interface Parts extends Readonly<Record<Kind, number>> {
 export const KIND_WORDS: Readonly<Record<Kind | "missing", { readonly name: string; readonly means: string }>> = {
   here: { name: "here before", means: "whole from earlier, or left by a pull that was cut off" },
   local: { name: "from this machine", means: "copied out of other layers and files that it holds" },
-  data: { name: "from the delta", means: "new bytes that came with a delta or an index" },
+  data: { name: "delta or index", means: "bytes that came with a delta, or with the index of a layer's pieces" },
   zero: { name: "zeros", means: "runs of zeros that nobody sends or stores" },
   network: { name: "network", means: "came, or has to come, from a registry" },
   missing: { name: "missing", means: "not here yet" },

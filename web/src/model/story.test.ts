@@ -117,7 +117,7 @@ describe("what happened", () => {
       { type: "fallback", digest, from: "zstd-chunked", reason: "the registry refuses ranges" },
       { type: "throttle", host: "registry.example", limit: 1, previous: 3 },
       { type: "wait", digest, done: 0, total: 10 },
-      { type: "warning", message: "the clock is off" },
+      { type: "warning", message: `blob ${digest} is off` },
     );
     expect(told.map(({ kind, text }) => `${kind}: ${text}`)).toEqual([
       "retry: aaaaaaaaaaaa: registry.example: 503; try 2 in 2.5 s",
@@ -125,7 +125,7 @@ describe("what happened", () => {
       "fallback: aaaaaaaaaaaa: another way than zstd-chunked: the registry refuses ranges",
       "wait: registry.example wants to be asked less: 1 request at once, until it answers better",
       "wait: aaaaaaaaaaaa: another process is getting it; waiting for that one",
-      "warning: the clock is off",
+      "warning: blob aaaaaaaaaaaa is off",
     ]);
   });
 

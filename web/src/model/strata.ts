@@ -33,11 +33,7 @@ export interface Band {
 export interface StrataRow<T extends Core> {
   readonly cores: readonly PlacedCore<T>[];
   readonly bands: readonly Band[];
-}
-
-export interface StrataFigure<T extends Core> {
-  readonly rows: readonly StrataRow<T>[];
-  /** Of each row's drawing. */
+  /** Of the row's drawing; what lies lowest ends there. */
   readonly height: number;
   readonly ticks: readonly { readonly bytes: number; readonly y: number }[];
 }
@@ -55,27 +51,30 @@ export interface StrataOptions {
 
 /** So that a layer of a few bytes can be seen, and met with a pointer. */
 const THINNEST = 5;
-/** Above the largest image. */
+/** Above the largest image of a row. */
 const HEADROOM = 12;
+/** That a tick's figure takes. */
+const TICK_ROOM = 6;
 
-export function layOut<T extends Core>(images: readonly T[], options: StrataOptions): StrataFigure<T> {
+export function layOut<T extends Core>(images: readonly T[], options: StrataOptions): StrataRow<T>[] {
   const { width, axis, coreWidth, gap, height } = options;
   const largest = Math.max(1, ...images.map(({ layers }) => layers.reduce((sum, { size }) => sum + size, 0)));
   const scale = height / largest;
-  // What is drawn thicker than it is may make a core higher than the scale has it.
-  const highest = Math.max(height, ...images.map((image) => stack(image, 0, scale).height));
-  const floor = highest + HEADROOM;
   const perRow = Math.max(1, Math.floor((width - axis + gap) / (coreWidth + gap)));
   const rows: StrataRow<T>[] = [];
   for (let at = 0; at < images.length; at += perRow) {
-    const cores = images.slice(at, at + perRow).map((image, column): PlacedCore<T> => {
+    const those = images.slice(at, at + perRow);
+    // What is drawn thicker than it is may make a core higher than the scale has it.
+    const floor = Math.max(...those.map((image) => stack(image, 0, scale).height)) + HEADROOM;
+    const cores = those.map((image, column): PlacedCore<T> => {
       const { strata, height: used } = stack(image, floor, scale);
       return { image, x: axis + column * (coreWidth + gap), width: coreWidth, y: floor - used, strata };
     });
-    rows.push({ cores, bands: cores.flatMap((core, column) => bandsBetween(core, cores[column + 1])) });
+    const bands = cores.flatMap((core, column) => bandsBetween(core, cores[column + 1]));
+    const ticks = tickBytes(largest).map((bytes) => ({ bytes, y: floor - bytes * scale }));
+    rows.push({ cores, bands, height: floor, ticks: ticks.filter(({ y }) => y >= TICK_ROOM) });
   }
-  const ticks = tickBytes(largest).map((bytes) => ({ bytes, y: floor - bytes * scale }));
-  return { rows, height: floor, ticks };
+  return rows;
 }
 
 function stack(image: Core, floor: number, scale: number): { strata: Stratum[]; height: number } {

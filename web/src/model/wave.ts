@@ -1,5 +1,5 @@
 /** The lines of sediment: gentle waves that follow from a layer's digest, so that the same layer looks the same in each image. */
-import type { Band } from "./strata.ts";
+import type { Band, Stratum } from "./strata.ts";
 
 /** Between laminae, in pixels; a layer that is thinner has none. */
 const LAMINA = 9;
@@ -13,11 +13,19 @@ export function seedOf(text: string, salt = 0): number {
   return ((hash ^ (hash >>> 15)) >>> 0) / 2 ** 32;
 }
 
+/** A layer as far as its edge is concerned. */
+export type Edge = Pick<Stratum, "key" | "height">;
+
 /** The body of a layer: its upper edge waves, its lower one is that of the layer below it. */
-export function stratumPath(key: string, below: string, x: number, y: number, width: number, height: number): string {
+export function stratumPath(
+  { key, y, height }: Edge & Pick<Stratum, "y">,
+  below: Edge | undefined,
+  x: number,
+  width: number,
+): string {
   const rise = amplitude(key, height);
-  const fall = amplitude(below, height);
-  return `M${x} ${y}${wave(width, rise)}V${y + height}${wave(-width, below === "" ? 0 : fall)}Z`;
+  const fall = below === undefined ? 0 : amplitude(below.key, below.height);
+  return `M${x} ${round(y)}${wave(width, rise)}V${round(y + height)}${wave(-width, -fall)}Z`;
 }
 
 /** The thin lines within it. */

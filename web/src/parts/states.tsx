@@ -1,6 +1,6 @@
 /** What stands where there is nothing to show: not yet, not any more, or nothing at all. */
 import type { ComponentChildren } from "preact";
-import type { ApiError } from "../api/request.ts";
+import type { Trouble } from "../api/daemon.ts";
 import type { Resource } from "../api/use-resource.ts";
 
 export function Loading({ what }: { readonly what: string }) {
@@ -18,7 +18,7 @@ export function Loading({ what }: { readonly what: string }) {
 }
 
 interface ErrorProps {
-  readonly error: Pick<ApiError, "code" | "message" | "hint">;
+  readonly error: Trouble;
   retry?: (() => void) | undefined;
 }
 

@@ -75,8 +75,8 @@ export function Textures() {
         <pattern id="texture-zero" width="5" height="5" patternUnits="userSpaceOnUse">
           <rect class="grain" width="1" height="5" />
         </pattern>
-        <pattern id="texture-here" width="8" height="4" patternUnits="userSpaceOnUse">
-          <rect class="grain" width="8" height="1" />
+        <pattern id="texture-here" width="8" height="6" patternUnits="userSpaceOnUse">
+          <rect class="grain" y="3" width="8" height="1" />
         </pattern>
         <pattern id="texture-network" width="4" height="4" patternUnits="userSpaceOnUse" />
       </defs>

@@ -46,7 +46,7 @@ export const CoreColumn = memo(({ core, shared, floor, lit, chosen, stop, onMeet
               onChoose(place);
             }}
           >
-            <path class="stratum-body" d={stratumPath(key, strata[index - 1]?.key ?? "", x, y, width, height)} />
+            <path class="stratum-body" d={stratumPath({ key, y, height }, strata[index - 1], x, width)} />
             <path class="laminae" d={laminae(key, x, y, width, height)} />
             <rect class="stratum-focus" x={x - 2} y={y - 2} width={width + 4} height={height + 4} rx="3" />
           </g>

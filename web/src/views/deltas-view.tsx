@@ -1,7 +1,7 @@
 /** Deltas: those that the store holds and what they save, and a new one. */
 import { useState } from "preact/hooks";
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
 import type { DeltaRow, ImageRow } from "../api/types.ts";
 import { useResource } from "../api/use-resource.ts";
 import { useLive } from "../live.ts";
@@ -10,6 +10,7 @@ import { Choice, Field } from "../parts/field.tsx";
 import { ImageName } from "../parts/names.tsx";
 import { Empty, ErrorBox, When } from "../parts/states.tsx";
 import { href } from "../route.ts";
+import { allDeltas, allImages } from "./image-core.ts";
 
 interface Held {
   readonly deltas: readonly DeltaRow[];
@@ -18,7 +19,7 @@ interface Held {
 }
 
 async function readDeltas(signal: AbortSignal): Promise<Held> {
-  const [deltas, images] = await Promise.all([daemon.deltas(signal), daemon.images(signal)]);
+  const [deltas, images] = await Promise.all([allDeltas(signal), allImages(signal)]);
   const names = new Set(deltas.map(({ name }) => name));
   return { deltas, images: images.filter(({ name }) => !names.has(name)) };
 }
@@ -57,15 +58,15 @@ function DeltaForm({ images }: { readonly images: readonly ImageRow[] }) {
   const [target, setTarget] = useState(names[1]?.[0] ?? "");
   const [format, setFormat] = useState<(typeof FORMATS)[number][0]>("librsync");
   const [push, setPush] = useState("");
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const create = async (): Promise<void> => {
     setError(undefined);
     try {
       const to = push.trim() === "" ? {} : { push: push.trim() };
-      const job = await daemon.createDelta({ base, target, format, ...to });
+      const job = await daemon.deltas.create({ base, target, format, ...to });
       location.hash = href("jobs", job.id);
     } catch (thrown) {
-      setError(toApiError(thrown));
+      setError(toTrouble(thrown));
     }
   };
   return (
@@ -101,15 +102,14 @@ function DeltaTable({ deltas, images }: Held) {
         const target = named(delta.targetId);
         return (
           <li key={delta.name} class="card">
-            <h2>
-              <ImageName name={delta.name} />
-            </h2>
-            <p class="delta-way">
-              <ImageOf row={named(delta.baseId)} id={delta.baseId} /> <span aria-label="to">→</span>{" "}
+            <h2 class="delta-way">
+              <ImageOf row={named(delta.baseId)} id={delta.baseId} /> <span class="muted">to</span>{" "}
               <ImageOf row={target} id={delta.targetId} />
-            </p>
+            </h2>
             <DeltaSize size={delta.size} whole={target?.size} />
             <p class="muted">
+              <ImageName name={delta.name} />
+              <br />
               {delta.kind === "image" ? "a delta image" : "deltas of single layers"}, made{" "}
               {formatAgo(delta.createdAt, Date.now())}
             </p>

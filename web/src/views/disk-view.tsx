@@ -1,8 +1,8 @@
 /** Disk use: what takes the space, what could be freed, and doing so. */
 import { useState } from "preact/hooks";
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
-import type { DiskUsage, GcResult } from "../api/types.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
+import type { DiskUsage, GcInput, GcResult } from "../api/types.ts";
 import { useResource } from "../api/use-resource.ts";
 import { useLive } from "../live.ts";
 import { formatBytes, formatShare } from "../model/format.ts";
@@ -18,9 +18,10 @@ import { Freeable } from "./freeable.tsx";
 export function DiskView() {
   const { generation } = useLive();
   const [isAll, setAll] = useState(false);
-  const partials = isAll ? 0 : undefined;
-  const usage = useResource("disk", generation, (signal) => daemon.df(signal));
-  const plan = useResource(`gc ${isAll}`, generation, (signal) => daemon.gcPlan(partials, signal));
+  // As interrupted pulls leave it; the default keeps what is younger than a week.
+  const oldest = isAll ? { partialsOlderThanMs: 0 } : {};
+  const usage = useResource("disk", generation, (signal) => daemon.df({ signal }));
+  const plan = useResource(`gc ${isAll}`, generation, (signal) => daemon.gc.preview(oldest, { signal }));
   return (
     <>
       <When of={usage} loading="Counting what the store takes">
@@ -33,7 +34,7 @@ export function DiskView() {
             <>
               <Freeable plan={plan} />
               <Check label="Also what interrupted pulls left in the last week" value={isAll} onSet={setAll} />
-              <Actions plan={plan} partialsOlderThanMs={partials} />
+              <Actions plan={plan} oldest={oldest} />
             </>
           )}
         </When>
@@ -115,24 +116,18 @@ function Images({ usage: { images } }: { readonly usage: DiskUsage }) {
   );
 }
 
-function Actions({
-  plan,
-  partialsOlderThanMs,
-}: {
-  readonly plan: GcResult;
-  readonly partialsOlderThanMs: number | undefined;
-}) {
+function Actions({ plan, oldest }: { readonly plan: GcResult; readonly oldest: GcInput }) {
   const [isAsking, setAsking] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const begin = async (work: () => Promise<{ readonly id: string }>): Promise<void> => {
     setError(undefined);
     try {
       location.hash = href("jobs", (await work()).id);
     } catch (thrown) {
-      setError(toApiError(thrown));
+      setError(toTrouble(thrown));
     }
   };
-  const collect = () => daemon.gc(partialsOlderThanMs === undefined ? {} : { partialsOlderThanMs });
+  const collect = () => daemon.gc.start(oldest);
   return (
     <>
       {error !== undefined && <ErrorBox error={error} />}
@@ -140,7 +135,7 @@ function Actions({
         <button type="button" disabled={plan.freedBytes === 0} onClick={() => setAsking(true)}>
           Free {formatBytes(plan.freedBytes)}…
         </button>
-        <button type="button" class="secondary" onClick={() => void begin(() => daemon.fsck({ repair: false }))}>
+        <button type="button" class="secondary" onClick={() => void begin(() => daemon.fsck.start())}>
           Check the store
         </button>
       </div>

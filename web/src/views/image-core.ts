@@ -1,7 +1,7 @@
 /** An image of the store as the page has it, with its layers from the lowest up. */
-import { daemon, inTurns } from "../api/daemon.ts";
-import { ApiError } from "../api/request.ts";
-import type { ImageRow, Stratum } from "../api/types.ts";
+import { isVarveError } from "../../../src/errors/varve-error.ts";
+import { allOf, daemon, inTurns } from "../api/daemon.ts";
+import type { DeltaRow, ImageRow, Stratum } from "../api/types.ts";
 import type { CoreLayer } from "../model/kinship.ts";
 
 export type ImageLayer = CoreLayer & Stratum;
@@ -12,16 +12,32 @@ export interface ImageCore {
   readonly layers: readonly ImageLayer[];
 }
 
-/** Whose layers were asked for, by digest: those never change, only with whom they are shared. */
+export function allImages(signal: AbortSignal): Promise<ImageRow[]> {
+  return allOf(async (part) => {
+    const { images: rows, next } = await daemon.images.list({ ...part, signal });
+    return { rows, next };
+  });
+}
+
+export function allDeltas(signal: AbortSignal): Promise<DeltaRow[]> {
+  return allOf(async (part) => {
+    const { deltas: rows, next } = await daemon.deltas.list({ ...part, signal });
+    return { rows, next };
+  });
+}
+
+/** Images with their layers; deltas are images as well, and have a view of their own. */
 export async function readCores(signal: AbortSignal): Promise<ImageCore[]> {
-  const rows = await daemon.images(signal);
+  const [all, deltas] = await Promise.all([allImages(signal), allDeltas(signal)]);
+  const made = new Set(deltas.map(({ name }) => name));
+  const rows = all.filter(({ name }) => !made.has(name));
   const cores = await inTurns(rows, async (row): Promise<ImageCore | undefined> => {
     try {
-      const { layers } = await daemon.strata(row.name, signal);
+      const { layers } = await daemon.images.layers(row.name, { signal });
       return { name: row.name, row, layers: layers.map(keyed) };
     } catch (error) {
       // It was removed in between.
-      if (error instanceof ApiError && error.code === "IMAGE_NOT_FOUND") return undefined;
+      if (isVarveError(error, "IMAGE_NOT_FOUND")) return undefined;
       throw error;
     }
   });

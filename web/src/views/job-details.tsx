@@ -1,7 +1,7 @@
 /** One job, live while it runs: strips of its layers, its speed, what happened in words, and what came of it. */
 import { useState } from "preact/hooks";
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
 import type { Job } from "../api/types.ts";
 import { isFinal } from "../live.ts";
 import { formatAgo, formatBytes, formatDuration, formatRate, formatShare } from "../model/format.ts";
@@ -37,10 +37,10 @@ export function JobDetails({ id }: { readonly id: string }) {
 }
 
 function Head({ job }: { readonly job: Job }) {
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const cancel = (): void => {
     setError(undefined);
-    daemon.cancel(job.id).catch((thrown: unknown) => setError(toApiError(thrown)));
+    daemon.jobs.cancel(job.id).catch((thrown: unknown) => setError(toTrouble(thrown)));
   };
   const began = job.startedAt ?? job.createdAt;
   const took = job.endedAt === null ? undefined : formatDuration(Date.parse(job.endedAt) - Date.parse(began));

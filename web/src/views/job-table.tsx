@@ -5,6 +5,7 @@ import { useResource, type Resource } from "../api/use-resource.ts";
 import type { Job, JobKind, JobState } from "../api/types.ts";
 import { useLive } from "../live.ts";
 import { formatAgo } from "../model/format.ts";
+import { ImageName } from "../parts/names.tsx";
 import { When } from "../parts/states.tsx";
 import { href } from "../route.ts";
 import { KIND_NAMES, outcomeOf, subjectOf } from "./job-words.ts";
@@ -12,11 +13,13 @@ import { StateChip } from "./state-chip.tsx";
 
 /** The list as it was asked for, with what has changed since. */
 export function useJobs(kind: JobKind | undefined, state: JobState | undefined): Resource<readonly Job[]> {
-  const { jobs: changed, connection } = useLive();
+  const { jobs: changed, generation } = useLive();
   const query = { ...(kind !== undefined && { kind }), ...(state !== undefined && { state }), limit: 100 };
-  // Whoever was offline has missed changes.
-  const revision = connection === "live" ? 1 : 0;
-  const list = useResource(`jobs ${JSON.stringify(query)}`, revision, (signal) => daemon.jobs(query, signal));
+  const list = useResource(
+    `jobs ${JSON.stringify(query)}`,
+    generation,
+    async (signal) => (await daemon.jobs.list({ ...query, signal })).jobs,
+  );
   if (list.data === undefined) return list;
   const all = new Map(list.data.map((job) => [job.id, job]));
   for (const job of changed.values()) if (newer(job, all.get(job.id))) all.set(job.id, job);
@@ -61,7 +64,8 @@ export function JobTable({ jobs, view, chosen, empty }: Props) {
                   <tr key={job.id} class={job.id === chosen ? "chosen" : undefined}>
                     <th scope="row">
                       <a href={href(view, job.id)} aria-current={job.id === chosen ? "true" : undefined}>
-                        {view === "jobs" && <span class="eyebrow">{KIND_NAMES[job.kind]}</span>} {subjectOf(job)}
+                        {view === "jobs" && <span class="eyebrow">{KIND_NAMES[job.kind]}</span>}{" "}
+                        {job.kind === "pull" ? <ImageName name={subjectOf(job)} /> : subjectOf(job)}
                       </a>
                     </th>
                     <td data-label="State">

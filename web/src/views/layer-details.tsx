@@ -1,7 +1,7 @@
 /** What is known of the layer or the image that was chosen. */
 import { useState } from "preact/hooks";
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
 import { useLive } from "../live.ts";
 import { count, formatAgo, formatBytes } from "../model/format.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -72,7 +72,7 @@ function Layer({ image, layer, images, onChoose }: LayerProps) {
         )}
         <dt>Kind</dt>
         <dd>
-          <code>{layer.mediaType.replace(/^application\/vnd\./, "")}</code>
+          <code>{layer.mediaType.replace(/^application\/vnd\.(\w+)\.image\.(layer\.v1|rootfs\.diff)\./, "$1 ")}</code>
         </dd>
       </dl>
       {layer.shares === 0 ? (
@@ -114,11 +114,11 @@ function Image({
 }) {
   const { generation } = useLive();
   const [isAsking, setAsking] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const own = layers.reduce((sum, { size, shares }) => sum + (shares === 0 ? size : 0), 0);
   const remove = (): void => {
     setError(undefined);
-    daemon.removeImage(name).then(onRemoved, (thrown: unknown) => setError(toApiError(thrown)));
+    daemon.images.remove(name).then(onRemoved, (thrown: unknown) => setError(toTrouble(thrown)));
   };
   return (
     <section aria-labelledby="image-title">

@@ -1,7 +1,7 @@
 /** Pulls: begin one, and see where each layer's bytes come from while it runs. */
 import { useState } from "preact/hooks";
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
 import { Check, Choice, Field } from "../parts/field.tsx";
 import { Empty, ErrorBox } from "../parts/states.tsx";
 import { href } from "../route.ts";
@@ -41,16 +41,16 @@ function PullForm() {
   const [delta, setDelta] = useState<(typeof DELTAS)[number][0]>("auto");
   const [unpack, setUnpack] = useState(true);
   const [isSent, setSent] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const pull = async (): Promise<void> => {
     setError(undefined);
     setSent(true);
     try {
       const of = platform.trim() === "" ? {} : { platform: platform.trim() };
-      const job = await daemon.pull({ reference: reference.trim(), delta, unpack, ...of });
+      const job = await daemon.pulls.create({ reference: reference.trim(), delta, unpack, ...of });
       location.hash = href("pulls", job.id);
     } catch (thrown) {
-      setError(toApiError(thrown));
+      setError(toTrouble(thrown));
     } finally {
       setSent(false);
     }

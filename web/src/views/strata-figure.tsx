@@ -26,18 +26,18 @@ export function StrataFigure({ images, shared, chosen, onChoose }: Props) {
   const [met, setMet] = useState<Place>();
   const root = useRef<HTMLDivElement>(null);
   const isNarrow = width < 520;
-  const figure = useMemo(
+  const rows = useMemo(
     () =>
       layOut(images, {
         width,
         axis: isNarrow ? 46 : 60,
         coreWidth: isNarrow ? 66 : 104,
         gap: isNarrow ? 24 : 44,
-        height: isNarrow ? 260 : 340,
+        height: isNarrow ? 260 : 400,
       }),
     [images, width, isNarrow],
   );
-  const cores = figure.rows.flatMap((row) => row.cores);
+  const cores = rows.flatMap((row) => row.cores);
   const lit = keyAt(images, met) ?? keyAt(images, chosen);
   const stop = stopOf(cores, chosen);
 
@@ -60,9 +60,9 @@ export function StrataFigure({ images, shared, chosen, onChoose }: Props) {
         onMouseLeave={() => setMet(undefined)}
       >
         {width > 0 &&
-          figure.rows.map((row) => (
-            <svg key={row.cores[0]?.image.name} width={width} height={figure.height + LABEL} class="strata-row">
-              {figure.ticks.map(({ bytes, y }) => (
+          rows.map((row) => (
+            <svg key={row.cores[0]?.image.name} width={width} height={row.height + LABEL} class="strata-row">
+              {row.ticks.map(({ bytes, y }) => (
                 <g key={bytes} class="tick" aria-hidden="true">
                   <line x1={isNarrow ? 42 : 54} x2={width} y1={y} y2={y} />
                   <text x={isNarrow ? 40 : 50} y={y + 4}>
@@ -76,7 +76,7 @@ export function StrataFigure({ images, shared, chosen, onChoose }: Props) {
                   key={core.image.name}
                   core={core}
                   shared={shared}
-                  floor={figure.height}
+                  floor={row.height}
                   lit={core.image.layers.some(({ key }) => key === lit) ? lit : undefined}
                   chosen={chosen?.name === core.image.name ? chosen : undefined}
                   stop={stop?.name === core.image.name ? stop.index : undefined}

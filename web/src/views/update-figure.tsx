@@ -19,7 +19,7 @@ const AXIS = 4;
 
 export function UpdateFigure({ image, update, reference }: Props) {
   const { ref, width } = useWidth<HTMLDivElement>();
-  const figure = useMemo(() => {
+  const [row] = useMemo(() => {
     const planned = update.layers.map(({ layer }) => ({ key: layer.diffId ?? layer.digest, size: layer.size }));
     const room = Math.min(width, 720);
     const coreWidth = Math.floor((room - AXIS) * 0.36);
@@ -31,14 +31,13 @@ export function UpdateFigure({ image, update, reference }: Props) {
       { width: room, axis: AXIS, coreWidth, gap: Math.floor((room - AXIS) * 0.28) - 1, height: 260 },
     );
   }, [image, update, reference, width]);
-  const [row] = figure.rows;
   const [here, planned] = row?.cores ?? [];
   return (
     <div ref={ref} class="update-figure">
       {row !== undefined && here !== undefined && planned !== undefined && width > 0 && (
         <svg
           width={Math.min(width, 720)}
-          height={figure.height + LABEL}
+          height={row.height + LABEL}
           role="img"
           aria-label={inWords(image, update, reference)}
         >
@@ -51,8 +50,8 @@ export function UpdateFigure({ image, update, reference }: Props) {
           {planned.strata.map((stratum) => (
             <PlannedStratum key={stratum.index} core={planned} stratum={stratum} update={update} />
           ))}
-          <CoreLabel core={here} floor={figure.height} note="here" />
-          <CoreLabel core={planned} floor={figure.height} note="the update" />
+          <CoreLabel core={here} floor={row.height} note="here" />
+          <CoreLabel core={planned} floor={row.height} note="update" />
         </svg>
       )}
     </div>
@@ -67,7 +66,7 @@ interface LayerProps {
 function Layer({ core: { x, width, strata }, stratum: { key, index, y, height } }: LayerProps) {
   return (
     <g class="stratum kind-of-here">
-      <path class="stratum-body" d={stratumPath(key, strata[index - 1]?.key ?? "", x, y, width, height)} />
+      <path class="stratum-body" d={stratumPath({ key, y, height }, strata[index - 1], x, width)} />
       <path class="laminae" d={laminae(key, x, y, width, height)} />
     </g>
   );
@@ -78,28 +77,30 @@ function PlannedStratum({ core, stratum, update }: LayerProps & { readonly updat
   const planned = update.layers[stratum.index];
   if (planned === undefined) return null;
   const { parts } = planned;
+  const clip = `planned-${stratum.index}`;
   let at = core.x;
   return (
     <g class="stratum">
-      {KINDS.map((kind) => {
-        const [x, width] = [at, (core.width * parts[kind]) / parts.total];
-        at += width;
-        if (width <= 0) return null;
-        const body = stratumPath(
-          stratum.key,
-          core.strata[stratum.index - 1]?.key ?? "",
-          x,
-          stratum.y,
-          width,
-          stratum.height,
-        );
-        return (
-          <g key={kind}>
-            <path class={`stratum-body kind-${kind}`} d={body} />
-            <path fill={`url(#texture-${kind})`} d={body} />
-          </g>
-        );
-      })}
+      <clipPath id={clip}>
+        <path d={stratumPath(stratum, core.strata[stratum.index - 1], core.x, core.width)} />
+      </clipPath>
+      <g clip-path={`url(#${clip})`}>
+        {KINDS.map((kind) => {
+          const [x, width] = [at, (core.width * parts[kind]) / parts.total];
+          at += width;
+          if (width <= 0) return null;
+          // The wave goes beyond the layer's box.
+          const box = { x, width, y: stratum.y - 4, height: stratum.height + 8 };
+          return (
+            <g key={kind}>
+              <rect class={`kind-${kind}`} {...box} />
+              {kind !== "here" && <rect fill={`url(#texture-${kind})`} {...box} />}
+            </g>
+          );
+        })}
+      </g>
+      <path class="laminae" d={laminae(stratum.key, core.x, stratum.y, core.width, stratum.height)} />
+      <path class="stratum-edge" d={stratumPath(stratum, core.strata[stratum.index - 1], core.x, core.width)} />
     </g>
   );
 }

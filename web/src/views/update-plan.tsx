@@ -1,6 +1,6 @@
 /** A plan: what it comes to, the two images side by side, and each layer with the reason for its way. */
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
 import type { PullResult } from "../api/types.ts";
 import { count, formatBytes, formatShare, shortDigest } from "../model/format.ts";
 import { KINDS } from "../model/parts.ts";
@@ -74,14 +74,14 @@ function Layers({ layers }: { readonly layers: readonly PlannedLayer[] }) {
 }
 
 function PullIt({ plan }: { readonly plan: PullResult }) {
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const pull = async (): Promise<void> => {
     try {
       const of = plan.platform === null ? {} : { platform: plan.platform };
-      const job = await daemon.pull({ reference: plan.reference, ...of });
+      const job = await daemon.pulls.create({ reference: plan.reference, ...of });
       location.hash = href("pulls", job.id);
     } catch (thrown) {
-      setError(toApiError(thrown));
+      setError(toTrouble(thrown));
     }
   };
   return (

@@ -1,7 +1,7 @@
 /** What an update would move: an image that is here beside the one that it would become, and where the bytes of that would come from. */
 import { useState } from "preact/hooks";
-import { daemon } from "../api/daemon.ts";
-import { type ApiError, toApiError } from "../api/request.ts";
+import { daemon, toTrouble, type Trouble } from "../api/daemon.ts";
+
 import type { PullResult } from "../api/types.ts";
 import { useResource } from "../api/use-resource.ts";
 import { useLive } from "../live.ts";
@@ -34,7 +34,7 @@ function Updates({ images, name }: { readonly images: readonly ImageCore[]; read
   const image = images.find((one) => one.name === name);
   const [reference, setReference] = useState(name);
   const [isAsking, setAsking] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const [error, setError] = useState<Trouble>();
   const [plan, setPlan] = useState<PullResult>();
   const ask = async (): Promise<void> => {
     setError(undefined);
@@ -42,10 +42,10 @@ function Updates({ images, name }: { readonly images: readonly ImageCore[]; read
     try {
       const of = image?.row.platform ?? null;
       const body = { reference: reference.trim(), ...(of !== null && { platform: of }) };
-      setPlan(await daemon.plan(body, AbortSignal.timeout(120_000)));
+      setPlan(await daemon.plans.create(body, { signal: AbortSignal.timeout(120_000) }));
     } catch (thrown) {
       setPlan(undefined);
-      setError(toApiError(thrown));
+      setError(toTrouble(thrown));
     } finally {
       setAsking(false);
     }

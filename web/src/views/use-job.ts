@@ -1,7 +1,7 @@
 /** One job followed live: as it is, what its events come to, and its speed over time. Drawn at most ten times a second. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { follow } from "../api/follow.ts";
-import type { ApiError } from "../api/request.ts";
+import type { Trouble } from "../api/daemon.ts";
 import type { Job } from "../api/types.ts";
 import { isFinal, useVisible } from "../live.ts";
 import { SpeedSeries } from "../model/speed.ts";
@@ -14,7 +14,7 @@ export interface FollowedJob {
   readonly job: Job | undefined;
   readonly story: JobStory;
   readonly speed: SpeedSeries;
-  readonly error: ApiError | undefined;
+  readonly error: Trouble | undefined;
   /** The daemon is gone; what is shown is from before. */
   readonly isLost: boolean;
 }
@@ -50,7 +50,7 @@ export function useJob(id: string): FollowedJob {
       draw();
     }, SAMPLE_MS);
     void follow(
-      `/jobs/${encodeURIComponent(id)}/events`,
+      id,
       {
         onOpen: () => set({ isLost: false, error: undefined }),
         onLost: () => {
