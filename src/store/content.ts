@@ -23,6 +23,8 @@ export interface ContentStoreOptions {
   /** Whether data is made durable before it is called stored. */
   readonly sync: boolean;
   readonly isLeased: (digest: Digest) => Promise<boolean>;
+  /** Whether a repository of `/v2/` has it, which may be the only place that does. Default: none has anything. */
+  readonly isServed?: (digest: Digest) => Promise<boolean>;
   readonly step: StepHook;
   /** As in {@link CheckpointerOptions}. */
   readonly checkpointBytes?: number;
@@ -180,12 +182,14 @@ export class ContentStore {
   }
 
   /**
-   * Removes a blob unless someone is at work on it or holds a lease. Who needs to know that no image wants it asks
-   * the store to do this instead.
+   * Removes a blob unless someone is at work on it or holds a lease, or a repository has it. Who needs to know that no image wants it
+   * asks the store to do this instead.
    * @returns whether it was removed
    */
   async remove(digest: Digest, options: RemoveOptions = {}): Promise<boolean> {
-    return this.#removing(digest, options, async () => {
+    const unless = async (): Promise<boolean> =>
+      (await this.#options.isServed?.(digest)) === true || (await options.unless?.()) === true;
+    return this.#removing(digest, { unless }, async () => {
       await unlink(this.#layout.blob(digest));
       this.#options.step("unlinked");
     });

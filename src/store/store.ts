@@ -89,6 +89,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
     readOnly,
     sync,
     isLeased,
+    isServed: (digest) => repositories.needs(digest),
     step: onStep,
     ...(checkpointBytes !== undefined && { checkpointBytes }),
   });
@@ -105,7 +106,7 @@ export async function openStore(root: string, options: StoreOptions = {}): Promi
   });
   const images = new ImageStore({ layout, locks, metadata, readOnly, sync, now: clock });
   const layers = new LayerRecords(metadata);
-  const repositories = new Repositories(metadata, content, clock);
+  const repositories: Repositories = new Repositories(metadata, content, clock);
   const parts = { layout, locks, content, disks, images, layers, repositories, metadata };
   const close = async (): Promise<void> => {
     await repositories.writeUses().catch(() => undefined);

@@ -415,6 +415,21 @@ describe("a pull that discards blobs", () => {
     }
   });
 
+  it("keeps what a repository has, pushed or cached", async () => {
+    const { context, push } = await bench();
+    const { content, repositories } = context.store;
+    const image = await buildImage({ layers: [await layer("pushed"), await layer("cached"), await layer("nobody's")] });
+    const name = await push("1", image);
+    const [pushed, cached, nobodys] = image.layers.map(({ descriptor }) => descriptor.digest);
+    await pull(context, name, { unpack: false });
+    await repositories.addBlob({ origin: "hosted", name: "a" }, pushed!);
+    await repositories.addBlob({ origin: "mirror", name: "a.example/a" }, cached!);
+    await context.store.images.delete(name);
+    await pull(context, name, { discardBlobs: true });
+    for (const digest of [pushed!, cached!]) expect(await content.stat(digest)).toBeDefined();
+    expect(await content.stat(nobodys!)).toBeUndefined();
+  });
+
   it("keeps what another image needs", async () => {
     const { context, push } = await bench();
     const [base, one, two] = [await layer("base"), await layer("one"), await layer("two")];

@@ -1,4 +1,6 @@
 /** What the handler does beyond what every registry does: rights, sources that are not the store, clients that go away. */
+import { once } from "node:events";
+import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { serveStore, type ServeStoreOptions } from "../../../test/kit/daemon/serve-store.ts";
@@ -227,6 +229,33 @@ describe("a source that is not the store", () => {
     socket.write(`GET /v2/a/blobs/${DIGEST} HTTP/1.1\r\nhost: x\r\n\r\n`);
     socket.once("data", () => socket.destroy());
     await promise;
+  });
+});
+
+describe("a client that asks before it sends", () => {
+  it("is told to go on when its bytes are wanted, and refused without them", async () => {
+    const { server } = await served({ registry: { allows: (action) => action === "push" } });
+    const ask = async (method: string, path: string, length = BYTES.length): Promise<string[]> => {
+      const said: string[] = [];
+      const request = httpRequest(`${server.url}${path}`, {
+        method,
+        headers: { expect: "100-continue", "content-length": length },
+      });
+      request.on("continue", () => {
+        said.push("continue");
+        request.end(BYTES);
+      });
+      request.flushHeaders();
+      const [response] = (await once(request, "response")) as [IncomingMessage];
+      said.push(String(response.statusCode));
+      request.destroy();
+      return said;
+    };
+    expect(await ask("POST", `/v2/a/blobs/uploads/?digest=${DIGEST}`)).toEqual(["continue", "201"]);
+    expect(await ask("PUT", "/v2/a/manifests/x", 100 << 20)).toEqual(["413"]);
+    expect(await ask("POST", "/v2/Bad/blobs/uploads/")).toEqual(["400"]);
+    expect(await ask("PATCH", `/v2/a/blobs/uploads/${crypto.randomUUID()}`)).toEqual(["404"]);
+    expect(await ask("PUT", `/v2/localhost:5000/a/manifests/x`)).toEqual(["405"]);
   });
 });
 
