@@ -31,6 +31,7 @@ export const PEERS = {
   containerd: "containerd",
   nginx: "nginx-light",
   chromium: "chromium",
+  curl: "curl",
   unshare: "util-linux",
   setpriv: "util-linux",
   initdb: "postgresql",

@@ -106,8 +106,9 @@ async function scripted(
       () => void response.destroy(),
     );
   });
-  const { port, close } = await listen(server);
-  onTestFinished(close);
+  const listening = await listen(server);
+  const { port } = listening;
+  onTestFinished(() => listening.close());
   return { client: openClient({ url: `http://127.0.0.1:${port}` }), asked: () => asked };
 }
 

@@ -48,13 +48,19 @@ export type FsckJob = Static<typeof fsckJob>;
 export const job = Type.Union([pullJob, deltaJob, gcJob, fsckJob], { title: "Job" });
 export type Job = Static<typeof job>;
 
-export const jobList = object({ jobs: Type.Array(job, { description: "The newest first." }) }, { title: "JobList" });
+export const jobList = object(
+  {
+    jobs: Type.Array(job, { description: "The newest first." }),
+    more: Type.Boolean({ description: "Whether older ones were left out because the answer would be too large." }),
+  },
+  { title: "JobList" },
+);
 export type JobList = Static<typeof jobList>;
 
 export const jobQuery = object({
   kind: Type.Optional(jobKind),
   state: Type.Optional(jobState),
-  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 100 })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 1000, default: 50 })),
 });
 
 /** The data of each server-sent event; its `event:` is the `type`. */
