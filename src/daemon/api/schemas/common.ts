@@ -2,7 +2,7 @@
  * What the schemas are made of. A schema with a `title` is a component of the OpenAPI document and stands there once. Nothing here or in the
  * other schemas needs Node: the page and the client take their types from them.
  */
-import { Type, type Static, type TObject, type TProperties, type TSchema } from "typebox";
+import { Type, type TObject, type TProperties, type TSchema } from "typebox";
 import { ERROR_TABLE, type ErrorCode } from "../../../errors/table.ts";
 
 /** An object of these members and no others. */
@@ -99,4 +99,3 @@ export const errorFacts = object(
 
 /** The body of every answer that is an error. */
 export const errorBody = object({ error: errorFacts }, { title: "Error" });
-export type ErrorBody = Static<typeof errorBody>;

@@ -77,7 +77,6 @@ export const deltaRow = object(
 export type DeltaRow = Static<typeof deltaRow>;
 
 export const deltaList = object({ deltas: Type.Array(deltaRow), next }, { title: "DeltaList" });
-export type DeltaList = Static<typeof deltaList>;
 
 const inspectedLayer = object(
   {

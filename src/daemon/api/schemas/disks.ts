@@ -55,7 +55,6 @@ export const imageInfo = object(
 export type DiskImage = Static<typeof imageInfo>;
 
 export const diskList = object({ disks: Type.Array(imageInfo), next }, { title: "DiskList" });
-export type DiskList = Static<typeof diskList>;
 
 const place = (description: string) =>
   text(4096, { description: `${description}, below the daemon's diskDirectory: names with slashes between them.` });

@@ -77,13 +77,11 @@ export const strata = object(
   { name: Type.String(), layers: Type.Array(stratum, { description: "Bottom to top." }) },
   { title: "Strata" },
 );
-export type Strata = Static<typeof strata>;
 
 export const tagInput = object(
   { name: reference("What it is called as well; without a digest.") },
   { title: "TagInput" },
 );
-export type TagInput = Static<typeof tagInput>;
 
 export const tagged = object({ name: Type.String(), digest: digest() }, { title: "Tagged" });
 export type Tagged = Static<typeof tagged>;

@@ -37,13 +37,9 @@ function jobOf<Kind extends string, Input extends TSchema, Result extends TSchem
 }
 
 export const pullJob = jobOf("pull", pullInput, pullResult);
-export type PullJob = Static<typeof pullJob>;
 export const deltaJob = jobOf("delta", deltaInput, deltaCreated);
-export type DeltaJob = Static<typeof deltaJob>;
 export const gcJob = jobOf("gc", gcInput, gcResult);
-export type GcJob = Static<typeof gcJob>;
 export const fsckJob = jobOf("fsck", fsckInput, storeReport);
-export type FsckJob = Static<typeof fsckJob>;
 
 export const job = Type.Union([pullJob, deltaJob, gcJob, fsckJob], { title: "Job" });
 export type Job = Static<typeof job>;

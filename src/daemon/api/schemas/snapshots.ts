@@ -62,10 +62,8 @@ export const commitInput = object(
 export type CommitInput = Static<typeof commitInput>;
 
 export const mountList = object({ mounts: Type.Array(mount) }, { title: "MountList" });
-export type MountList = Static<typeof mountList>;
 
 export const snapshotUsage = object(
   { key: Type.String(), bytes: count(), inodes: count() },
   { title: "SnapshotUsage" },
 );
-export type SnapshotUsage = Static<typeof snapshotUsage>;

@@ -133,4 +133,3 @@ export const version = object(
   { version: Type.String(), node: Type.String(), system: Type.String({ examples: ["linux-x64"] }) },
   { title: "Version" },
 );
-export type Version = Static<typeof version>;
