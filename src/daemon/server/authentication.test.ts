@@ -34,6 +34,8 @@ describe("with tokens", () => {
     const registry = await call("GET", "/v2/");
     expect(registry).toMatchObject({ status: 401, headers: { "www-authenticate": 'Basic realm="varve"' } });
     expect(registry.code()).toBe("UNAUTHORIZED");
+    // The next request comes with the token, and on the same connection.
+    expect(registry.headers["connection"]).toBe("keep-alive");
     for (const path of ["/metrics", "/v1/jobs", "/v1/nothing", "/nothing", "/deltas/create?src=a&dest=b"]) {
       expect((await call("GET", path)).status).toBe(401);
     }

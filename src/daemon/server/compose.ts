@@ -39,10 +39,13 @@ export async function compose(parts: ComposeParts, opened: AsyncDisposableStack)
   const mirror = opened.use(new Mirror({ daemon: daemonFor("mirror"), store, openRegistry, ownPorts }));
   const hosted = storeRepositories(store);
   const registry = daemonFor("registry");
+  const uploads = new Uploads({ directory: join(directory, "uploads") });
+  // What an earlier daemon left, though nobody may push to this one.
+  void uploads.sweep().catch(() => undefined);
   const handler = registryHandler({
     source: routedSource({ daemon: registry, hosted, mirror, ownPorts }),
     repositories: hosted,
-    uploads: new Uploads({ directory: join(directory, "uploads") }),
+    uploads,
     allows: () => registry.config().allowPush,
     served: (bytes) => registry.metrics.served(bytes),
     signal: registry.signal,

@@ -43,7 +43,28 @@ export function createServer(
         );
   server.maxConnections = limits.concurrentRequests + SPARE_CONNECTIONS;
   endSilentConnections(server, limits.idleMs);
+  server.on("checkContinue", (request: IncomingMessage, response: ServerResponse) => {
+    continueWhenRead(request, response);
+    server.emit("request", request, response);
+  });
   return server;
+}
+
+/**
+ * Who asks whether to send a body (RFC 9110 §10.1.1) is told so by whoever begins to read it. Who is answered before has sent none, and what
+ * would come next on the connection cannot be told from it.
+ */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  const read = request._read.bind(request);
+  response.shouldKeepAlive = false;
+  request._read = (size) => {
+    request._read = read;
+    if (!response.headersSent) {
+      response.shouldKeepAlive = true;
+      response.writeContinue();
+    }
+    read(size);
+  };
 }
 
 /**

@@ -69,6 +69,21 @@ describe("size", () => {
     expect(await answer).toMatch(/^HTTP\/1\.1 431 /);
   });
 
+  it("of a body is looked at before it is asked for", async () => {
+    const daemon = await startTestDaemon({ config: { allowPush: true } });
+    const expecting = (line: string, length: number) =>
+      dial(daemon, line, "Host: localhost", `Content-Length: ${length}`, "Expect: 100-continue", "", "");
+    const refused = await expecting("PUT /v2/a/manifests/latest HTTP/1.1", 100_000_000).answer;
+    expect(refused).toMatch(/^HTTP\/1\.1 413 /);
+    expect(refused.toLowerCase()).toContain("connection: close");
+    expect(await expecting("POST /v1/pulls HTTP/1.1", 100_000_000).answer).toMatch(/^HTTP\/1\.1 4/);
+    const body = "{}";
+    const { socket } = expecting("PUT /v2/a/manifests/latest HTTP/1.1", body.length);
+    expect(String((await once(socket, "data"))[0])).toBe("HTTP/1.1 100 Continue\r\n\r\n");
+    socket.write(body);
+    expect(String((await once(socket, "data"))[0])).toMatch(/^HTTP\/1\.1 201 /);
+  });
+
   it("of a request to the API is bounded, said beforehand or not", async () => {
     const { call } = await startTestDaemon({ config: { limits: { bodyBytes: 2000 } } });
     const body = JSON.stringify({ reference: "x".repeat(3000) });

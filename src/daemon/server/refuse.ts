@@ -27,10 +27,15 @@ export function refuse(
     "Content-Type": "application/json",
     "Content-Length": body.length,
     // A body that is still coming is not read to its end for somebody who is turned away.
-    ...(!request.complete && { Connection: "close" }),
+    ...(hasBody(request) && { Connection: "close" }),
     ...headers,
   });
   response.end(request.method === "HEAD" ? undefined : body);
+}
+
+/** RFC 9112 §6: what says that there is one. */
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 /** `{"error":{code,message,hint}}`, or as registries have it. */

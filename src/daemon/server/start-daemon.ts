@@ -112,6 +112,13 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   notifier.ready(status);
 
   const owned = opened.move();
+  const reloadAfter = async (earlier: Promise<void>): Promise<void> => {
+    await earlier;
+    if (stopping.signal.aborted) return;
+    notifier.reloading();
+    await reload({ settings, log, entrances, audit });
+    notifier.ready(status);
+  };
   let reloading = Promise.resolve();
   let ended: Promise<void> | undefined;
   const end = async (): Promise<void> => {
@@ -130,13 +137,7 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
     socket: entrances.sockets[0] ?? null,
     reload() {
       // One after the other, so that the last one that was asked for is what holds in the end.
-      reloading = reloading.then(async () => {
-        if (stopping.signal.aborted) return;
-        notifier.reloading();
-        await reload({ settings, log, entrances, audit });
-        notifier.ready(status);
-      });
-      return reloading;
+      return (reloading = reloadAfter(reloading));
     },
     stop,
     [Symbol.asyncDispose]: stop,
