@@ -159,6 +159,12 @@ export class Repositories {
     return rows.map(({ descriptor }) => JSON.parse(descriptor as string) as Descriptor);
   }
 
+  /** How long a subject's list is, in characters of JSON. */
+  async referrerBytes({ origin, name }: RepositoryKey, subject: Digest): Promise<number> {
+    const sql = `SELECT SUM(LENGTH(descriptor)) AS bytes FROM repository_referrers WHERE ${IN} AND subject = ?`;
+    return Number((await this.#all(sql, origin, name, subject))[0]?.["bytes"] ?? 0);
+  }
+
   /** Puts a whole list in the place of what was known. */
   async setReferrers(key: RepositoryKey, subject: Digest, descriptors: readonly Descriptor[]): Promise<void> {
     const connection = await this.#metadata.writable();

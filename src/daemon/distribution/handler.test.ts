@@ -280,6 +280,21 @@ describe("many ranges at once", () => {
 });
 
 describe("referrers", () => {
+  it("of one subject are no more than can be listed", async () => {
+    const { call } = await served();
+    const put = async (number: number): Promise<number> => {
+      const subject = { mediaType: MEDIA_TYPES.ociManifest, digest: DIGEST, size: 1 };
+      const annotations = { number: String(number), long: "x".repeat(3_900_000) };
+      const body = JSON.stringify({ schemaVersion: 2, manifests: [], subject, annotations });
+      return (await call("PUT", `/v2/a/manifests/t${number}`, { "content-type": MEDIA_TYPES.ociIndex }, body)).status;
+    };
+    expect([await put(1), await put(2), await put(3), await put(4), await put(5)]).toEqual([201, 201, 201, 201, 413]);
+    const first = await call("GET", `/v2/a/referrers/${DIGEST}`);
+    expect(first.json()["manifests"]).toHaveLength(1);
+    expect(await call("DELETE", `/v2/a/manifests/t1`)).toMatchObject({ status: 202 });
+    expect(await put(5)).toBe(413);
+  });
+
   it("come in pages that hold no more than clients take", async () => {
     const descriptors = Array.from({ length: 5 }, (_, number) => ({
       mediaType: MEDIA_TYPES.ociManifest,

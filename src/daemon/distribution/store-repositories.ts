@@ -5,6 +5,10 @@ import { MAX_DOCUMENT_BYTES } from "../../oci/manifest.ts";
 import type { ManifestRecord, RepositoryKey } from "../../store/repositories.ts";
 import type { Store } from "../../store/store.ts";
 import type { HostedContent } from "./hosted-content.ts";
+import { RegistryError } from "./registry-error.ts";
+
+/** Of one subject's list, which is read as a whole: tens of thousands of them as they usually are. */
+const REFERRER_BYTES = 16 * 1024 * 1024;
 
 export function storeRepositories({ content, repositories }: Pick<Store, "content" | "repositories">): HostedContent {
   async function find(name: string, reference: string): Promise<ManifestRecord | undefined> {
@@ -43,7 +47,14 @@ export function storeRepositories({ content, repositories }: Pick<Store, "conten
     referrers: (name, subject) => repositories.referrers(hosted(name), subject),
     hasBlob,
     hasManifest: async (name, digest) => (await repositories.manifest(hosted(name), digest)) !== undefined,
-    putManifest: (name, { manifest, ...options }) => repositories.putManifest(hosted(name), manifest, options),
+    async putManifest(name, { manifest, ...options }) {
+      const { subject, descriptor } = options.referrer ?? {};
+      const size = descriptor === undefined ? 0 : JSON.stringify(descriptor).length;
+      if (subject !== undefined && (await repositories.referrerBytes(hosted(name), subject)) + size > REFERRER_BYTES) {
+        throw new RegistryError(413, "MANIFEST_INVALID", `${subject} has too many referrers, or too long ones`);
+      }
+      return repositories.putManifest(hosted(name), manifest, options);
+    },
     async adoptBlob(name, digest, file, signal) {
       const record = ({ size }: { size: number }): Promise<unknown> =>
         repositories.recordBlob(hosted(name), digest, size);

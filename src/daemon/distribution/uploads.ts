@@ -24,6 +24,7 @@ export interface UploadsOptions {
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** When there is no room for another: what nobody has touched for so long makes some. */
 const IDLE_MS = 10 * 60 * 1000;
+const SWEEPS_AN_AGE = 24;
 const DATA = ".data";
 const FACTS = ".json";
 
@@ -35,6 +36,7 @@ export class Uploads {
   /** Those that this process knows of; all that there are, once it has looked. */
   readonly #known = new Map<string, Upload>();
   #loading: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: UploadsOptions) {
     this.#directory = options.directory;
@@ -68,14 +70,24 @@ export class Uploads {
     return upload?.name === name && !upload.hasEnded ? upload : undefined;
   }
 
-  /** Gives up what nobody has touched for long. @returns how many */
+  /** Gives up what nobody has touched for long; does so again by itself as long as there are any. @returns how many */
   async sweep(): Promise<number> {
     await this.#load();
+    this.#sweepLater();
     const old = [...this.#known.values()].filter(
       (upload) => !upload.isBusy && this.#now() - upload.touchedAt > this.#maxAgeMs,
     );
     for (const upload of old) await upload.discard();
     return old.length;
+  }
+
+  /** It keeps no process alive: the next one sweeps as well. */
+  #sweepLater(): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      if (this.#known.size > 0) void this.sweep().catch(() => undefined);
+    }, this.#maxAgeMs / SWEEPS_AN_AGE);
+    this.#timer.unref();
   }
 
   async #makeRoom(): Promise<void> {

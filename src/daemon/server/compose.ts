@@ -41,7 +41,7 @@ export async function compose(parts: ComposeParts, opened: AsyncDisposableStack)
   const registry = daemonFor("registry");
   const uploads = new Uploads({ directory: join(directory, "uploads") });
   // What an earlier daemon left, though nobody may push to this one.
-  void uploads.sweep().catch(() => undefined);
+  await uploads.sweep().catch(() => undefined);
   const handler = registryHandler({
     source: routedSource({ daemon: registry, hosted, mirror, ownPorts }),
     repositories: hosted,
