@@ -7,6 +7,8 @@
  * await unpack(varve, "docker.io/library/debian:12", "/srv/rootfs");
  */
 import type { Decompressor } from "./codec/decompressors.ts";
+import type { ConfigChanges } from "./daemon/config/with-changes.ts";
+import type { RunningDaemon } from "./daemon/server/start-daemon.ts";
 import { inOneThread } from "./layer/in-process.ts";
 import type { ProgressEvent } from "./recipe/progress.ts";
 import { RegistryClient } from "./registry/client.ts";
@@ -61,6 +63,39 @@ export async function openVarve(options: VarveOptions): Promise<Varve> {
   };
 }
 
+export interface ServeOptions {
+  /** What differs from the defaults. `listen` says where: on the socket of `varve serve` unless an address or another socket is named. */
+  readonly config?: ConfigChanges;
+  /** How registries are spoken to that the daemon mirrors. Default: as those of no options. */
+  readonly registry?: RegistryOptions;
+  /** Takes the log, a line of JSON each. Default: stderr. */
+  readonly write?: (line: string) => void;
+}
+
+/**
+ * The daemon over an opened store, in this process. Stop it before the store is disposed of.
+ *
+ * @example
+ * await using daemon = await serve(varve, { config: { listen: { address: "127.0.0.1:0", noAuth: true } } });
+ * @throws VarveError `CONFIGURATION_INVALID`, `DAEMON_RUNNING`, `LISTEN_FAILED` ...
+ */
+export async function serve(varve: Varve, options: ServeOptions = {}): Promise<RunningDaemon> {
+  const [{ startDaemon }, { defaultConfig }, { withChanges }] = await Promise.all([
+    import("./daemon/server/start-daemon.ts"),
+    import("./daemon/config/defaults.ts"),
+    import("./daemon/config/with-changes.ts"),
+  ]);
+  const defaults = defaultConfig(process.env);
+  const { address = null } = options.config?.listen ?? {};
+  const listen = { ...defaults.listen, ...(address !== null && { socket: null }) };
+  return startDaemon({
+    configure: () => Promise.resolve(withChanges({ ...defaults, listen }, options.config ?? {})),
+    context: (run) => Promise.resolve({ ...varve, ...run }),
+    openRegistry: (more) => new RegistryClient({ ...options.registry, ...more }),
+    ...(options.write !== undefined && { write: options.write }),
+  });
+}
+
 export { fileBase, memoryBase, type Base } from "./codec/librsync/base.ts";
 export { ComposedDeltas, writeComposedDelta, type ComposeOptions } from "./codec/librsync/compose/compose.ts";
 export type { DeltaOp } from "./codec/librsync/delta-format.ts";
@@ -73,6 +108,9 @@ export { writeSignatureDelta, type SignatureDeltaOptions } from "./codec/librsyn
 export { writeSignature } from "./codec/librsync/write-signature.ts";
 export { connectDaemon, type ConnectOptions, type DaemonClient } from "./daemon/client/connect-daemon.ts";
 export { openClient, type Client, type ClientOptions } from "./daemon/client/client.ts";
+export type { DaemonConfig } from "./daemon/config/types.ts";
+export type { ConfigChanges } from "./daemon/config/with-changes.ts";
+export type { RunningDaemon } from "./daemon/server/start-daemon.ts";
 export { copyDisk, type DiskCopyOptions } from "./disk/copy.ts";
 export { rdiffDelta, rdiffDiff, rdiffPatch, rdiffSignature } from "./delta/rdiff/rdiff.ts";
 export type { RdiffOptions } from "./delta/rdiff/options.ts";

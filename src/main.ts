@@ -180,7 +180,8 @@ export function connect(settings: Settings, bound: Run): Services {
       ]);
       const { env } = process;
       return startDaemon({
-        configure: () => resolveConfig({ env, flags: given, ...(file !== undefined && { file }) }),
+        configure: ({ isActivated }) =>
+          resolveConfig({ env, isActivated, flags: given, ...(file !== undefined && { file }) }),
         context: async (run) => ({ ...(await online({})), ...run }),
         openRegistry: (more) => new RegistryClient({ ...settings.transport, ...more }),
         env,

@@ -1,11 +1,13 @@
 /**
- * Makes docs/cli.md and docs/errors.md from the tables that the program itself uses, so that they cannot drift apart; a test holds the
+ * Makes docs/cli.md, docs/errors.md and the tables of docs/daemon.md from the tables that the program itself uses, so that they cannot drift apart; a test holds the
  * files to this. Run it after changing a command, a flag or an error: node tools/reference.ts
  */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { COMMANDS } from "../src/cli/commands.ts";
 import type { FlagSpec } from "../src/cli/command.ts";
 import { GLOBAL_FLAGS } from "../src/cli/global-flags.ts";
+import { CONFIG_KEYS, variableOf } from "../src/daemon/config/keys.ts";
+import { METRICS } from "../src/daemon/metrics/names.ts";
 import { ERROR_TABLE } from "../src/errors/table.ts";
 
 const DOCS = new URL("../docs/", import.meta.url);
@@ -15,6 +17,7 @@ export async function reference(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ["cli.md", await cliReference()],
     ["errors.md", errorReference()],
+    ["daemon.md", await daemonReference()],
   ]);
 }
 
@@ -111,6 +114,35 @@ function errorReference(): string {
     "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 not authorised, 5 verification failed, 6 busy, 130 interrupted with progress kept. Where a place knows better than the hint below, it says so.",
     table(["code", "exit", "hint"], rows),
   ].join("\n\n")}\n`;
+}
+
+/** The page that people wrote, with the tables of keys and metrics in their places. */
+async function daemonReference(): Promise<string> {
+  const page = await readFile(new URL("daemon.md", DOCS), "utf8");
+  const keys = CONFIG_KEYS.map((row) => [
+    code(row.key),
+    code(variableOf(row)),
+    row.byDefault,
+    `${row.summary}; ${row.kind.allowed}`,
+    row.reloads ? "reload" : "restart",
+  ]);
+  const metrics = Object.values(METRICS).map(({ name, kind, labels, help }) => [
+    code(name),
+    kind,
+    labels.join(", "),
+    help,
+  ]);
+  return [
+    ["keys", table(["key", "variable", "default", "meaning; value", "changes by"], keys)],
+    ["metrics", table(["name", "kind", "labels", "meaning"], metrics)],
+  ].reduce((text, [place, made]) => inPlace(text, String(place), String(made)), page);
+}
+
+function inPlace(page: string, place: string, made: string): string {
+  const [begin, end] = [`<!-- ${place}: made by tools/reference.ts -->`, `<!-- /${place} -->`];
+  const [from, to] = [page.indexOf(begin), page.indexOf(end)];
+  if (from === -1 || to < from) throw new Error(`docs/daemon.md has no place for ${place}`);
+  return `${page.slice(0, from + begin.length)}\n\n${made}\n\n${page.slice(to)}`;
 }
 
 function flagTable(flags: readonly FlagSpec[]): string {

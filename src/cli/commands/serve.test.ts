@@ -1,7 +1,9 @@
 /** The daemon as a process: what the system, systemd and its users tell it. */
-import { chmod, chown, mkdir, readdir, rename, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { delimiter, join } from "node:path";
 import { request } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { startServe } from "../../../test/kit/daemon/serve-process.ts";
@@ -18,6 +20,13 @@ function linesOf(stderr: string): readonly Line[] {
     .split("\n")
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Line);
+}
+
+function findProgram(name: string): string | undefined {
+  return (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .map((dir) => join(dir, name))
+    .find((path) => existsSync(path));
 }
 
 async function ownDir(): Promise<string> {
@@ -149,14 +158,10 @@ describe.skipIf(python === undefined)("under systemd (python3 in its place)", ()
   function startActivated(root: string, servers: readonly Server[], args: readonly string[] = []) {
     const fds = servers.map((server) => (server as unknown as { _handle: { fd: number } })._handle.fd);
     const command = `LISTEN_PID=$$ LISTEN_FDS=${fds.length} exec "$@"`;
-    const child = spawn(
-      "/bin/sh",
-      ["-c", command, "sh", process.execPath, VARVE_BIN, "serve", "--no-auth", "--socket", "none", ...args],
-      {
-        stdio: ["ignore", "ignore", "pipe", ...fds],
-        env: { ...process.env, ...varveEnvironment({ root }), XDG_CONFIG_HOME: root },
-      },
-    );
+    const child = spawn("/bin/sh", ["-c", command, "sh", process.execPath, VARVE_BIN, "serve", "--no-auth", ...args], {
+      stdio: ["ignore", "ignore", "pipe", ...fds],
+      env: { ...process.env, ...varveEnvironment({ root }), XDG_CONFIG_HOME: root },
+    });
     onTestFinished(() => void child.kill("SIGKILL"));
     const stderr = child.stdio[2];
     const said = new Promise<string>((resolve) => {
@@ -193,6 +198,23 @@ describe.skipIf(python === undefined)("under systemd (python3 in its place)", ()
     // It was not the daemon that made it.
     expect((await stat(`${dir}/kept.sock`)).isSocket()).toBe(true);
   });
+});
+
+const analyze = findProgram("systemd-analyze");
+
+it.skipIf(analyze === undefined)("has units in its documentation that systemd takes without a word", async () => {
+  const dir = await ownDir();
+  const page = await readFile(new URL("../../../docs/daemon.md", import.meta.url), "utf8");
+  const units = [...page.matchAll(/<!-- unit (\S+) -->\n\n((?: {4}.*\n|\n)+)/g)];
+  expect(units.map(([, name]) => name)).toEqual(["varve.service", "varve.socket"]);
+  for (const [, name, text = ""] of units) {
+    // The program is not installed where this runs.
+    await writeFile(`${dir}/${name}`, text.replaceAll(/^ {4}/gm, "").replace(/^ExecStart=\S+/m, "ExecStart=/bin/true"));
+  }
+  const { code, stderr } = await run(analyze ?? "", ["verify", `${dir}/varve.service`, `${dir}/varve.socket`]);
+  // Other units of the machine may be wrong; these are not.
+  expect(stderr.split("\n").filter((line) => line.includes("varve"))).toEqual([]);
+  expect(code).toBe(0);
 });
 
 const setpriv = process.getuid?.() === 0 ? findPeer("setpriv") : undefined;

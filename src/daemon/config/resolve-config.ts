@@ -14,6 +14,8 @@ export interface ConfigSources {
   /** Of the command line. */
   readonly flags?: GivenValues;
   readonly env: NodeJS.ProcessEnv;
+  /** Sockets have been opened for the daemon, so that it needs none of its own. Default false. */
+  readonly isActivated?: boolean;
   /** Default: who runs this process. */
   readonly user?: number;
 }
@@ -32,7 +34,9 @@ export async function resolveConfig(sources: ConfigSources): Promise<DaemonConfi
     }
     given.set(key, value);
   }
-  return withDefaults(given, defaultConfig(env, user));
+  const defaults = defaultConfig(env, user);
+  if (sources.isActivated !== true) return withDefaults(given, defaults);
+  return withDefaults(given, { ...defaults, listen: { ...defaults.listen, socket: null } });
 }
 
 function fromEnvironment(key: string, env: NodeJS.ProcessEnv): { name: string; value: unknown } | undefined {

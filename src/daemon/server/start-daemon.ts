@@ -22,9 +22,12 @@ import { rateLimits } from "./rate-limits.ts";
 import { storeBytes } from "./store-bytes.ts";
 import { tellEnd } from "./tell-end.ts";
 
+/** @param facts.isActivated systemd has opened sockets for the daemon, so that it needs none of its own */
+type Configure = (facts: { readonly isActivated: boolean }) => Promise<DaemonConfig>;
+
 export interface DaemonParts {
   /** What it is told: asked for at the start and at each reload. */
-  readonly configure: () => Promise<DaemonConfig>;
+  readonly configure: Configure;
   readonly context: Daemon["context"];
   /** A registry client as that of the context, told what is said beside; closed by who asked for it. */
   readonly openRegistry: (more: RegistryOptions) => RegistryClient;
@@ -48,7 +51,8 @@ export interface RunningDaemon extends AsyncDisposable {
 /** @throws VarveError `CONFIGURATION_INVALID`, `DAEMON_RUNNING`, `LISTEN_FAILED`, `STORE_*` ... */
 export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   await using opened = new AsyncDisposableStack();
-  const settings = await openSettings(parts.configure);
+  const inherited = parts.env === undefined ? [] : takeInherited(parts.env);
+  const settings = await openSettings(() => parts.configure({ isActivated: inherited.length > 0 }));
   const config = (): DaemonConfig => settings.now().config;
   const log = await openLog(config().log.level, parts.write ?? ((line) => void process.stderr.write(line)));
   const stopping = new AbortController();
@@ -103,7 +107,6 @@ export async function startDaemon(parts: DaemonParts): Promise<RunningDaemon> {
   });
   opened.defer(() => app.close());
   const { certificates } = settings.now();
-  const inherited = parts.env === undefined ? [] : takeInherited(parts.env);
   const entrances = await openEntrances({ config: config(), certificates, inherited, gate });
   opened.defer(() => entrances.close());
   ports = entrances.addresses.map((address) => Number(/\d+$/.exec(address)?.[0]));

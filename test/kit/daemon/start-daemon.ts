@@ -2,6 +2,7 @@
 import { onTestFinished } from "vitest";
 import { defaultConfig } from "../../../src/daemon/config/defaults.ts";
 import type { DaemonConfig } from "../../../src/daemon/config/types.ts";
+import { withChanges, type ConfigChanges } from "../../../src/daemon/config/with-changes.ts";
 import { startDaemon, type RunningDaemon } from "../../../src/daemon/server/start-daemon.ts";
 import { openVarve, RegistryClient, type VarveOptions } from "../../../src/index.ts";
 import type { Store } from "../../../src/store/store.ts";
@@ -9,15 +10,6 @@ import { fakeClock } from "../http/fake-clock.ts";
 import { NO_HOME } from "../http/test-client.ts";
 import { callsTo, type Call } from "../net/call.ts";
 import { tempDir } from "../temp-dir.ts";
-
-/** Sections are laid over the defaults, so that a test says only what it is about. */
-export type ConfigChanges = {
-  readonly [Key in keyof DaemonConfig]?: DaemonConfig[Key] extends readonly unknown[]
-    ? DaemonConfig[Key]
-    : DaemonConfig[Key] extends object
-      ? Partial<DaemonConfig[Key]>
-      : DaemonConfig[Key];
-};
 
 export interface TestDaemonOptions {
   readonly config?: ConfigChanges;
@@ -113,16 +105,4 @@ function baseConfig({ upstreams = [] }: TestDaemonOptions): DaemonConfig {
     limits: { ...config.limits, graceMs: 1000 },
     log: { ...config.log, level: "debug" },
   };
-}
-
-function withChanges(config: DaemonConfig, changes: ConfigChanges): DaemonConfig {
-  const changed = Object.entries(changes).map(([key, value]): [string, unknown] => {
-    const before: unknown = config[key as keyof DaemonConfig];
-    return [key, isTable(value) && isTable(before) ? { ...before, ...value } : value];
-  });
-  return { ...config, ...(Object.fromEntries(changed) as Partial<DaemonConfig>) };
-}
-
-function isTable(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
