@@ -1,5 +1,6 @@
 /** Jobs outlive the daemon: killed outright in the midst of a pull, the next one goes on with it, and fetches what is missing. */
 import { describe, expect, it, onTestFinished } from "vitest";
+import { openClient } from "../../../src/daemon/client/client.ts";
 import type { Job } from "../../../src/daemon/jobs/types.ts";
 import { pushImage } from "../../kit/images/push-image.ts";
 import { startServe, type ServeProcess } from "../../kit/daemon/serve-process.ts";
@@ -60,15 +61,19 @@ describe("a daemon that is killed with a pull under way", () => {
     await using registry = await startRegistry();
     const image = await bulkImage(2, 3 * MIB);
     await pushImage(registry.host, "app", "1", image);
-    await using proxy = await startFaultProxy({
-      target: registry.host,
-      rules: [{ path: /\/blobs\//, fault: { kind: "stall", afterBytes: 2 * MIB } }],
-    });
+    // Slowly enough to be told of before it stops.
+    const faults = [
+      { kind: "slow", bytesPerSecond: 2 * MIB } as const,
+      { kind: "stall", afterBytes: 2 * MIB } as const,
+    ];
+    await using proxy = await startFaultProxy({ target: registry.host, rules: [{ path: /\/blobs\//, fault: faults }] });
     const first = await serve(root);
     const body = JSON.stringify({ reference: `${proxy.host}/app:1` });
     const { id } = (await first.call("POST", "/v1/pulls", JSON_TYPE, body)).json() as unknown as Job;
     // The bytes that came are kept when it is stopped, so some have to have come.
-    while (proxy.bytesFor(/\/blobs\//) < 2 * MIB) await new Promise(setImmediate);
+    for await (const event of openClient({ url: `http://${first.host}` }).jobs.events(id)) {
+      if (event.type === "progress" && event.event.type === "progress" && event.event.done > 0) break;
+    }
     first.kill("SIGTERM");
     expect((await first.result).code).toBe(0);
     proxy.setRules([]);

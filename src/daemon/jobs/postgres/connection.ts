@@ -94,6 +94,11 @@ export class QueueConnection {
     }
   }
 
+  /** @throws VarveError `QUEUE_UNAVAILABLE` */
+  query(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
+    return this.use(({ query }) => query(text, values));
+  }
+
   /** Once for each thing that is wrong, until it works again. */
   warn(thrown: unknown): void {
     if (this.#closing.signal.aborted) return;

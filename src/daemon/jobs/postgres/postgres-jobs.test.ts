@@ -3,7 +3,8 @@ import { PgBoss } from "pg-boss";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { hasPostgres, POSTGRES_PASSWORD, startPostgres, type Postgres } from "../../../../test/kit/peers/postgres.ts";
 import { makeCertificate } from "../../../../test/kit/tls/certificate.ts";
-import { jobsSuite, type QueuePlace } from "../jobs.suite.ts";
+import type { QueuePlace } from "../jobs-model.suite.ts";
+import { jobsSuite } from "../jobs.suite.ts";
 import type { JobQueue } from "../types.ts";
 import { PostgresJobs, type PostgresJobsOptions } from "./postgres-jobs.ts";
 
@@ -62,7 +63,7 @@ describe.skipIf(!hasPostgres)("with a server", () => {
     await boss.stop({ graceful: false });
   }
 
-  jobsSuite("PostgreSQL", place, { propertyRuns: 3 });
+  jobsSuite("PostgreSQL", place, { propertyRuns: 2 });
 
   describe("a shared queue", () => {
     async function open(options: Partial<PostgresJobsOptions> & { name?: string } = {}): Promise<PostgresJobs> {

@@ -3,20 +3,21 @@
  * claim, and the job is tried by another one. A claim is told from later ones by pg-boss' count of retries, so a worker that comes back
  * late changes nothing.
  */
-import { setTimeout as sleep } from "node:timers/promises";
 import { toVarveError } from "../../../errors/from-system.ts";
-import { isVarveError, VarveError } from "../../../errors/varve-error.ts";
+import { VarveError } from "../../../errors/varve-error.ts";
 import type { ProgressEvent } from "../../../recipe/progress.ts";
-import { HeldClaim } from "../held-claim.ts";
+import type { HeldClaim } from "../held-claim.ts";
 import { checkJobInput, JOB_KINDS } from "../job-input.ts";
 import { keptError } from "../kept-json.ts";
-import { MAX_ATTEMPTS, MAX_QUEUED, retryDelayMs } from "../retries.ts";
+import { MAX_QUEUED } from "../retries.ts";
 import type { Claim, Job, JobKind, JobKinds, JobQueue, ListOptions } from "../types.ts";
+import { Waiters } from "../waiters.ts";
 import { workerName } from "../worker-name.ts";
-import { CHANNEL, QueueConnection, sendOptions, TOUCH_MS, type Attempt, type Row } from "./connection.ts";
+import { Attempts, keyOf } from "./attempts.ts";
+import { CHANNEL, QueueConnection, sendOptions, type Attempt, type Row } from "./connection.ts";
 import { changedNotice, isJobId, ProgressNotices, readNotice, type Progress } from "./notices.ts";
 import { bossStates, jobOf, readJob } from "./rows.ts";
-import { DEPTH, FAIL, GET, LIST, NOTIFY, OLDEST, RELEASE, RETRY, SIGN } from "./statements.ts";
+import { DEPTH, FAIL, GET, LIST, NOTIFY, OLDEST, SIGN } from "./statements.ts";
 
 export interface PostgresJobsOptions {
   /** `postgres://...`, with `sslmode` and what else the driver takes. */
@@ -34,26 +35,15 @@ export interface PostgresJobsOptions {
 /** How often who waits for a job looks, should it hear nothing. */
 const POLL_MS = 2_000;
 const MAX_LIST = 1000;
-/** Waits between tries to say how a job has ended, about a minute in all. */
-const TELL_AGAIN_MS = [250, 1_000, 2_000, 5_000, 10_000, 15_000, 25_000];
-
-interface Held {
-  readonly kind: JobKind;
-  readonly attempt: Attempt;
-  readonly claim: HeldClaim;
-  /** How it has ended is being told: what it then is found to have lost is that. */
-  isEnding: boolean;
-}
 
 export class PostgresJobs implements JobQueue {
   readonly #connection: QueueConnection;
   readonly #options: PostgresJobsOptions;
   readonly #worker: string;
-  readonly #held = new Map<string, Held>();
-  readonly #waiting = new Set<() => void>();
+  readonly #attempts: Attempts;
+  readonly #waiters = new Waiters();
   readonly #listeners = new Set<(id: string) => void>();
   readonly #told = new ProgressNotices((payload) => void this.#notify(payload).catch(() => undefined));
-  readonly #touching: NodeJS.Timeout;
 
   /** Connects in the background. @throws VarveError `CONFIGURATION_INVALID` for a URL that is none */
   constructor(options: PostgresJobsOptions) {
@@ -63,10 +53,14 @@ export class PostgresJobs implements JobQueue {
       url: options.url,
       kinds: JOB_KINDS,
       onNotice: (payload) => this.#hear(payload),
-      onListening: () => this.#wake(),
+      onListening: () => this.#waiters.wake(),
       onWarning: options.onWarning ?? (() => {}),
     });
-    this.#touching = setInterval(() => void this.#touchAll(), TOUCH_MS).unref();
+    this.#attempts = new Attempts({
+      connection: this.#connection,
+      worker: this.#worker,
+      changed: (id) => this.#changed(id),
+    });
   }
 
   /** For those who want to know before they rely on it. @throws VarveError `QUEUE_UNAVAILABLE` */
@@ -115,7 +109,7 @@ export class PostgresJobs implements JobQueue {
     for (;;) {
       signal.throwIfAborted();
       // From before it looks, so that nothing is missed that comes meanwhile.
-      using change = this.#listen(signal);
+      using change = this.#waiters.listen(signal, POLL_MS);
       const claim = await this.#take(kinds);
       if (claim === undefined) await change.happens;
       else if (!signal.aborted) return claim;
@@ -136,18 +130,11 @@ export class PostgresJobs implements JobQueue {
 
   /** What is claimed and has not ended is put back, where the server can be told. */
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#touching);
     this.#told[Symbol.dispose]();
-    const held = [...this.#held.values()];
-    await Promise.all(
-      held.map(async ({ kind, attempt, claim }) => {
-        claim.lose();
-        await this.#query(RELEASE, keyOf(kind, attempt)).catch(() => undefined);
-      }),
-    );
+    await this.#attempts.close();
     this.#listeners.clear();
     await this.#connection.close();
-    this.#wake();
+    this.#waiters.wake();
   }
 
   async #take(kinds: readonly JobKind[]): Promise<HeldClaim | undefined> {
@@ -159,7 +146,7 @@ export class PostgresJobs implements JobQueue {
     await this.#query(SIGN, [...keyOf(kind, attempt), JSON.stringify({ worker: this.#worker })]);
     const job = await this.#readTaken(kind, attempt);
     if (job === undefined) return this.#take(kinds);
-    const claim = this.#hold(job, kind, attempt);
+    const claim = this.#attempts.hold(job, kind, attempt);
     await this.#changed(job.id);
     return claim;
   }
@@ -171,7 +158,7 @@ export class PostgresJobs implements JobQueue {
       return row && readJob(row);
     } catch (error) {
       const { code, message, hint } = toVarveError(error);
-      const output = this.#output("error", keptError({ code, message, hint }));
+      const output = this.#attempts.output("error", keptError({ code, message, hint }));
       await this.#query(FAIL, [...keyOf(kind, attempt), output]);
       return undefined;
     }
@@ -180,89 +167,6 @@ export class PostgresJobs implements JobQueue {
   async #kindOfOldest(kinds: readonly JobKind[]): Promise<JobKind | undefined> {
     const [row] = await this.#query(OLDEST, [kinds]);
     return kinds.find((kind) => kind === row?.["name"]);
-  }
-
-  #hold(job: Job, kind: JobKind, attempt: Attempt): HeldClaim {
-    const key = keyOf(kind, attempt);
-    const forget = (): void => {
-      if (this.#held.get(job.id)?.claim === claim) this.#held.delete(job.id);
-    };
-    const end = async (write: () => Promise<boolean>): Promise<boolean> => {
-      held.isEnding = true;
-      const isMine = await this.#surely(job.id, attempt, write);
-      if (isMine) forget();
-      await this.#changed(job.id);
-      return isMine;
-    };
-    const claim = new HeldClaim(
-      job,
-      {
-        done: (result) =>
-          end(async () => {
-            const output = JSON.parse(this.#output("result", result)) as object;
-            const said = await this.#connection.use(({ boss }) => boss.complete(kind, attempt, output));
-            return countOf(said) > 0;
-          }),
-        fail: (error, retry) =>
-          end(async () => {
-            const output = this.#output("error", error);
-            const isTriedAgain = retry && job.attempts < MAX_ATTEMPTS;
-            const rows = isTriedAgain
-              ? await this.#query(RETRY, [...key, output, retryDelayMs(job.attempts)])
-              : await this.#query(FAIL, [...key, output]);
-            return rows.length > 0;
-          }),
-        release: () => end(async () => (await this.#query(RELEASE, key)).length > 0),
-      },
-      forget,
-    );
-    const held: Held = { kind, attempt, claim, isEnding: false };
-    this.#held.set(job.id, held);
-    return claim;
-  }
-
-  #output(name: "result" | "error", json: string): string {
-    return `{"worker":${JSON.stringify(this.#worker)},"${name}":${json}}`;
-  }
-
-  /**
-   * Tells it again while the server is away. A try that broke off may have been heard all the same, so when a later one finds the claim gone
-   * it looks at who has ended it.
-   */
-  async #surely(id: string, attempt: Attempt, write: () => Promise<boolean>): Promise<boolean> {
-    for (let tries = 0; ; tries++) {
-      try {
-        if (await write()) return true;
-        return tries > 0 && (await this.#hasEndedAs(id, attempt));
-      } catch (error) {
-        const delay = TELL_AGAIN_MS[tries];
-        if (!isVarveError(error, "QUEUE_UNAVAILABLE") || delay === undefined) throw error;
-        this.#connection.warn(error);
-        await sleep(delay);
-      }
-    }
-  }
-
-  async #hasEndedAs(id: string, { retryCount }: Attempt): Promise<boolean> {
-    const row = await this.#row(id);
-    const job = row && jobOf(row);
-    const isSame = Number(row?.["retry_count"]) === retryCount && job?.worker === this.#worker;
-    return isSame && (job?.state === "done" || job?.state === "failed" || job?.state === "queued");
-  }
-
-  async #touchAll(): Promise<void> {
-    await Promise.all([...this.#held.values()].map((held) => this.#touch(held)));
-  }
-
-  /** Says that it is worked on, and learns whether it still is this worker's. */
-  async #touch(held: Held): Promise<void> {
-    const { kind, attempt, claim } = held;
-    try {
-      const said = await this.#connection.use(({ boss }) => boss.touch(kind, attempt));
-      if (countOf(said) === 0 && !held.isEnding) claim.lose();
-    } catch (error) {
-      this.#connection.warn(error);
-    }
   }
 
   #hear(payload: string): void {
@@ -278,35 +182,13 @@ export class PostgresJobs implements JobQueue {
   }
 
   #tell(id: string): void {
-    const held = this.#held.get(id);
-    if (held !== undefined) void this.#touch(held);
-    this.#wake();
+    this.#attempts.look(id);
+    this.#waiters.wake();
     for (const listener of this.#listeners) listener(id);
   }
 
   async #notify(payload: string): Promise<void> {
     await this.#query(NOTIFY, [CHANNEL, payload]);
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-  }
-
-  /** Settles when something has changed, or might have. */
-  #listen(signal: AbortSignal): Disposable & { readonly happens: Promise<void> } {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    // Nobody may be waiting yet when it comes to this.
-    promise.catch(() => undefined);
-    const timer = setTimeout(resolve, POLL_MS);
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#waiting.add(resolve);
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", onAbort);
-      this.#waiting.delete(resolve);
-    };
-    return { happens: promise, [Symbol.dispose]: end };
   }
 
   async #row(id: string): Promise<Row | undefined> {
@@ -316,16 +198,6 @@ export class PostgresJobs implements JobQueue {
   }
 
   #query(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
-    return this.#connection.use(({ query }) => query(text, values));
+    return this.#connection.query(text, values);
   }
-}
-
-function keyOf(kind: JobKind, { id, retryCount }: Attempt): readonly unknown[] {
-  return [kind, id, retryCount];
-}
-
-/** How many jobs a call of pg-boss has changed. */
-function countOf(said: object): number {
-  const { affected } = said as { affected?: unknown };
-  return typeof affected === "number" ? affected : 0;
 }

@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { tempDir } from "../../../../test/kit/temp-dir.ts";
-import { jobsSuite, type QueuePlace } from "../jobs.suite.ts";
+import type { QueuePlace } from "../jobs-model.suite.ts";
+import { jobsSuite } from "../jobs.suite.ts";
 import type { JobQueue } from "../types.ts";
 import { SqliteJobs, type SqliteJobsOptions } from "./sqlite-jobs.ts";
 

@@ -6,6 +6,7 @@ import { VarveError } from "../../../errors/varve-error.ts";
 import { HeldClaim } from "../held-claim.ts";
 import { checkJobInput } from "../job-input.ts";
 import type { Claim, Job, JobKind, JobKinds, JobQueue, ListOptions } from "../types.ts";
+import { Waiters } from "../waiters.ts";
 import { workerName } from "../worker-name.ts";
 import { JobsTable, type ClaimKey } from "./jobs-table.ts";
 import { openJobsDatabase } from "./open-database.ts";
@@ -36,7 +37,7 @@ export class SqliteJobs implements JobQueue {
   readonly #options: SqliteJobsOptions;
   readonly #now: () => number;
   readonly #claims = new Map<string, { readonly key: ClaimKey; readonly claim: HeldClaim }>();
-  readonly #waiting = new Set<() => void>();
+  readonly #waiters = new Waiters();
   readonly #listeners = new Set<(id: string) => void>();
   readonly #poll: NodeJS.Timeout;
   #due: NodeJS.Timeout | undefined;
@@ -102,7 +103,8 @@ export class SqliteJobs implements JobQueue {
         this.#tell();
         return claim;
       }
-      await this.#change(signal);
+      using change = this.#waiters.listen(signal);
+      await change.happens;
     }
   }
 
@@ -128,7 +130,7 @@ export class SqliteJobs implements JobQueue {
     clearInterval(this.#poll);
     clearTimeout(this.#due);
     for (const { claim } of this.#claims.values()) claim.lose();
-    this.#wake();
+    this.#waiters.wake();
     this.#listeners.clear();
     this.#table[Symbol.dispose]();
     this.#owner[Symbol.dispose]();
@@ -168,18 +170,6 @@ export class SqliteJobs implements JobQueue {
     return claim;
   }
 
-  /** Settles when any job has changed, or may be tried again. */
-  #change(signal: AbortSignal): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
-    this.#waiting.add(resolve);
-    return promise.finally(() => {
-      signal.removeEventListener("abort", onAbort);
-      this.#waiting.delete(resolve);
-    });
-  }
-
   /** Who waits looks again, listeners hear, and claims that are not this process' any more are lost. */
   #tell(): void {
     if (this.#isClosed) return;
@@ -192,19 +182,15 @@ export class SqliteJobs implements JobQueue {
       if (held !== undefined && !this.#table.isHeld(held.key)) held.claim.lose();
     }
     this.#waitForDue();
-    this.#wake();
+    this.#waiters.wake();
     for (const id of changed) for (const listener of this.#listeners) listener(id);
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
   }
 
   #waitForDue(): void {
     clearTimeout(this.#due);
     const due = this.#table.nextDue();
     if (due === undefined) return;
-    this.#due = setTimeout(() => this.#wake(), Math.max(1, due - this.#now()));
+    this.#due = setTimeout(() => this.#waiters.wake(), Math.max(1, due - this.#now()));
     this.#due.unref();
   }
 
