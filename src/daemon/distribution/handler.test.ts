@@ -115,8 +115,10 @@ describe("rights", () => {
   it("count what is read under a name as there for what is pushed to it", async () => {
     const { promise: opened, resolve } = Promise.withResolvers<Store>();
     const fetched: Digest[] = [];
+    const looked: Digest[] = [];
     const source = sourceOf(chunksOf, {
       async blob(_, digest) {
+        looked.push(digest);
         if (digest !== DIGEST) return undefined;
         // As a mirror does, which has the blob when it has been read.
         async function* read(start: number, end: number): AsyncGenerator<Uint8Array> {
@@ -140,6 +142,19 @@ describe("rights", () => {
     expect((await server.store.collectGarbage()).blobs.count).toBe(0);
     const lacking = await call("PUT", "/v2/a/manifests/y", type, manifestOf(digestOf("nobody's")));
     expect([lacking.status, lacking.code()]).toEqual([404, "MANIFEST_BLOB_UNKNOWN"]);
+    // Of a repository that has none of it: nothing is fetched for what cannot be whole, and nobody is asked for thousands.
+    const layersOf = (digests: readonly Digest[]): string =>
+      JSON.stringify({ schemaVersion: 2, layers: digests.map((digest) => ({ mediaType: "x/y", digest, size: 1 })) });
+    looked.length = 0;
+    const many = Array.from({ length: 1000 }, (_, number) => digestOf(String(number)));
+    for (const digests of [
+      [DIGEST, digestOf("nobody's")],
+      [DIGEST, ...many],
+    ]) {
+      expect((await call("PUT", "/v2/b/manifests/x", type, layersOf(digests))).code()).toBe("MANIFEST_BLOB_UNKNOWN");
+    }
+    expect(fetched).toEqual([DIGEST]);
+    expect(looked).toEqual([DIGEST, digestOf("nobody's")]);
   });
 
   it("never make a page of this host out of what was pushed", async () => {

@@ -6,6 +6,7 @@ import { allowMethods, answer, readBody, type Exchange, type Headers } from "./e
 import type { HostedContent } from "./hosted-content.ts";
 import { entryOf, readPushed, type PushedDocument } from "./pushed-document.ts";
 import { RegistryError } from "./registry-error.ts";
+import { takeBlobs } from "./take-blobs.ts";
 import type { ServedManifest } from "./types.ts";
 import { writing } from "./writing.ts";
 
@@ -118,36 +119,18 @@ async function checkReferences(
 ): Promise<void> {
   const missing = (what: string, digest: string): RegistryError =>
     new RegistryError(404, "MANIFEST_BLOB_UNKNOWN", `${name} has no ${what} ${digest.slice(0, 160)}`);
-  const looked = new Set<string>();
+  const lacking = new Set<Digest>();
   for (const { digest, isForeign } of blobs) {
-    if (isForeign || looked.has(digest)) continue;
-    looked.add(digest);
-    if (!isDigest(digest) || !(await hasBlob(exchange, repositories, name, digest))) throw missing("blob", digest);
+    if (isForeign) continue;
+    if (!isDigest(digest)) throw missing("blob", digest);
+    if (!lacking.has(digest) && (await repositories.hasBlob(name, digest)) === undefined) lacking.add(digest);
   }
+  const [nowhere] = lacking.size === 0 ? [] : await takeBlobs(exchange, repositories, name, [...lacking]);
+  if (nowhere !== undefined) throw missing("blob", nowhere);
   if (exchange.options.sparseIndexes !== false) return;
   for (const { digest } of manifests) {
     if (!isDigest(digest) || !(await repositories.hasManifest(name, digest))) throw missing("manifest", digest);
   }
-}
-
-/**
- * What is read under the name counts as well, though it was not pushed: that of another registry whose repository has this name. Whoever asked
- * whether the blob is there was told so and has not sent it.
- */
-async function hasBlob(
-  { asked, options }: Exchange,
-  repositories: HostedContent,
-  name: string,
-  digest: Digest,
-): Promise<boolean> {
-  if ((await repositories.hasBlob(name, digest)) !== undefined) return true;
-  if (repositories.keepBlob === undefined || options.source === repositories) return false;
-  const blob = await options.source.blob(name, digest, asked);
-  if (blob === undefined) return false;
-  if (blob.path !== undefined && (await repositories.keepBlob(name, digest))) return true;
-  // Reading it brings it here.
-  for await (const _ of blob.read(0, blob.size, asked.signal)) asked.signal.throwIfAborted();
-  return repositories.keepBlob(name, digest);
 }
 
 async function deleteManifest(exchange: Exchange, name: string, reference: Digest | string): Promise<void> {
