@@ -129,7 +129,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
   live(
     "log.auditFile",
     kinds.orNone(kinds.path),
-    "none: they are in the log",
+    "none: the log says it",
     "where a line for each request that changes something is added, with mode 0600",
   ),
 ];

@@ -1,4 +1,4 @@
-/** Who changed what: a line for each request that changes something, in a file that is only added to, or in the log. */
+/** Who changed what: a line for each request that changes something, in a file that is only added to. Without one the log's own line says as much. */
 import { closeSync, constants, fchmodSync, openSync, writeSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { toVarveError } from "../../errors/from-system.ts";
@@ -18,10 +18,7 @@ export interface Audit extends Disposable {
 export function openAudit(path: string | null, log: Log, onFailure: () => void): Audit {
   let fd = open(path);
   const write = (line: object): void => {
-    if (fd === undefined) {
-      log.info(line, "changed");
-      return;
-    }
+    if (fd === undefined) return;
     try {
       // At once and in order: a line of a change that was made is not lost with the process.
       writeSync(fd, withoutSecrets(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`));
@@ -33,18 +30,7 @@ export function openAudit(path: string | null, log: Log, onFailure: () => void):
   return {
     record(visit, request, response) {
       if (isReading(request.method)) return;
-      const { id, caller, peer, subject } = visit;
-      write({
-        id,
-        who: caller?.name ?? "nobody",
-        how: caller?.how ?? "refused",
-        ...(peer !== "" && { peer }),
-        method: request.method,
-        path: shownPath(request.url),
-        ...(subject !== undefined && { subject }),
-        // A client that went away before its answer has none.
-        status: response.headersSent ? response.statusCode : 499,
-      });
+      write(changeOf(visit, request, response));
     },
     reopen(next) {
       const opened = open(next);
@@ -55,6 +41,22 @@ export function openAudit(path: string | null, log: Log, onFailure: () => void):
       if (fd !== undefined) closeSync(fd);
       fd = undefined;
     },
+  };
+}
+
+/** What both say of a request that changes something. */
+export function changeOf(visit: Visit, request: IncomingMessage, response: ServerResponse): object {
+  const { id, caller, peer, subject } = visit;
+  return {
+    id,
+    who: caller?.name ?? "nobody",
+    how: caller?.how ?? "refused",
+    ...(peer !== "" && { peer }),
+    method: request.method,
+    path: shownPath(request.url),
+    ...(subject !== undefined && { subject }),
+    // A client that went away before its answer has none.
+    status: response.headersSent ? response.statusCode : 499,
   };
 }
 

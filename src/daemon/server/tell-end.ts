@@ -1,7 +1,7 @@
 /** What is told of a request when it has ended: a line of the log, of the audit, and the metrics. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerMetrics } from "../metrics/prometheus.ts";
-import type { Audit } from "./audit.ts";
+import { changeOf, type Audit } from "./audit.ts";
 import type { DaemonLog } from "./log.ts";
 import { shownPath } from "./shown-path.ts";
 import { isReading, routeOf, type Visit } from "./visit.ts";
@@ -22,20 +22,14 @@ export function tellEnd(parts: TellParts, visit: Visit, request: IncomingMessage
   audit.record(visit, request, response);
   const level = !isReading(request.method) || seconds >= SLOW_SECONDS ? "info" : "debug";
   if (!log.shows(level)) return;
-  const { id, caller, peer } = visit;
-  log[level](
-    {
-      id,
-      method: request.method,
-      path: shownPath(request.url),
-      status: response.statusCode,
-      ...(!response.writableFinished && { cutOff: true }),
-      ms: Math.round(seconds * 1000),
-      who: caller?.name ?? "nobody",
-      ...(peer !== "" && { peer }),
-    },
-    "request",
-  );
+  const isCutOff = !response.writableFinished;
+  const facts = isReading(request.method) ? readOf(visit, request, response) : changeOf(visit, request, response);
+  log[level]({ ...facts, ...(isCutOff && { isCutOff }), ms: Math.round(seconds * 1000) }, "request");
+}
+
+function readOf({ id, caller, peer }: Visit, { method, url }: IncomingMessage, { statusCode }: ServerResponse): object {
+  const who = caller?.name ?? "nobody";
+  return { id, who, ...(peer !== "" && { peer }), method, path: shownPath(url), status: statusCode };
 }
 
 const METHODS: ReadonlySet<string> = new Set("GET HEAD OPTIONS POST PUT PATCH DELETE".split(" "));
