@@ -60,6 +60,14 @@ export default {
       from: { path: "^src/", pathNot: "\\.(test|suite)\\.ts$" },
       to: { dependencyTypes: ["npm-dev", "npm-no-pkg", "npm-unknown"], dependencyTypesNot: ["type-only"] },
     },
+    {
+      name: "page-knows-only-the-client",
+      comment: "what the page loads is small and needs no Node; types may come from the API's schemas",
+      severity: "error",
+      from: { path: "^web/src/", pathNot: "\\.test\\.ts$" },
+      to: { path: "^src/", pathNot: "^src/(daemon/client/|errors/)", dependencyTypesNot: ["type-only"] },
+    },
+    { name: "page-stands-alone", severity: "error", from: { path: "^src/" }, to: { path: "^web/" } },
     { name: "nothing-unresolved", severity: "error", from: {}, to: { couldNotResolve: true } },
   ],
   options: {
@@ -67,7 +75,7 @@ export default {
     tsPreCompilationDeps: true,
     tsConfig: { fileName: "tsconfig.json" },
     enhancedResolveOptions: {
-      extensions: [".ts", ".js", ".mjs"],
+      extensions: [".ts", ".tsx", ".js", ".mjs"],
       exportsFields: ["exports"],
       conditionNames: ["import", "node"],
     },

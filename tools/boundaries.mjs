@@ -14,7 +14,7 @@ const { default: extractTsConfig } = await import("dependency-cruiser/config-utl
 const { default: config } = await import("../.dependency-cruiser.mjs");
 
 const { output } = await cruise(
-  ["src"],
+  ["src", "web/src"],
   { ...config.options, ruleSet: { forbidden: config.forbidden }, validate: true },
   config.options.enhancedResolveOptions,
   { tsConfig: extractTsConfig("tsconfig.json") },

@@ -16,7 +16,7 @@ interface Sample {
 
 const MOST_POINTS = 600;
 /** Over which a speed is measured, in seconds; less would show bursts of buffers. */
-const WINDOW = 1.5;
+const WINDOW = 3;
 
 export class SpeedSeries {
   #points: SpeedPoint[] = [];

@@ -16,14 +16,17 @@ export function openPlot(
       height,
       legend: { show: false },
       cursor: { show: false },
-      scales: { x: { time: false }, y: { range: (_plot, _least, most) => [0, Math.max(1000, most * 1.1)] } },
+      scales: {
+        x: { time: false, range: (_plot, _least, most) => [0, Math.max(1, most)] },
+        y: { range: (_plot, _least, most) => [0, Math.max(1000, most * 1.1)] },
+      },
       series: [
         {},
         { stroke: color("network"), fill: color("network-soft"), width: 2, points: { show: false } },
         { stroke: color("here"), width: 2, dash: [6, 4], points: { show: false } },
       ],
       axes: [
-        { ...axis, values: (_plot, splits) => splits.map((second) => formatDuration(second * 1000)) },
+        { ...axis, size: 28, values: (_plot, splits) => splits.map(secondsInWords) },
         { ...axis, size: 74, values: (_plot, splits) => splits.map((rate) => (rate === 0 ? "0" : formatRate(rate))) },
       ],
     },
@@ -45,6 +48,10 @@ export function openPlot(
       plot.destroy();
     },
   };
+}
+
+function secondsInWords(seconds: number): string {
+  return seconds < 60 ? `${Number(seconds.toFixed(1))} s` : formatDuration(seconds * 1000);
 }
 
 /** A canvas knows no custom properties; an element of a class has the colour as it is in the theme of now. */

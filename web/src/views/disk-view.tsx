@@ -51,7 +51,14 @@ function Usage({ usage }: { readonly usage: DiskUsage }) {
       <Figures>
         <Figure label="The store takes" value={formatBytes(usage.totalBytes)} note={usage.root} />
         <Figure label="Needed by several images" value={formatBytes(usage.images.sharedBytes)} />
-        <Figure label="Needed by no image" value={formatBytes(usage.unreferenced.bytes + usage.ingests.bytes)} />
+        {usage.repositories.bytes > 0 && (
+          <Figure
+            label="Served under /v2/"
+            value={formatBytes(usage.repositories.bytes)}
+            note="images may need some of it"
+          />
+        )}
+        <Figure label="Needed by nothing" value={formatBytes(usage.unreferenced.bytes + usage.ingests.bytes)} />
       </Figures>
       <svg
         class="strip strip-thick"
