@@ -99,7 +99,7 @@ describe("a blob that is not there yet", () => {
   it("is sent while it arrives, but for its end", async () => {
     const stall = { path: /blobs/, fault: { kind: "stall", afterBytes: 1.5 * MIB } } as const;
     await using at = await setting({ rules: [stall] });
-    const stopAfterBody = 1.4 * MIB;
+    const stopAfterBody = MIB;
     const got = await rawExchange(at.mirror.host, `GET ${at.path("small")}`, [], { stopAfterBody });
     expect(got.head).toMatch(/^HTTP\/1.1 200/);
     expect(got.body.subarray(0, stopAfterBody).equals(small.subarray(0, stopAfterBody))).toBe(true);
@@ -164,6 +164,14 @@ describe("an upstream that dies in the midst of a blob", () => {
     expect((await at.mirror.call("GET", at.path("large"))).bytes.equals(large)).toBe(true);
     const [resumed] = at.asked("large").slice(before);
     expect(resumed?.range).toBe(`bytes=${kept[0]!.end}-${large.length - 1}`);
+  });
+
+  it("is not waited for when it has not begun to send: clients can ask elsewhere", async () => {
+    await using at = await setting({ rules: [{ path: /blobs/, fault: { kind: "status", status: 503 } }] });
+    const answer = await at.mirror.call("GET", at.path("small"));
+    expect([answer.status, at.asked("small").length]).toEqual([503, 3]);
+    at.proxy.setRules([]);
+    expect((await at.mirror.call("GET", at.path("small"))).bytes.equals(small)).toBe(true);
   });
 
   it("is not waited for by who has left, and what he wanted comes all the same", async () => {

@@ -1,24 +1,21 @@
 /**
  * Blobs through a mirror: from the store, from a fetch that is under way, or by a new one. The store has content of all registries, and knows
- * nothing of who may have it; so a blob is given only through a repository that has been seen to have it: it came from there, or its registry
- * has said so.
+ * nothing of who may have it; so a blob is given only through a repository that was seen to have it (access.ts).
  */
-import { isVarveError } from "../../errors/varve-error.ts";
-import type { Descriptor } from "../../oci/descriptor.ts";
+import { isVarveError, VarveError } from "../../errors/varve-error.ts";
 import type { Digest } from "../../oci/digest.ts";
-import type { BlobSource, TransportEvent } from "../../registry/blob-source.ts";
+import type { TransportEvent } from "../../registry/blob-source.ts";
 import type { Store } from "../../store/store.ts";
 import type { ByteRange, ContentInfo } from "../../store/types.ts";
 import type { Daemon } from "../daemon.ts";
 import type { Asked, ServedBlob } from "../distribution/types.ts";
+import { accessTo, type Access } from "./access.ts";
 import { readDirectly } from "./direct.ts";
-import type { Flights } from "./flights.ts";
+import type { Flights, Joining } from "./flights.ts";
 import { Joined } from "./joined.ts";
-import { keptForms, keptTar } from "./kept-tar.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
 import { Origins } from "./origins.ts";
 import { withPatience } from "./patience.ts";
-import { believes } from "./provenance.ts";
 import type { Upstream } from "./upstreams.ts";
 
 const PATIENCE = { retries: 2, ms: 30_000 };
@@ -33,19 +30,8 @@ export interface BlobsOptions {
   readonly onEvent: (event: TransportEvent) => void;
 }
 
-/**
- * What of a blob may be shared with a repository: all that is here (`own`, it was seen to have it, or its registry is believed); the same once the
- * registry has said that it has it (`word`); nothing, but it may bring it (`alone`); nothing, and somebody else brings it or has (`apart`).
- */
-interface Sharing {
-  readonly how: "own" | "word" | "alone" | "apart";
-  /** What can make it here. */
-  readonly own: BlobSource | undefined;
-}
-
-interface Arriving extends Sharing {
+interface Arriving extends Access {
   readonly upstream: Upstream;
-  readonly blob: Descriptor;
 }
 
 export class MirrorBlobs {
@@ -58,78 +44,77 @@ export class MirrorBlobs {
 
   /** Fetches nothing before the first read. @returns undefined when the repository has none */
   async get(upstream: Upstream, digest: Digest, { signal }: Asked): Promise<ServedBlob | undefined> {
-    const { store, known } = this.#options;
-    const { repositories } = store;
-    const { key } = upstream;
-    const recorded = (await repositories.blob(key, digest)) ?? (await repositories.manifest(key, digest));
-    const info = await store.content.stat(digest);
-    if (recorded !== undefined && info !== undefined) return this.#held(upstream, info);
-    const listed = known.get(key, digest);
-    const sharing = await this.#sharing(upstream, digest, recorded !== undefined, info !== undefined, listed);
-    const mustAsk = sharing.how === "word" || (listed ?? recorded) === undefined;
-    const size = mustAsk ? await this.#ask(upstream, digest, signal) : (recorded?.size ?? listed?.size);
-    if (size === undefined) return undefined;
-    if (sharing.how === "word" && info !== undefined) {
-      await repositories.addBlob(key, digest);
-      return this.#held(upstream, info);
+    const { store, daemon } = this.#options;
+    const ask = (who: Upstream, what: Digest): Promise<number | undefined> => this.#ask(who, what, signal);
+    const access = await accessTo(upstream, digest, { ...this.#options, ask });
+    if (access === undefined) return undefined;
+    const info = access.isProved ? await store.content.stat(digest) : undefined;
+    if (info !== undefined) {
+      if ((await store.repositories.blob(upstream.key, digest)) === undefined) {
+        await store.repositories.addBlob(upstream.key, digest);
+      }
+      store.repositories.noteUse(upstream.key, digest);
+      daemon.metrics.cache("blob", "hit");
+      return this.#held(info);
     }
-    const blob = { mediaType: "application/octet-stream", ...listed, digest, size };
-    const arriving = { upstream, blob, ...sharing };
+    const arriving = { ...access, upstream };
+    const { size } = access.blob;
     return { digest, size, read: (start, end, reader) => this.#read(arriving, { start, end }, reader) };
   }
 
-  /** Whether a repository that was not seen to have it may have what is here or on its way, at its registry's word. */
-  async #sharing(
-    upstream: Upstream,
-    digest: Digest,
-    isRecorded: boolean,
-    isHere: boolean,
-    listed: Descriptor | undefined,
-  ): Promise<Sharing> {
-    const { store, flights } = this.#options;
-    const flight = flights.get(digest);
-    if (isRecorded) return { how: "own", own: undefined };
-    const forms = listed === undefined ? [] : await keptForms(store, listed);
-    const isElsewhere = isHere || flight !== undefined || forms.length > 0;
-    const isKnown = flight?.origins.all.some(({ reference }) => reference.host === upstream.reference.host) === true;
-    const isBelieved = isKnown || (await believes(store, upstream, digest, ...forms));
-    if (!isHere && flight?.origins.has(upstream) === true) return { how: "alone", own: undefined };
-    if (isElsewhere && isBelieved) return { how: "word", own: forms.length > 0 ? keptTar(store) : undefined };
-    return { how: isHere || flight !== undefined ? "apart" : isBelieved ? "own" : "alone", own: undefined };
-  }
-
-  #held(upstream: Upstream, { digest, size, path }: ContentInfo): ServedBlob {
-    const { store, daemon } = this.#options;
-    store.repositories.noteUse(upstream.key, digest);
-    daemon.metrics.cache("blob", "hit");
-    return { digest, size, path, read: (start, end, signal) => store.content.read(digest, { start, end, signal }) };
+  #held({ digest, size, path }: ContentInfo): ServedBlob {
+    const { content } = this.#options.store;
+    return { digest, size, path, read: (start, end, signal) => content.read(digest, { start, end, signal }) };
   }
 
   async *#read(arriving: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-    const { upstream, blob, how, own } = arriving;
     const { daemon, flights } = this.#options;
-    if (how === "apart") return yield* this.#readApart(arriving, range, signal);
-    const { flight, joined } = flights.join(blob, upstream, { own, isShared: how !== "alone" });
-    daemon.metrics.cache("blob", joined ? "joined" : "miss");
-    let hasBegun = false;
-    try {
-      for await (const chunk of flight.read(range.start, range.end, signal)) {
-        hasBegun = true;
-        yield chunk;
+    for (let tries = 1; ; tries++) {
+      const joining = await this.#flight(arriving, signal);
+      if (joining === undefined) return yield* this.#readApart(arriving, range, signal);
+      const { flight, joined } = joining;
+      let hasBegun = false;
+      try {
+        for await (const chunk of flight.read(range.start, range.end, signal)) {
+          hasBegun = true;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (hasBegun || signal.aborted || !isVarveError(error)) throw error;
+        if (NOT_STORED.has(error.code)) {
+          daemon.log.warn({ code: error.code, digest: flight.blob.digest }, "a blob is sent on without being stored");
+          return yield* this.#readApart(arriving, range, signal);
+        }
+        // What stood in another's way need not stand in this one's.
+        if (!joined || tries > 1) throw error;
+        await flights.ended(flight, signal);
       }
-    } catch (error) {
-      if (hasBegun || signal.aborted || !isVarveError(error) || !NOT_STORED.has(error.code)) throw error;
-      daemon.log.warn({ code: error.code, digest: blob.digest }, "a blob is sent on without being stored");
-      yield* this.#readApart(arriving, range, signal);
     }
+  }
+
+  /** The fetch that this asker may read along with; undefined when there is another one that he may not. */
+  async #flight({ upstream, blob, ...access }: Arriving, signal: AbortSignal): Promise<Joining | undefined> {
+    const { flights, daemon } = this.#options;
+    let { isProved } = access;
+    if (access.isApart || !flights.mayJoin(blob.digest, upstream)) return undefined;
+    // Somebody may have begun to fetch it since this one was let in.
+    if (!isProved && flights.get(blob.digest) !== undefined && !flights.isFrom(blob.digest, upstream)) {
+      if (!upstream.isTrusted) return undefined;
+      isProved = (await this.#ask(upstream, blob.digest, signal)) !== undefined;
+      if (!isProved) throw new VarveError("BLOB_UNKNOWN", `${upstream.key.name} has no blob ${blob.digest}`);
+    }
+    const joining = flights.join(blob, upstream, { own: access.own, isShared: isProved });
+    daemon.metrics.cache("blob", joining.joined ? "joined" : "miss");
+    return joining;
   }
 
   /** Straight from upstream. What has come whole that way was seen to be there. */
   async *#readApart({ upstream, blob }: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { store, daemon, onEvent } = this.#options;
     daemon.metrics.cache("blob", "miss");
-    yield* readDirectly(blob, new Origins(upstream), range, { signal, onEvent });
-    if (range.start === 0 && range.end === blob.size) await store.repositories.addBlob(upstream.key, blob.digest);
+    const onVerified = (): Promise<boolean> => store.repositories.addBlob(upstream.key, blob.digest);
+    yield* readDirectly(blob, new Origins(upstream), range, { signal, onEvent, onVerified });
   }
 
   /** Whether the repository has it, and of what size, as its registry says. */

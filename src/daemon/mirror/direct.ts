@@ -6,12 +6,17 @@ import type { BlobRequest } from "../../registry/blob-source.ts";
 import type { ByteRange } from "../../store/types.ts";
 import type { Origins } from "./origins.ts";
 
+export interface DirectOptions extends Pick<BlobRequest, "signal" | "onEvent"> {
+  /** Called when all of the blob has come and is right, before the last of it is given. */
+  readonly onVerified?: () => Promise<unknown>;
+}
+
 /** @throws VarveError `DIGEST_MISMATCH` before the last bytes of a blob that is read as a whole; what the registry fails with */
 export async function* readDirectly(
   blob: Descriptor,
   origins: Origins,
   { start, end }: ByteRange,
-  request: Pick<BlobRequest, "signal" | "onEvent">,
+  { onVerified, ...request }: DirectOptions,
 ): AsyncGenerator<Uint8Array> {
   const isWhole = start === 0 && end === blob.size;
   const digester = isWhole ? new Digester(digestAlgorithm(blob.digest)) : undefined;
@@ -26,5 +31,6 @@ export async function* readDirectly(
     origins.distrust(blob);
     throw new VarveError("DIGEST_MISMATCH", `the bytes of ${blob.digest} came out as ${computed}`);
   }
+  if (isWhole) await onVerified?.();
   if (last !== undefined) yield last;
 }

@@ -14,6 +14,7 @@ import type { ProgressSink } from "../../recipe/progress.ts";
 import type { TransportEvent } from "../../registry/blob-source.ts";
 import type { Ingest } from "../../store/types.ts";
 import { Ahead } from "./ahead.ts";
+import { FirstByte } from "./first-byte.ts";
 import { untilAborted } from "./joined.ts";
 import type { Origins } from "./origins.ts";
 import { openPlace, type PlaceOptions } from "./place.ts";
@@ -128,6 +129,7 @@ export class Flight {
   async #fill(place: Ingest, signal: AbortSignal): Promise<number> {
     await using ingest = new WatchedIngest(place);
     const { budget, onProgress, onEvent, origins } = this.#options;
+    using patience = new FirstByte(place, (error) => this.#stop.abort(error));
     const inner = new AbortController();
     const parts = { blob: this.blob, ingest, budget, blobs: origins, onEvent };
     const ahead = new Ahead({ ...parts, signal: AbortSignal.any([signal, inner.signal]) });
@@ -139,7 +141,10 @@ export class Flight {
         budget,
         concurrency: CONNECTIONS,
         signal,
-        onProgress,
+        onProgress: (event) => {
+          patience.onProgress(event);
+          onProgress(event);
+        },
       });
       await ingest.commit(report);
       this.#enter({ kind: "stored" });

@@ -6,20 +6,22 @@
 import { isVarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";
-import { TransferBudget } from "../../recipe/limiter.ts";
 import type { BlobSource, TransportEvent } from "../../registry/blob-source.ts";
 import type { Lease } from "../../store/leases.ts";
 import type { Store } from "../../store/store.ts";
 import type { Daemon } from "../daemon.ts";
 import { Flight } from "./flight.ts";
+import { HostBudgets } from "./host-budgets.ts";
+import { untilAborted } from "./joined.ts";
 import { Origins } from "./origins.ts";
 import type { Upstream } from "./upstreams.ts";
 
 /** That nobody waits for. */
 const MOST_LEFT = 8;
-const CONCURRENCY = 16;
+/** Of one registry: they must not hold half of its transfers. */
+const MOST_LEFT_OF_HOST = 2;
+const LEFT_MS = 15 * 60_000;
 const MOST_REMEMBERED = 1000;
-const MEMORY_BYTES = 64 << 20;
 
 export interface FlightsOptions {
   readonly daemon: Pick<Daemon, "metrics" | "log" | "signal">;
@@ -38,13 +40,18 @@ export interface JoinOptions {
   readonly isShared: boolean;
 }
 
+export interface Joining {
+  readonly flight: Flight;
+  readonly joined: boolean;
+}
+
 export class Flights implements AsyncDisposable {
   readonly #options: FlightsOptions;
   readonly #flights = new Map<Digest, Flight>();
-  /** In the order in which they were left. */
-  readonly #left = new Set<Flight>();
-  readonly #running = new Set<Promise<void>>();
-  readonly #budget = new TransferBudget({ concurrency: CONCURRENCY, memoryBytes: MEMORY_BYTES });
+  /** In the order in which they were left, with what ends them. */
+  readonly #left = new Map<Flight, NodeJS.Timeout>();
+  readonly #running = new Map<Flight, Promise<void>>();
+  readonly #budgets = new HostBudgets();
   /** What has not come whole of late, and whose bytes of it are here. */
   readonly #begun = new Map<Digest, ReadonlySet<string>>();
   /** What came out wrong of late. */
@@ -59,24 +66,46 @@ export class Flights implements AsyncDisposable {
     return this.#flights.get(digest);
   }
 
+  /** Whether one is under way that this repository has a part in. */
+  isFrom(digest: Digest, upstream: Upstream): boolean {
+    return this.#flights.get(digest)?.origins.has(upstream) === true;
+  }
+
+  /** Whether there is none from a registry on which others had better not wait. */
+  mayJoin(digest: Digest, { reference: { host } }: Upstream): boolean {
+    const all = this.#flights.get(digest)?.origins.all ?? [];
+    return all.every(({ isTrusted, reference }) => isTrusted || reference.host === host);
+  }
+
+  /** Whether one is under way from the same registry. */
+  isOfHost(digest: Digest, { reference: { host } }: Upstream): boolean {
+    return this.#flights.get(digest)?.origins.all.some(({ reference }) => reference.host === host) === true;
+  }
+
+  /** Whether what an earlier one left is of this repository. */
+  hasBegun(digest: Digest, { key }: Upstream): boolean {
+    return this.#begun.get(digest)?.has(key.name) === true;
+  }
+
+  /** Settles when it is over. @throws the signal's reason */
+  async ended(flight: Flight, signal: AbortSignal): Promise<void> {
+    await untilAborted(this.#running.get(flight) ?? Promise.resolve(), signal);
+  }
+
   /** The one that is under way, or a new one. */
-  join(
-    blob: Descriptor,
-    upstream: Upstream,
-    { own, isShared }: JoinOptions,
-  ): { readonly flight: Flight; readonly joined: boolean } {
+  join(blob: Descriptor, upstream: Upstream, { own, isShared }: JoinOptions): Joining {
     const found = this.#flights.get(blob.digest);
     if (found !== undefined) {
       found.origins.add(upstream);
       return { flight: found, joined: true };
     }
-    const begun = this.#begun.get(blob.digest)?.has(upstream.reference.host) === true;
+    const begun = this.hasBegun(blob.digest, upstream);
     const flight: Flight = new Flight({
       ...this.#options,
       blob,
       isShared: isShared || begun,
       origins: new Origins(upstream, this.#doubtful.has(blob.digest) ? undefined : own),
-      budget: this.#budget,
+      budget: this.#budgets.of(upstream.reference.host),
       signal: this.#options.daemon.signal,
       onProgress: (event) => {
         if (event.type === "retry") this.#options.daemon.metrics.retried(event.host);
@@ -85,14 +114,16 @@ export class Flights implements AsyncDisposable {
       onWatched: (isWatched) => this.#watched(flight, isWatched),
     });
     this.#flights.set(blob.digest, flight);
-    const running = this.#run(flight).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    this.#running.set(
+      flight,
+      this.#run(flight).finally(() => this.#running.delete(flight)),
+    );
     return { flight, joined: false };
   }
 
   /** Settles when none is under way. */
   async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
+    while (this.#running.size > 0) await Promise.all(this.#running.values());
   }
 
   /** Ends all, with what they have got written down. */
@@ -122,6 +153,7 @@ export class Flights implements AsyncDisposable {
       daemon.log.warn({ code, digest, error }, "a blob did not come from upstream");
     } finally {
       this.#flights.delete(digest);
+      clearTimeout(this.#left.get(flight));
       this.#left.delete(flight);
       await lease?.drop(digest).catch(() => undefined);
       onStored();
@@ -139,9 +171,8 @@ export class Flights implements AsyncDisposable {
 
   /** Who has sent a part of it may have that again. */
   #leave({ blob, origins }: Flight): void {
-    const hosts = origins.all.map(({ reference }) => reference.host);
     this.#begun.delete(blob.digest);
-    this.#begun.set(blob.digest, new Set(hosts));
+    this.#begun.set(blob.digest, new Set(origins.all.map(({ key }) => key.name)));
     if (this.#begun.size > MOST_REMEMBERED) this.#begun.delete(this.#begun.keys().next().value!);
   }
 
@@ -151,9 +182,16 @@ export class Flights implements AsyncDisposable {
   }
 
   #watched(flight: Flight, isWatched: boolean): void {
+    clearTimeout(this.#left.get(flight));
     this.#left.delete(flight);
     if (isWatched || this.#flights.get(flight.blob.digest) !== flight) return;
-    this.#left.add(flight);
-    if (this.#left.size > MOST_LEFT) this.#left.values().next().value?.stop();
+    this.#left.set(flight, setTimeout(() => flight.stop(), LEFT_MS).unref());
+    const same = [...this.#left.keys()].filter((other) => hostOf(other) === hostOf(flight));
+    if (same.length > MOST_LEFT_OF_HOST) same[0]?.stop();
+    else if (this.#left.size > MOST_LEFT) this.#left.keys().next().value?.stop();
   }
+}
+
+function hostOf({ origins }: Flight): string {
+  return origins.all[0]?.reference.host ?? "";
 }

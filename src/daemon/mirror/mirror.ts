@@ -58,7 +58,11 @@ export class Mirror implements ContentSource, AsyncDisposable {
   }
 
   async blob(name: string, digest: Digest, asked: Asked): Promise<ServedBlob | undefined> {
-    return await this.#at(name, asked, (upstream) => this.#blobs.get(upstream, digest, asked));
+    return await this.#at(name, asked, async (upstream) => {
+      const blob = await this.#blobs.get(upstream, digest, asked);
+      if (blob === undefined) return undefined;
+      return { ...blob, read: (...range) => readForClients(blob.read(...range), upstream) };
+    });
   }
 
   async tags(name: string, asked: Asked): Promise<readonly string[] | undefined> {
@@ -89,5 +93,14 @@ export class Mirror implements ContentSource, AsyncDisposable {
     } catch (error) {
       throw forClients(error, upstream);
     }
+  }
+}
+
+/** What a registry says first when it is asked for bytes concerns clients as much as what it says before. */
+async function* readForClients(bytes: AsyncIterable<Uint8Array>, upstream: Upstream): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes;
+  } catch (error) {
+    throw forClients(error, upstream);
   }
 }

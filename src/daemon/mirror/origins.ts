@@ -1,4 +1,7 @@
-/** The repositories that have been seen to have a blob, and this machine where it can make it, as one source: where one fails, the next goes on. */
+/**
+ * Where one fetch of a blob gets its bytes, and which repositories read along with it: from this machine where it can make it, else from the
+ * repository that it was begun for. Never from another one: who reads along would get what only that one has.
+ */
 import { isVarveError, toError, VarveError } from "../../errors/varve-error.ts";
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { BlobRequest, BlobSource } from "../../registry/blob-source.ts";
@@ -15,7 +18,7 @@ export class Origins implements BlobSource {
     this.#own = own;
   }
 
-  /** In the order in which they are asked. */
+  /** The one that is asked first. */
   get all(): readonly Upstream[] {
     return [...this.#upstreams.values()];
   }
@@ -54,9 +57,9 @@ export class Origins implements BlobSource {
     throw failure ?? new VarveError("INTERNAL", `nobody to ask for ${blob.digest}`);
   }
 
-  /** Others may come while the first is asked; a map shows them too. */
   *#sources(): Generator<BlobSource> {
     if (this.#own !== undefined) yield this.#own;
-    for (const { client, reference } of this.#upstreams.values()) yield client.blobs(reference);
+    const [first] = this.#upstreams.values();
+    if (first !== undefined) yield first.client.blobs(first.reference);
   }
 }

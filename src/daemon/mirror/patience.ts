@@ -43,7 +43,7 @@ export async function withPatience<T>(
 }
 
 /** @param reason as `CODE: message` */
-function failureOf(reason: string): RegistryFailure {
+export function failureOf(reason: string): RegistryFailure {
   const colon = reason.indexOf(": ");
   const code = reason.slice(0, Math.max(0, colon));
   if (!(code in ERROR_TABLE)) return new RegistryFailure("REGISTRY_UNREACHABLE", reason);

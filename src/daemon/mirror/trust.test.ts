@@ -2,6 +2,7 @@
 import { createServer, type Server } from "node:http";
 import { describe, expect, it } from "vitest";
 import { startMirror } from "../../../test/kit/daemon/start-mirror.ts";
+import { startFaultProxy } from "../../../test/kit/faults/fault-proxy.ts";
 import { noise, testClient } from "../../../test/kit/http/test-client.ts";
 import { buildImage } from "../../../test/kit/images/build-image.ts";
 import { pushImage } from "../../../test/kit/images/push-image.ts";
@@ -114,7 +115,7 @@ describe("a registry that says of everything that it has it", () => {
     // As with *, but that this machine may be asked.
     const mirror = await startMirror({
       upstreams: [secret.host, { ...plain, host: "*" }],
-      openRegistry: ({ allowAddress: _, ...more }) => testClient(more),
+      openRegistry: (more) => testClient({ ...more, allowAddress: () => true }),
     });
     const at = `/v2/${host}/any/thing`;
     const refused = async (): Promise<void> => {
@@ -145,7 +146,7 @@ describe("a registry that says of everything that it has it", () => {
     await using two = await publicRegistry();
     const mirror = await startMirror({
       upstreams: [{ ...plain, host: "*" }],
-      openRegistry: ({ allowAddress: _, ...more }) => testClient(more),
+      openRegistry: (more) => testClient({ ...more, allowAddress: () => true }),
     });
     const [shared] = other.layers;
     const path = (host: string) => `/v2/${host}/any/thing/blobs/${shared!.descriptor.digest}`;
@@ -183,6 +184,17 @@ describe("accounts", () => {
     const own = sent.filter(({ headers }) => headers.via !== undefined);
     expect(own.length).toBeGreaterThan(0);
     expect(own.map(({ headers }) => headers.authorization)).toEqual(own.map(() => undefined));
+  });
+
+  it("that are missing for a blob alone are no 401 either", async () => {
+    await using open = await publicRegistry();
+    await using proxy = await startFaultProxy({ target: open.host });
+    const mirror = await startMirror({ upstreams: [proxy.host] });
+    expect((await mirror.call("GET", `/v2/${proxy.host}/any/thing/manifests/v1`)).status).toBe(200);
+    proxy.setRules([{ path: /blobs/, fault: { kind: "status", status: 401 } }]);
+    const [content] = other.layers;
+    const answer = await mirror.call("GET", `/v2/${proxy.host}/any/thing/blobs/${content!.descriptor.digest}`);
+    expect(answer.status).toBe(403);
   });
 
   it("that clients bring go to the registry where that is wanted, and what they get is theirs alone", async () => {
