@@ -6,8 +6,8 @@
  */
 import { VarveError } from "../errors/varve-error.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
-import { isDigest, type Digest } from "../oci/digest.ts";
-import type { Connection, Row } from "./connection.ts";
+import type { Digest } from "../oci/digest.ts";
+import type { Row } from "./connection.ts";
 import type { ContentStore } from "./content.ts";
 import type { Metadata } from "./database.ts";
 import type {
@@ -22,6 +22,28 @@ import type {
   RepositoryUsage,
   TagRecord,
 } from "./repository-types.ts";
+import {
+  ALL_CONTENT,
+  ANY_CONTENT,
+  CONTENT,
+  DELETE_CONTENT,
+  DELETE_EMPTY,
+  IN,
+  OLDEST,
+  PUT_CONTENT,
+  PUT_TAG,
+  REFERRERS,
+  TAGS,
+  USAGE,
+  forgetManifest,
+  globbed,
+  idOf,
+  nowIs,
+  putReferrer,
+  toBlob,
+  toContent,
+  toTag,
+} from "./repository-rows.ts";
 import { RepositoryUses } from "./repository-uses.ts";
 import type { LockWaitOptions } from "./locks.ts";
 
@@ -297,93 +319,3 @@ export class Repositories {
     return (await this.#metadata.readable())?.all(sql, ...values) ?? [];
   }
 }
-
-/** The repository's row, made when there is none. */
-function idOf(connection: Connection, { origin, name }: RepositoryKey, now: number): number {
-  const find = (): Row | undefined =>
-    connection.get("SELECT id FROM repositories WHERE origin = ? AND name = ?", origin, name);
-  const found = find();
-  if (found !== undefined) return found["id"] as number;
-  connection.run("INSERT INTO repositories (origin, name, created_at) VALUES (?, ?, ?)", origin, name, now);
-  return find()!["id"] as number;
-}
-
-function nowIs(connection: Connection, { origin, name }: RepositoryKey, reference: string): Digest | undefined {
-  const sql = isDigest(reference)
-    ? `SELECT digest FROM repository_contents WHERE ${IN} AND kind = 'manifest' AND digest = ?`
-    : `SELECT digest FROM repository_tags WHERE ${IN} AND tag = ?`;
-  return connection.get(sql, origin, name, reference)?.["digest"] as Digest | undefined;
-}
-
-function putReferrer(connection: Connection, id: number, subject: Digest, descriptor: Descriptor): void {
-  connection.run(
-    "INSERT OR REPLACE INTO repository_referrers VALUES (?, ?, ?, ?)",
-    id,
-    subject,
-    descriptor.digest,
-    JSON.stringify(descriptor),
-  );
-}
-
-function forgetManifest(connection: Connection, { origin, name }: RepositoryKey, digest: Digest): void {
-  connection.run(`DELETE FROM repository_tags WHERE ${IN} AND digest = ?`, origin, name, digest);
-  connection.run(`DELETE FROM repository_referrers WHERE ${IN} AND digest = ?`, origin, name, digest);
-}
-
-/** For GLOB, which reads a bracket as the begin of a choice. */
-function globbed(text: string): string {
-  return text.replaceAll("[", "[[]");
-}
-
-function toBlob(row: Row): BlobRecord {
-  return {
-    digest: row["digest"] as Digest,
-    size: row["size"] as number,
-    lastUsedAt: new Date(row["last_used_at"] as number),
-  };
-}
-
-function toTag(row: Row): TagRecord {
-  return {
-    tag: row["tag"] as string,
-    digest: row["digest"] as Digest,
-    updatedAt: new Date(row["updated_at"] as number),
-  };
-}
-
-function toContent(row: Row): RepositoryContent {
-  return {
-    origin: row["origin"] as RepositoryOrigin,
-    name: row["name"] as string,
-    kind: row["kind"] as "blob" | "manifest",
-    digest: row["digest"] as Digest,
-    size: row["size"] as number,
-  };
-}
-
-const IN = "repository = (SELECT id FROM repositories WHERE origin = ? AND name = ?)";
-const CONTENT = `SELECT digest, size, media_type, last_used_at FROM repository_contents WHERE ${IN}`;
-const ANY_CONTENT = `
-  SELECT digest, size, last_used_at FROM repository_contents
-  WHERE repository IN (SELECT id FROM repositories WHERE origin = ?)`;
-const ALL_CONTENT = `
-  SELECT origin, name, kind, digest, size FROM repository_contents
-  JOIN repositories ON repositories.id = repository_contents.repository`;
-const PUT_CONTENT = `
-  INSERT INTO repository_contents (repository, kind, digest, size, media_type, last_used_at) VALUES (?, ?, ?, ?, ?, ?)
-  ON CONFLICT DO UPDATE SET size = excluded.size, media_type = excluded.media_type, last_used_at = excluded.last_used_at`;
-const DELETE_CONTENT = `DELETE FROM repository_contents WHERE ${IN} AND kind =`;
-const TAGS = `SELECT tag, digest, updated_at FROM repository_tags WHERE ${IN}`;
-const PUT_TAG = "INSERT OR REPLACE INTO repository_tags (repository, tag, digest, updated_at) VALUES (?, ?, ?, ?)";
-const REFERRERS = `SELECT descriptor FROM repository_referrers WHERE ${IN} AND subject = ? ORDER BY digest`;
-/** A digest counts once, however many repositories have it and as whatever. */
-const USAGE = `
-  WITH own AS (SELECT id FROM repositories WHERE ? IS NULL OR origin = ?)
-  SELECT (SELECT COUNT(*) FROM own) AS repositories, COUNT(*) AS blobs, COALESCE(SUM(size), 0) AS bytes FROM
-    (SELECT digest, MAX(size) AS size FROM repository_contents WHERE repository IN own GROUP BY digest)`;
-const OLDEST = `
-  SELECT digest, MAX(size) AS size, MAX(last_used_at) AS last_used_at FROM repository_contents
-  WHERE repository IN (SELECT id FROM repositories WHERE origin = ?)
-  GROUP BY digest ORDER BY MAX(last_used_at), digest`;
-const DELETE_EMPTY = `
-  DELETE FROM repositories WHERE origin = ? AND id NOT IN (SELECT repository FROM repository_contents)`;
