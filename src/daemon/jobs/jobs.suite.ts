@@ -2,6 +2,7 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { isVarveError } from "../../errors/varve-error.ts";
 import { MAX_ATTEMPTS } from "./retries.ts";
+import { WRONG_INPUTS } from "./wrong-inputs.suite.ts";
 import { aborted, followModel, type QueuePlace } from "./jobs-model.suite.ts";
 import type { Job, JobKind, JobQueue } from "./types.ts";
 
@@ -245,30 +246,7 @@ export function jobsSuite(
 
     it("takes nothing that makes no sense, and nothing too large", async () => {
       const { queue } = await start();
-      const wrong: [JobKind, unknown, string][] = [
-        ["pull", {}, "JOB_INVALID"],
-        ["pull", null, "JOB_INVALID"],
-        ["pull", [], "JOB_INVALID"],
-        ["pull", "a", "JOB_INVALID"],
-        ["pull", { reference: 7 }, "JOB_INVALID"],
-        ["pull", { reference: "" }, "JOB_INVALID"],
-        ["pull", { reference: "UPPER CASE" }, "REFERENCE_INVALID"],
-        ["pull", { reference: `a/${"b".repeat(3000)}` }, "JOB_INVALID"],
-        ["pull", { reference: "a/b", unpack: "yes" }, "JOB_INVALID"],
-        ["pull", { reference: "a/b", delta: "sometimes" }, "JOB_INVALID"],
-        ["pull", { reference: "a/b", platform: "////" }, "PLATFORM_INVALID"],
-        ["pull", { reference: "a/b", concurrency: 10_000 }, "JOB_INVALID"],
-        ["pull", JSON.parse('{"reference": "a/b", "__proto__": {"unpack": false}}'), "JOB_INVALID"],
-        ["delta", { base: "a" }, "JOB_INVALID"],
-        ["delta", { base: "a\nb", target: "c" }, "JOB_INVALID"],
-        ["delta", { base: "a", target: "b", format: "zip" }, "JOB_INVALID"],
-        ["delta", { base: "a", target: "b", push: "not a name" }, "REFERENCE_INVALID"],
-        ["gc", { partialsOlderThanMs: -1 }, "JOB_INVALID"],
-        ["gc", { partialsOlderThanMs: Infinity }, "JOB_INVALID"],
-        ["fsck", { images: [1] }, "JOB_INVALID"],
-        ["fsck", { images: Array.from({ length: 1001 }, () => "a") }, "JOB_INVALID"],
-      ];
-      for (const [kind, input, code] of wrong) {
+      for (const [kind, input, code] of WRONG_INPUTS) {
         const error = await queue.add(kind, input as never).catch((thrown: unknown) => thrown);
         expect([input, error]).toMatchObject([input, { code }]);
       }
@@ -303,6 +281,23 @@ export function jobsSuite(
       const other = await pullOf(queue, "b");
       await (await queue.claim(["pull"], NEVER)).fail({ ...ERROR, message: "m".repeat(1_000_000) });
       expect((await queue.get(other.id))?.error?.message).toHaveLength(4096);
+    });
+
+    it("lists no more than can be held, however large results are", async () => {
+      const { queue } = await start();
+      const text = "x".repeat(1_000_000);
+      for (let count = 0; count < 40; count++) {
+        await queue.add("gc", {});
+        await (await queue.claim(["gc"], NEVER)).done({ text });
+      }
+      const listed = await queue.list({ limit: 1000 });
+      expect(listed).toHaveLength(33);
+      expect(listed.map(({ createdAt }) => createdAt)).toEqual(
+        listed
+          .map(({ createdAt }) => createdAt)
+          .toSorted()
+          .toReversed(),
+      );
     });
 
     it("never gives one job to two workers, however many take at once", async () => {

@@ -109,7 +109,7 @@ export interface Claim {
 export interface ListOptions {
   readonly kind?: JobKind;
   readonly state?: JobState;
-  /** At most so many, the newest first. Default 100. */
+  /** At most so many, the newest first, and less where they are of more than 32 MiB. Default 100, at most 1000. */
   readonly limit?: number;
 }
 

@@ -7,12 +7,20 @@ import { isVarveError } from "../../../errors/varve-error.ts";
 import { HeldClaim } from "../held-claim.ts";
 import { MAX_ATTEMPTS, retryDelayMs } from "../retries.ts";
 import type { Job, JobKind } from "../types.ts";
-import { TOUCH_MS, type Attempt, type QueueConnection } from "./connection.ts";
-import { jobOf } from "./rows.ts";
-import { FAIL, GET, RELEASE, RETRY } from "./statements.ts";
+import type { QueueConnection } from "./connection.ts";
+import { DONE, FAIL, GET, RELEASE, RETRY, TOUCH } from "./statements.ts";
 
+/** How often it says that it is alive. */
+const TOUCH_MS = 4_000;
 /** Waits between tries to say how a job has ended, about a minute in all. */
 const TELL_AGAIN_MS = [250, 1_000, 2_000, 5_000, 10_000, 15_000, 25_000];
+
+/** One claim of a job. */
+export interface Attempt {
+  readonly id: string;
+  /** Its name, told to nobody else. */
+  readonly claim: string;
+}
 
 interface Held {
   readonly kind: JobKind;
@@ -47,26 +55,23 @@ export class Attempts {
     };
     const write = async (statement: string, ...values: unknown[]): Promise<boolean> =>
       (await connection.query(statement, [...key, ...values])).length > 0;
-    const end = async (tell: () => Promise<boolean>): Promise<boolean> => {
+    const end = async (tell: () => Promise<boolean>, releases = false): Promise<boolean> => {
       held.isEnding = true;
-      const isMine = await this.#surely(job, attempt, tell);
+      // Who lets go of a job does not have to know whether it was heard the first time.
+      const isMine = await this.#surely(tell, async () => releases || (await this.#hasEndedAs(kind, attempt)));
       if (isMine) forget();
       await changed(job.id);
       return isMine;
     };
-    const complete = async (result: string): Promise<boolean> => {
-      const output = JSON.parse(this.output("result", result)) as object;
-      return countOf(await connection.use(({ boss }) => boss.complete(kind, attempt, output))) > 0;
-    };
     const fail = (error: string, retry: boolean): Promise<boolean> => {
-      const output = this.output("error", error);
+      const output = this.output(attempt, "error", error);
       const isTriedAgain = retry && job.attempts < MAX_ATTEMPTS;
       return isTriedAgain ? write(RETRY, output, retryDelayMs(job.attempts)) : write(FAIL, output);
     };
     const ends = {
-      done: (result: string) => end(() => complete(result)),
+      done: (result: string) => end(() => write(DONE, this.output(attempt, "result", result))),
       fail: (error: string, retry: boolean) => end(() => fail(error, retry)),
-      release: () => end(() => write(RELEASE)),
+      release: () => end(() => write(RELEASE), true),
     };
     const claim = new HeldClaim(job, ends, forget);
     const held: Held = { kind, attempt, claim, isEnding: false };
@@ -75,8 +80,9 @@ export class Attempts {
   }
 
   /** What is kept beside a job: who is or was at it, and what came of it. @param json of the result or the error */
-  output(name: "result" | "error", json: string): string {
-    return `{"worker":${JSON.stringify(this.#options.worker)},"${name}":${json}}`;
+  output({ claim }: Attempt, name?: "result" | "error", json = "null"): string {
+    const signed = `"worker":${JSON.stringify(this.#options.worker)},"claim":${JSON.stringify(claim)}`;
+    return name === undefined ? `{${signed}}` : `{${signed},"${name}":${json}}`;
   }
 
   /** Something is said of the job: perhaps it is not this process' any more. */
@@ -97,14 +103,11 @@ export class Attempts {
     );
   }
 
-  /**
-   * A try that broke off may have been heard all the same, so when a later one finds the claim gone it looks at who has ended it.
-   */
-  async #surely({ id }: Job, attempt: Attempt, tell: () => Promise<boolean>): Promise<boolean> {
+  /** A try that broke off may have been heard all the same, so when a later one finds the claim gone it looks whether that was it. */
+  async #surely(tell: () => Promise<boolean>, wasHeard: () => Promise<boolean>): Promise<boolean> {
     for (let tries = 0; ; tries++) {
       try {
-        if (await tell()) return true;
-        return tries > 0 && (await this.#hasEndedAs(id, attempt));
+        return (await tell()) || (tries > 0 && (await wasHeard()));
       } catch (error) {
         const delay = TELL_AGAIN_MS[tries];
         if (!isVarveError(error, "QUEUE_UNAVAILABLE") || delay === undefined) throw error;
@@ -114,12 +117,11 @@ export class Attempts {
     }
   }
 
-  async #hasEndedAs(id: string, { retryCount }: Attempt): Promise<boolean> {
-    const kind = this.#held.get(id)?.kind;
+  async #hasEndedAs(kind: JobKind, { id, claim }: Attempt): Promise<boolean> {
     const [row] = await this.#options.connection.query(GET, [[kind], id]);
-    const job = row && jobOf(row);
-    const isSame = Number(row?.["retry_count"]) === retryCount && job?.worker === this.#options.worker;
-    return isSame && (job?.state === "done" || job?.state === "failed" || job?.state === "queued");
+    const output = row?.["output"];
+    const isSame = typeof output === "object" && output !== null && "claim" in output && output.claim === claim;
+    return isSame && row?.["state"] !== "cancelled";
   }
 
   async #touchAll(): Promise<void> {
@@ -130,21 +132,15 @@ export class Attempts {
     const { connection } = this.#options;
     const { kind, attempt, claim } = held;
     try {
-      const said = await connection.use(({ boss }) => boss.touch(kind, attempt));
-      if (countOf(said) === 0 && !held.isEnding) claim.lose();
+      const touched = await connection.query(TOUCH, keyOf(kind, attempt));
+      if (touched.length === 0 && !held.isEnding) claim.lose();
     } catch (error) {
       connection.warn(error);
     }
   }
 }
 
-/** The first values of statements on one attempt. */
-export function keyOf(kind: JobKind, { id, retryCount }: Attempt): readonly unknown[] {
-  return [kind, id, retryCount];
-}
-
-/** How many jobs a call of pg-boss has changed. */
-function countOf(said: object): number {
-  const { affected } = said as { affected?: unknown };
-  return typeof affected === "number" ? affected : 0;
+/** The first values of statements on one claim. */
+export function keyOf(kind: JobKind, { id, claim }: Attempt): readonly unknown[] {
+  return [kind, id, claim];
 }

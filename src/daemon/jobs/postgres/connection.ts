@@ -11,15 +11,7 @@ import type { JobKind } from "../types.ts";
 export interface Boss {
   send(queue: string, data: object, options: Readonly<Record<string, unknown>>): Promise<string | null>;
   fetch(queue: string, options: object): Promise<readonly { readonly id: string; readonly retryCount: number }[]>;
-  complete(queue: string, attempt: Attempt, output: object): Promise<object>;
-  touch(queue: string, attempt: Attempt): Promise<object>;
   cancel(queue: string, id: string): Promise<object>;
-}
-
-/** One claim of a job, as pg-boss tells it from others. */
-export interface Attempt {
-  readonly id: string;
-  readonly retryCount: number;
 }
 
 export type Row = Readonly<Record<string, unknown>>;
@@ -176,9 +168,6 @@ export function sendOptions(keepDays: number): Readonly<Record<string, unknown>>
     deleteAfterSeconds: Math.max(1, Math.round(keepDays * 86_400)),
   };
 }
-
-/** How often a worker says that it is alive. */
-export const TOUCH_MS = 4_000;
 
 /** Without the URL, which may have a password in it: the driver's own messages have none. */
 function unavailable(error: unknown, url: string): VarveError {

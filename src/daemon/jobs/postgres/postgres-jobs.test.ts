@@ -1,11 +1,14 @@
 /** The suite on PostgreSQL, and what only a server can meet: that it goes away, who else writes to it, and what its URL must not show. */
 import { PgBoss } from "pg-boss";
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { hasPostgres, POSTGRES_PASSWORD, startPostgres, type Postgres } from "../../../../test/kit/peers/postgres.ts";
 import { makeCertificate } from "../../../../test/kit/tls/certificate.ts";
 import type { QueuePlace } from "../jobs-model.suite.ts";
 import { jobsSuite } from "../jobs.suite.ts";
-import type { JobQueue } from "../types.ts";
+import { VarveError } from "../../../errors/varve-error.ts";
+import type { Claim, JobQueue } from "../types.ts";
+import { QueueConnection } from "./connection.ts";
+import { DONE, RELEASE } from "./statements.ts";
 import { PostgresJobs, type PostgresJobsOptions } from "./postgres-jobs.ts";
 
 const NEVER = new AbortController().signal;
@@ -118,6 +121,40 @@ describe.skipIf(!hasPostgres)("with a server", () => {
       const next = await queue.add("gc", {});
       expect((await queue.claim(["gc"], NEVER)).job.id).toBe(next.id);
     });
+
+    it.each(["release", "done"] as const)(
+      "hears once what is said twice because the answer was lost (%s)",
+      async (how) => {
+        const name = await database();
+        const [mine, others] = [await open({ name, worker: "a" }), await open({ name, worker: "b" })];
+        const job = await mine.add("gc", {});
+        const claim = await mine.claim(["gc"], NEVER);
+        const statement = how === "release" ? RELEASE : DONE;
+        const { value } = Object.getOwnPropertyDescriptor(QueueConnection.prototype, "query") ?? {};
+        const query = value as QueueConnection["query"];
+        let theirs: Claim | undefined;
+        let lost = 0;
+        const spy = vi.spyOn(QueueConnection.prototype, "query").mockImplementation(async function (
+          this: QueueConnection,
+          text,
+          values,
+        ) {
+          const rows = await query.call(this, text, values);
+          if (text !== statement || lost++ > 0) return rows;
+          if (how === "release") theirs = await others.claim(["gc"], NEVER);
+          throw new VarveError("QUEUE_UNAVAILABLE", "the answer was lost");
+        });
+        onTestFinished(() => spy.mockRestore());
+        await (how === "release" ? claim.release() : claim.done({ fine: 1 }));
+        expect(lost).toBe(2);
+        if (theirs !== undefined) {
+          expect(await mine.get(job.id)).toMatchObject({ state: "running", attempts: 1, worker: "b" });
+          expect(theirs.signal.aborted).toBe(false);
+          await theirs.done({ fine: 1 });
+        }
+        expect(await mine.get(job.id)).toMatchObject({ state: "done", attempts: 1, result: { fine: 1 } });
+      },
+    );
 
     it("ends jobs that others have written and that make no sense", async () => {
       const name = await database();

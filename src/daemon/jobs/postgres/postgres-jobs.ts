@@ -1,8 +1,9 @@
 /**
  * A queue that many machines share, in PostgreSQL by pg-boss. A worker says every few seconds that it is alive; one that was not heard of loses its
- * claim, and the job is tried by another one. A claim is told from later ones by pg-boss' count of retries, so a worker that comes back
- * late changes nothing.
+ * claim, and the job is tried by another one. Each claim has a name of its own, so a worker that comes back late, or says twice
+ * what it does not know to have been heard, changes nothing.
  */
+import { randomUUID } from "node:crypto";
 import { toVarveError } from "../../../errors/from-system.ts";
 import { VarveError } from "../../../errors/varve-error.ts";
 import type { ProgressEvent } from "../../../recipe/progress.ts";
@@ -13,8 +14,8 @@ import { MAX_QUEUED } from "../retries.ts";
 import type { Claim, Job, JobKind, JobKinds, JobQueue, ListOptions } from "../types.ts";
 import { Waiters } from "../waiters.ts";
 import { workerName } from "../worker-name.ts";
-import { Attempts, keyOf } from "./attempts.ts";
-import { CHANNEL, QueueConnection, sendOptions, type Attempt, type Row } from "./connection.ts";
+import { Attempts, keyOf, type Attempt } from "./attempts.ts";
+import { CHANNEL, QueueConnection, sendOptions, type Row } from "./connection.ts";
 import { changedNotice, isJobId, ProgressNotices, readNotice, type Progress } from "./notices.ts";
 import { bossStates, jobOf, readJob } from "./rows.ts";
 import { DEPTH, FAIL, GET, LIST, NOTIFY, OLDEST, SIGN } from "./statements.ts";
@@ -35,6 +36,7 @@ export interface PostgresJobsOptions {
 /** How often who waits for a job looks, should it hear nothing. */
 const POLL_MS = 2_000;
 const MAX_LIST = 1000;
+const MAX_LIST_BYTES = 32 << 20;
 
 export class PostgresJobs implements JobQueue {
   readonly #connection: QueueConnection;
@@ -88,7 +90,7 @@ export class PostgresJobs implements JobQueue {
   async list({ kind, state, limit = 100 }: ListOptions = {}): Promise<readonly Job[]> {
     const kinds = kind === undefined ? JOB_KINDS : [kind];
     const most = Math.min(Math.max(0, Math.trunc(limit)), MAX_LIST);
-    const rows = await this.#query(LIST, [kinds, bossStates(state), most]);
+    const rows = await this.#query(LIST, [kinds, bossStates(state), most, MAX_LIST_BYTES]);
     return rows.flatMap((row) => jobOf(row) ?? []);
   }
 
@@ -142,8 +144,9 @@ export class PostgresJobs implements JobQueue {
     if (kind === undefined) return undefined;
     const [taken] = await this.#connection.use(({ boss }) => boss.fetch(kind, { batchSize: 1 }));
     if (taken === undefined) return undefined;
-    const attempt = { id: taken.id, retryCount: taken.retryCount };
-    await this.#query(SIGN, [...keyOf(kind, attempt), JSON.stringify({ worker: this.#worker })]);
+    const attempt = { id: taken.id, claim: randomUUID() };
+    const signed = await this.#query(SIGN, [kind, taken.id, taken.retryCount, this.#attempts.output(attempt)]);
+    if (signed.length === 0) return this.#take(kinds);
     const job = await this.#readTaken(kind, attempt);
     if (job === undefined) return this.#take(kinds);
     const claim = this.#attempts.hold(job, kind, attempt);
@@ -158,7 +161,7 @@ export class PostgresJobs implements JobQueue {
       return row && readJob(row);
     } catch (error) {
       const { code, message, hint } = toVarveError(error);
-      const output = this.#attempts.output("error", keptError({ code, message, hint }));
+      const output = this.#attempts.output(attempt, "error", keptError({ code, message, hint }));
       await this.#query(FAIL, [...keyOf(kind, attempt), output]);
       return undefined;
     }

@@ -9,6 +9,8 @@ import { jobOf } from "./rows.ts";
 
 const DEFAULT_LIST = 100;
 const MAX_LIST = 1000;
+/** Of inputs and results together; older jobs than these are left out of a list. */
+const MAX_LIST_BYTES = 32 << 20;
 /** Ended jobs that are kept at most, however young they are. */
 const MAX_ENDED = 10_000;
 
@@ -54,10 +56,17 @@ export class JobsTable implements Disposable {
 
   list({ kind, state, limit = DEFAULT_LIST }: ListOptions): Job[] {
     const rows = this.#db.all(
-      `SELECT * FROM jobs WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?3`,
+      `SELECT * FROM jobs WHERE seq IN (
+         SELECT seq FROM (
+           SELECT seq, sum(bytes) OVER (ORDER BY seq DESC) AS total FROM (
+             SELECT seq, octet_length(input) + coalesce(octet_length(result), 0) AS bytes FROM jobs
+             WHERE (?1 IS NULL OR kind = ?1) AND (?2 IS NULL OR state = ?2) ORDER BY seq DESC LIMIT ?3))
+         WHERE total <= ?4)
+       ORDER BY seq DESC`,
       kind ?? null,
       state ?? null,
       Math.min(Math.max(0, Math.trunc(limit)), MAX_LIST),
+      MAX_LIST_BYTES,
     );
     return rows.map(jobOf);
   }
