@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { digestOf } from "../../oci/digest.ts";
 import { startTestDaemon, type TestDaemon } from "../../../test/kit/daemon/start-daemon.ts";
 
 /** A connection by hand; `answer` is all that came until it was closed. */
@@ -46,6 +47,20 @@ describe("time", () => {
     const { answer } = dial(daemon, ...head);
     // Answered or not, it is ended.
     expect(await answer).not.toContain("HTTP/1.1 2");
+  });
+
+  it("is short for an answer that nobody reads", async () => {
+    const daemon = await startTestDaemon({ config: { limits: { idleMs: 200 }, allowPush: true } });
+    // More than the buffers of both sides hold.
+    const blob = Buffer.alloc(48 * 1024 * 1024, "varve");
+    const digest = digestOf(blob);
+    const type = { "content-type": "application/octet-stream" };
+    const pushed = await daemon.call("POST", `/v2/a/blobs/uploads/?digest=${digest}`, type, blob);
+    expect(pushed.status).toBe(201);
+    const { socket } = dial(daemon, `GET /v2/a/blobs/${digest} HTTP/1.1`, "Host: localhost", "", "");
+    socket.pause();
+    const cutOff = (): unknown => daemon.log.find(({ method, isCutOff }) => method === "GET" && isCutOff === true);
+    await expect.poll(cutOff, { timeout: 10_000 }).toMatchObject({ path: `/v2/a/blobs/${digest}`, status: 200 });
   });
 
   it("is the daemon's own to take: who waits for an answer is not sent away", async () => {
