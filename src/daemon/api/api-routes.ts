@@ -24,6 +24,7 @@ import { placeOf, type OperationId } from "./schemas/operations.ts";
 import { ROUTES, type RouteSpec } from "./schemas/routes.ts";
 import { goneSignal } from "./gone-signal.ts";
 import { streamSeats, type StreamSeats } from "./stream-seats.ts";
+import { turnsOf } from "./turns.ts";
 
 const HANDLERS: Handlers<Exclude<OperationId, StreamId>> = {
   ...imageHandlers,
@@ -53,6 +54,7 @@ export function apiRoutes(parts: ApiParts): FastifyPluginAsync {
 function addRoute(scope: FastifyInstance, id: OperationId, parts: ApiParts, seats: StreamSeats): void {
   const spec: RouteSpec = ROUTES[id];
   const { method, path } = placeOf(id);
+  const turns = turnsOf(spec);
   // Compiled when it is first asked for: most daemons serve a few of these.
   let check: ReturnType<typeof requestCheck> | undefined;
   scope.route({
@@ -65,6 +67,7 @@ function addRoute(scope: FastifyInstance, id: OperationId, parts: ApiParts, seat
       const checked = check(request);
       void reply.headers({ "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff" });
       if (isStream(id)) return follow(id, checked, { request, reply, parts, seats });
+      using _turn = turns.take();
       const answer = await answerOf(id, checked, parts, reply);
       void reply.code(spec.status);
       if (spec.status === 202) void reply.header("Location", `/v1/jobs/${(answer as { id: string }).id}`);

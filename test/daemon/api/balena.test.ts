@@ -57,7 +57,7 @@ const shortId = (digest: string): string => digest.slice(7, 19);
 
 describe("POST /images/delta", () => {
   it("tells how the delta is made, and what was made gives the target in another store", async () => {
-    const { daemon, registry, client, app, names } = await filledDaemon();
+    const { daemon, registry, client, app, names } = await filledDaemon({ has: ["app"] });
     const tag = `${registry.host}/team/app:1-2`;
     const path = `/images/delta${query({ src: names.base, dest: names.target, t: tag })}`;
     const answer = await daemon.call("POST", path, { "content-type": "application/json" });
@@ -102,7 +102,7 @@ describe("POST /images/delta", () => {
   });
 
   it("is asked with a version of Docker's API in front too, and for images by their IDs", async () => {
-    const { daemon, app } = await filledDaemon();
+    const { daemon, app } = await filledDaemon({ has: ["app"] });
     const [src, dest] = [app.base.config.digest, app.target.config.digest.slice(7, 19)];
     const answer = await daemon.call("POST", `/v1.40/images/delta${query({ src, dest, t: "" })}`);
     const messages = messagesIn(answer.bytes.toString());
@@ -111,7 +111,7 @@ describe("POST /images/delta", () => {
   });
 
   it("skips all layers of an image that is its own base", async () => {
-    const { daemon, names, app } = await filledDaemon();
+    const { daemon, names, app } = await filledDaemon({ has: ["app"] });
     const answer = await daemon.call("POST", `/images/delta${query({ src: names.base, dest: names.base })}`);
     const ids = app.base.layers.map(({ diffId }) => shortId(diffId));
     expect(story(messagesIn(answer.bytes.toString()))).toEqual([
@@ -125,7 +125,7 @@ describe("POST /images/delta", () => {
   });
 
   it("refuses with a status what is wrong before anything was told", async () => {
-    const { daemon, client, names } = await filledDaemon();
+    const { daemon, client, names } = await filledDaemon({ has: ["app"] });
     const before = (await client.jobs.list()).jobs.length;
     const wrong: readonly (readonly [string, string, string])[] = [
       [
@@ -157,7 +157,7 @@ describe("POST /images/delta", () => {
   });
 
   it("ends the work when the client goes away, and not when the daemon does", async () => {
-    const { daemon: first, names } = await filledDaemon();
+    const { daemon: first, names } = await filledDaemon({ has: ["app"] });
     await first.stop();
     // No delta is begun, so that there is time.
     const waiting = { root: first.root, config: { jobs: { deltas: 0 } } };
@@ -185,7 +185,7 @@ describe("POST /images/delta", () => {
 
 describe("POST /deltas/create", () => {
   it("answers with the ID of a delta of the name that follows from both images", async () => {
-    const { daemon, client, names } = await filledDaemon();
+    const { daemon, client, names } = await filledDaemon({ has: ["app"] });
     const answer = await daemon.call("POST", `/deltas/create${query({ src: names.base, dest: names.target })}`);
     expect(answer.status).toBe(201);
     const { Id } = answer.json();

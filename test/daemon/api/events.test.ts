@@ -30,7 +30,7 @@ async function all(events: AsyncIterable<ServerSentEvent>): Promise<JobEvent[]> 
 }
 
 it("follows a job from what it is to its end, each event as its schema says, and then the stream ends", async () => {
-  const { daemon, client, names } = await filledDaemon();
+  const { daemon, client, names } = await filledDaemon({ has: ["app"] });
   await client.images.remove(names.target);
   const { id } = await client.pulls.create({ reference: names.target });
   const { events } = await openStream(daemon, `/v1/jobs/${id}/events`, { "last-event-id": "17\u00a0" });
@@ -47,7 +47,7 @@ it("follows a job from what it is to its end, each event as its schema says, and
 });
 
 it("follows all jobs, until the reader goes or the daemon stops", async () => {
-  const { daemon, client, names } = await filledDaemon();
+  const { daemon, client, names } = await filledDaemon({ has: ["app"] });
   const { events, gone } = await openStream(daemon, "/v1/events");
   const { id } = await client.gc.start();
   for await (const { data } of events) {

@@ -50,7 +50,7 @@ describe.skipIf(curl === undefined)("docs/api.md", () => {
     const dir = await tempDir();
     onTestFinished(() => dir[Symbol.asyncDispose]());
     const socket = join(dir.path, "varve.sock");
-    const { daemon, names } = await filledDaemon({ config: { listen: { socket } } });
+    const { daemon, names } = await filledDaemon({ has: ["app"], config: { listen: { socket } } });
     const place = way === "TCP" ? daemon.origin : `--unix-socket ${socket} http://localhost`;
     const env: Record<string, string> = {
       PATH: process.env["PATH"] ?? "",

@@ -24,8 +24,16 @@ export interface FilledDaemon {
 
 const MIB = 1 << 20;
 
+export interface FilledOptions extends TestDaemonOptions {
+  /** What of it is in the store from the beginning; a delta needs the application. Default: all. */
+  readonly has?: readonly ("app" | "delta" | "machine")[];
+}
+
 /** Ended when the test that asked for it has finished. */
-export async function filledDaemon(options: TestDaemonOptions = {}): Promise<FilledDaemon> {
+export async function filledDaemon({
+  has = ["app", "delta", "machine"],
+  ...options
+}: FilledOptions = {}): Promise<FilledDaemon> {
   const dir = await tempDir();
   onTestFinished(() => dir[Symbol.asyncDispose]());
   const disks = join(dir.path, "disks");
@@ -46,9 +54,13 @@ export async function filledDaemon(options: TestDaemonOptions = {}): Promise<Fil
     delta: "example.com/app:1-2",
     machine: "example.com/vm:1",
   };
-  for (const reference of [names.base, names.target]) await finish(client, client.pulls.create({ reference }));
-  await finish(client, client.deltas.create({ base: names.base, target: names.target, tag: names.delta }));
-  await client.disks.import({ path: "machine", image: names.machine, chunkSize: MIB });
+  if (has.includes("app")) {
+    for (const reference of [names.base, names.target]) await finish(client, client.pulls.create({ reference }));
+  }
+  if (has.includes("delta")) {
+    await finish(client, client.deltas.create({ base: names.base, target: names.target, tag: names.delta }));
+  }
+  if (has.includes("machine")) await client.disks.import({ path: "machine", image: names.machine, chunkSize: MIB });
   return { daemon, registry, client, disks, app, names };
 }
 

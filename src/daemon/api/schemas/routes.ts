@@ -35,6 +35,8 @@ export interface RouteSpec {
   readonly status: 200 | 201 | 202 | 204;
   /** Of the answer's JSON, or of each event's data; null where there is no body. */
   readonly answer: TSchema | null;
+  /** How many of these requests are worked on at once, of what takes long, reads much or asks others. Default: as many as come. */
+  readonly atOnce?: number;
   /** Server-sent events and no single answer. */
   readonly streams?: true;
   /** Of answers that are errors. Default: `errorBody`. */
@@ -86,6 +88,7 @@ export const ROUTES = {
     summary: "The layers of an image, and which other images have them",
     params: name,
     status: 200,
+    atOnce: 16,
     answer: strata,
     errors: ["IMAGE_NOT_FOUND", "REFERENCE_INVALID"],
   },
@@ -114,6 +117,7 @@ export const ROUTES = {
     description: "Asks the registry, and writes nothing.",
     body: planInput,
     status: 200,
+    atOnce: 32,
     answer: pullResult,
     errors: ["REFERENCE_INVALID", "PLATFORM_INVALID", "MANIFEST_UNKNOWN", "PLATFORM_NOT_FOUND", "REGISTRY_UNREACHABLE"],
   },
@@ -131,6 +135,7 @@ export const ROUTES = {
     description: "An image that it is to stand on is unpacked first when it has to be.",
     body: snapshotInput,
     status: 201,
+    atOnce: 16,
     answer: preparedSnapshot,
     errors: ["SNAPSHOT_EXISTS", "SNAPSHOT_NOT_FOUND", "SNAPSHOT_STATE", "SNAPSHOT_INVALID", "IMAGE_NOT_FOUND"],
   },
@@ -181,6 +186,7 @@ export const ROUTES = {
     description: "Reads the delta.",
     params: name,
     status: 200,
+    atOnce: 8,
     answer: deltaDetails,
     errors: ["IMAGE_NOT_FOUND", "USAGE", "DELTA_IMAGE_INVALID", "DELTA_INVALID"],
   },
@@ -198,6 +204,7 @@ export const ROUTES = {
     summary: "Images of virtual machines, and what of their disks is here",
     query: page,
     status: 200,
+    atOnce: 8,
     answer: diskList,
     errors: [],
   },
@@ -215,6 +222,7 @@ export const ROUTES = {
     description: "Answers when it is done; it ends when the client goes away, and then nothing stays in the store.",
     body: importInput,
     status: 201,
+    atOnce: 4,
     answer: importResult,
     errors: ["DISKS_CLOSED", "FILE_NOT_FOUND", "PATH_INVALID", "REFERENCE_INVALID", "USAGE", "DISK_UNREADABLE"],
   },
@@ -224,6 +232,7 @@ export const ROUTES = {
     description: "Answers when it is done; it ends when the client goes away, and then nothing is written.",
     body: exportInput,
     status: 201,
+    atOnce: 4,
     answer: exportResult,
     errors: ["DISKS_CLOSED", "IMAGE_NOT_FOUND", "MEDIA_TYPE_UNSUPPORTED", "TARGET_NOT_EMPTY", "FILE_EXISTS", "USAGE"],
   },
@@ -242,6 +251,7 @@ export const ROUTES = {
     summary: "What would be removed, and how much it would free",
     query: gcQuery,
     status: 200,
+    atOnce: 4,
     answer: gcResult,
     errors: [],
   },
@@ -259,6 +269,7 @@ export const ROUTES = {
     tag: "Store",
     summary: "What the store takes, and what of it only one image needs",
     status: 200,
+    atOnce: 8,
     answer: diskUsage,
     errors: [],
   },
