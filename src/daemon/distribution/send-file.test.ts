@@ -186,6 +186,7 @@ describe.each([
     const { head, body } = await rawExchange(bench.host, "HEAD /");
     expect(head).toContain(`content-length: ${MIB}`);
     expect(body.length).toBe(0);
+    await bench.ended(1);
     expect(bench.ends).toEqual([0]);
   });
 
@@ -214,12 +215,13 @@ describe.each([
       return process.memoryUsage().arrayBuffers;
     };
     const before = held();
-    const lazy = await Promise.all(Array.from({ length: 60 }, () => askWithoutReading(bench.host)));
-    await bench.opened(60);
+    const lazy = await Promise.all(Array.from({ length: 150 }, () => askWithoutReading(bench.host)));
+    await bench.opened(150);
     expect(await fetchHash(`http://${bench.host}/`)).toBe(sha256(bench.content));
-    expect(held() - before).toBeLessThan(32 * 512 * 1024 + 60 * 64 * 1024 + 4 * MIB);
+    // Large buffers for some, small ones for the others; the rest is what the client here has not let go of yet.
+    expect(held() - before).toBeLessThan(32 * 512 * 1024 + 150 * 64 * 1024 + 16 * MIB);
     for (const socket of lazy) socket.destroy();
-    await bench.ended(61);
+    await bench.ended(151);
     await bench.opened(0);
   });
 

@@ -66,9 +66,10 @@ async function pullAll(client: Client, { snapshotter }: TrialOptions): Promise<v
   const pulls: string[] = [];
   for (const { name, tag } of upstream.images) {
     const body = { reference: `${upstream.proxy.host}/${name}:${tag}`, unpack: snapshotter !== "none" };
+    const askedAt = performance.now();
     const answer = await asked(client, api("POST", "/v1/pulls", body), { statuses: [202] });
     const job = json(answer!) as Job;
-    jobs.saw(job);
+    jobs.saw(job, askedAt);
     pulls.push(job.id);
   }
   await untilJobsEnd(client);
@@ -93,8 +94,9 @@ async function readAllOfMirror(client: Client): Promise<void> {
 }
 
 async function collect(client: Client): Promise<void> {
+  const askedAt = performance.now();
   const answer = await asked(client, api("POST", "/v1/gc", { partialsOlderThanMs: 0 }), { statuses: [202] });
-  client.world.jobs.saw(json(answer!) as Job);
+  client.world.jobs.saw(json(answer!) as Job, askedAt);
   await untilJobsEnd(client);
 }
 

@@ -37,16 +37,18 @@ export async function startCheck(client: Client): Promise<void> {
 export async function lookAtJob(client: Client): Promise<void> {
   const id = anyJob(client);
   if (id === undefined) return;
+  const askedAt = performance.now();
   const answer = await asked(client, api("GET", `/v1/jobs/${id}`), { statuses: [200] });
-  if (answer !== undefined) client.world.jobs.saw(json(answer) as Job);
+  if (answer !== undefined) client.world.jobs.saw(json(answer) as Job, askedAt);
 }
 
 export async function cancelJob(client: Client): Promise<void> {
   const id = anyJob(client);
   if (id === undefined) return;
+  const askedAt = performance.now();
   const answer = await asked(client, api("DELETE", `/v1/jobs/${id}`), { statuses: [200] });
   if (answer === undefined) return;
-  client.world.jobs.saw(json(answer) as Job);
+  client.world.jobs.saw(json(answer) as Job, askedAt);
 }
 
 /** To the end of the job, or for a while. */
@@ -56,11 +58,12 @@ export async function followJob(client: Client): Promise<void> {
   if (id === undefined) return;
   const question = { ...api("GET", `/v1/jobs/${id}/events`), headers: { accept: "text/event-stream" } };
   const leaves = rng.chance(0.6) || !world.jobs.open.includes(id);
+  const askedAt = performance.now();
   const answer = await asked(client, { ...question, ...(leaves && { leaveAfter: 1 }) }, { statuses: [200] });
   if (answer === undefined) return;
   const events = eventsIn(answer.bytes.toString("utf8"));
   const jobs = events.flatMap((event) => (event.type === "job" ? [event.job] : []));
-  for (const job of jobs) world.jobs.saw(job);
+  for (const job of jobs) world.jobs.saw(job, askedAt);
   if (events[0]?.type !== "job") throw new Error(`what follows job ${id} begins with ${events[0]?.type}`);
   const last = jobs.at(-1)!;
   if (last.endedAt === null) throw new Error(`what followed job ${id} ended while it is ${last.state}`);
@@ -70,22 +73,24 @@ export async function followJob(client: Client): Promise<void> {
 export async function checkJobs(client: Client): Promise<void> {
   const { jobs } = client.world;
   const ids = jobs.ids;
+  const askedAt = performance.now();
   const answer = await asked(client, api("GET", "/v1/jobs?limit=1000"), { statuses: [200] });
   if (answer === undefined) return;
   const listed = (json(answer) as JobList).jobs;
   const there = new Set(listed.map(({ id }) => id));
   const lost = ids.filter((id) => !there.has(id));
   if (lost.length > 0) throw new Error(`jobs that were acknowledged are lost: ${lost.join(", ")}`);
-  for (const job of listed) jobs.saw(job);
+  for (const job of listed) jobs.saw(job, askedAt);
 }
 
 async function begin(client: Client, question: Question): Promise<void> {
+  const askedAt = performance.now();
   const answer = await asked(client, question, { statuses: [202] });
   if (answer === undefined) return;
   const job = json(answer) as Job;
   if (answer.headers.location !== `/v1/jobs/${job.id}`)
     throw new Error(`job ${job.id} is at ${answer.headers.location}`);
-  client.world.jobs.saw(job);
+  client.world.jobs.saw(job, askedAt);
 }
 
 function eventsIn(text: string): JobEvent[] {

@@ -14,6 +14,8 @@ const OWN_FAULTS: ReadonlySet<string> = new Set([
 
 export class JobBook {
   readonly #known = new Map<string, Job>();
+  /** When it was first known that they had ended. */
+  readonly #endedAt = new Map<string, number>();
   /** What pulls of these references have to end in. */
   readonly #digests: ReadonlyMap<string, string>;
 
@@ -40,13 +42,18 @@ export class JobBook {
     );
   }
 
-  /** @throws Error when it cannot be what became of it */
-  saw(job: Job): void {
+  /**
+   * @param askedAt when this was asked for (`performance.now()`): what is older than another answer may well say less
+   * @throws Error when it cannot be what became of it
+   */
+  saw(job: Job, askedAt: number): void {
     const before = this.#known.get(job.id);
     const told = JSON.stringify(job);
-    if (before !== undefined && hasEnded(before) && JSON.stringify(before) !== told) {
+    if (before !== undefined && hasEnded(before)) {
+      if (JSON.stringify(before) === told || (!hasEnded(job) && askedAt < this.#endedAt.get(job.id)!)) return;
       throw new Error(`job ${job.id} had ended as ${JSON.stringify(before)}, and is ${told}`);
     }
+    if (hasEnded(job)) this.#endedAt.set(job.id, performance.now());
     if (hasEnded(job) && job.endedAt === null) throw new Error(`job ${told} has ended at no time`);
     if (job.error !== null && OWN_FAULTS.has(job.error.code)) throw new Error(`job ${told}`);
     // What seems to kill its workers is given up, and they do die here.
