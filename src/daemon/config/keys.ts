@@ -55,7 +55,7 @@ export const CONFIG_KEYS: readonly ConfigKey[] = [
     "listen.tls.clientCaFile",
     kinds.orNone(kinds.path),
     "none",
-    "authorities of clients' certificates, PEM: who shows one of theirs needs no token",
+    "authorities of clients' certificates, PEM: who shows one of theirs needs no token; whether there are any changes by a restart only",
   ),
   live(
     "mirror.upstreams",
