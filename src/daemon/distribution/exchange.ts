@@ -1,7 +1,6 @@
 /** One request of `/v2/` on its way through the handlers, and the few ways in which they answer. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { finished } from "node:stream/promises";
-import { invite } from "./invite.ts";
 import type { RegistryOptions } from "./options.ts";
 import { RegistryError, type RegistryCode } from "./registry-error.ts";
 import type { Route } from "./routes.ts";
@@ -58,7 +57,6 @@ export async function readBody(request: IncomingMessage, limit: number, code: Re
   const tooLarge = (): RegistryError => new RegistryError(413, code, `more than ${limit} bytes`);
   // Twice as much is not read to its end, so that the refusal costs no more than what it refuses.
   if (Number(request.headers["content-length"] ?? 0) > limit * READ_OVER) throw tooLarge();
-  invite(request);
   const chunks: Buffer[] = [];
   let size = 0;
   // What is a little too much is read all the same: leaving it unread may break the connection before the answer is seen.

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { startTestDaemon } from "../../../test/kit/daemon/start-daemon.ts";
 import { serveStore, type ServeStoreOptions } from "../../../test/kit/daemon/serve-store.ts";
 import { createRng } from "../../../test/kit/images/rng.ts";
 import { callsTo } from "../../../test/kit/net/call.ts";
@@ -249,10 +250,10 @@ describe("a source that is not the store", () => {
 
 describe("a client that asks before it sends", () => {
   it("is told to go on when its bytes are wanted, and refused without them", async () => {
-    const { server } = await served({ registry: { allows: (action) => action === "push" } });
+    const server = await startTestDaemon({ config: { allowPush: true } });
     const ask = async (method: string, path: string, length = BYTES.length): Promise<string[]> => {
       const said: string[] = [];
-      const request = httpRequest(`${server.url}${path}`, {
+      const request = httpRequest(`${server.origin}${path}`, {
         method,
         headers: { expect: "100-continue", "content-length": length },
       });

@@ -2,7 +2,6 @@
 import { digestAlgorithm, type Digest, type DigestAlgorithm } from "../../oci/digest.ts";
 import { allowMethods, answer, type Exchange, type Headers } from "./exchange.ts";
 import type { HostedContent } from "./hosted-content.ts";
-import { invite } from "./invite.ts";
 import { RegistryError } from "./registry-error.ts";
 import { asDigest, isName } from "./routes.ts";
 import type { Upload } from "./upload.ts";
@@ -88,7 +87,6 @@ function algorithmIn(query: URLSearchParams): DigestAlgorithm {
 
 async function receive(exchange: Exchange, upload: Upload, signal: AbortSignal): Promise<void> {
   checkContentRange(exchange, upload);
-  invite(exchange.request);
   await upload.receive(exchange.request, { signal, ...exchange.options.hooks?.receiving?.(exchange) });
 }
 

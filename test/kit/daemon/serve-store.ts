@@ -2,7 +2,6 @@
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { registryHandler } from "../../../src/daemon/distribution/handler.ts";
-import { holdInvitation } from "../../../src/daemon/distribution/invite.ts";
 import type { RegistryOptions } from "../../../src/daemon/distribution/options.ts";
 import { storeRepositories } from "../../../src/daemon/distribution/store-repositories.ts";
 import { Uploads, type UploadsOptions } from "../../../src/daemon/distribution/uploads.ts";
@@ -34,10 +33,6 @@ export async function serveStore(options: ServeStoreOptions = {}): Promise<Serve
   const repositories = storeRepositories(store);
   const handle = registryHandler({ source: repositories, repositories, uploads, ...options.registry });
   const server = createServer((request, response) => void handle(request, response));
-  server.on("checkContinue", (request, response) => {
-    holdInvitation(request, response);
-    server.emit("request", request, response);
-  });
   server.requestTimeout = 0;
   const listening = starting.adopt(await listen(server), (open) => open.close());
   const stack = starting.move();
