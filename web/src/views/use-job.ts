@@ -41,8 +41,9 @@ export function useJob(id: string): FollowedJob {
     const { story, speed } = known.current ?? nothing();
     const sample = (): void => {
       const { parts, network } = story.totals();
-      const { here, local, data, zero } = parts;
-      speed.sample(Date.now(), { network, done: here + local + data + zero + parts.network });
+      // What was here before has not come at any speed.
+      const { local, data, zero } = parts;
+      speed.sample(Date.now(), { network, done: local + data + zero + parts.network });
     };
     const sampling = setInterval(() => {
       if (known.current?.job?.state !== "running") return;
