@@ -4,7 +4,7 @@
 //
 // `--if-possible`: an installation without development dependencies lacks what builds it, and goes on without the page.
 import { gzipSync } from "node:zlib";
-import { globSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 const root = join(import.meta.dirname, "..");
@@ -19,8 +19,9 @@ if (vite === undefined) {
   console.log("page: not built, because vite is not installed; varve serve works without it");
 } else {
   await vite.build({ configFile: join(root, "web/vite.config.ts"), build: { outDir } });
-  const gzipped = globSync("**/*.{html,js,css,svg}", { cwd: outDir }).reduce(
-    (bytes, file) => bytes + gzipSync(readFileSync(join(outDir, file)), { level: 9 }).length,
+  const files = readdirSync(outDir, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  const gzipped = files.reduce(
+    (bytes, { parentPath, name }) => bytes + gzipSync(readFileSync(join(parentPath, name)), { level: 9 }).length,
     0,
   );
   console.log(`page: ${(gzipped / 1000).toFixed(1)} kB with gzip`);
