@@ -14,14 +14,12 @@ import { readDirectly } from "./direct.ts";
 import type { Flights, Joining } from "./flights.ts";
 import { Joined } from "./joined.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
+import { isStoreTrouble, noted } from "./noting.ts";
 import { Origins } from "./origins.ts";
 import { withPatience } from "./patience.ts";
 import type { Upstream } from "./upstreams.ts";
 
 const PATIENCE = { retries: 2, ms: 30_000 };
-/** What stands in the way of storing and not of sending. */
-const NOT_STORED: ReadonlySet<string> = new Set(["STORE_BUSY", "STORE_READ_ONLY", "NO_SPACE", "PERMISSION", "IO"]);
-
 export interface BlobsOptions {
   readonly daemon: Pick<Daemon, "metrics" | "log" | "signal">;
   readonly store: Store;
@@ -51,7 +49,7 @@ export class MirrorBlobs {
     const info = access.isProved ? await store.content.stat(digest) : undefined;
     if (info !== undefined) {
       if ((await store.repositories.blob(upstream.key, digest)) === undefined) {
-        await store.repositories.addBlob(upstream.key, digest);
+        await noted(daemon.log, { digest }, () => store.repositories.addBlob(upstream.key, digest));
       }
       store.repositories.noteUse(upstream.key, digest);
       daemon.metrics.cache("blob", "hit");
@@ -82,7 +80,7 @@ export class MirrorBlobs {
         return;
       } catch (error) {
         if (hasBegun || signal.aborted || !isVarveError(error)) throw error;
-        if (NOT_STORED.has(error.code)) {
+        if (isStoreTrouble(error)) {
           daemon.log.warn({ code: error.code, digest: flight.blob.digest }, "a blob is sent on without being stored");
           return yield* this.#readApart(arriving, range, signal);
         }
@@ -113,7 +111,9 @@ export class MirrorBlobs {
   async *#readApart({ upstream, blob }: Arriving, range: ByteRange, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { store, daemon, onEvent } = this.#options;
     daemon.metrics.cache("blob", "miss");
-    const onVerified = (): Promise<boolean> => store.repositories.addBlob(upstream.key, blob.digest);
+    const { digest } = blob;
+    const onVerified = (): Promise<unknown> =>
+      noted(daemon.log, { digest }, () => store.repositories.addBlob(upstream.key, digest));
     yield* readDirectly(blob, new Origins(upstream), range, { signal, onEvent, onVerified });
   }
 

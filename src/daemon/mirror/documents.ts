@@ -14,6 +14,7 @@ import type { Daemon } from "../daemon.ts";
 import type { Asked, ServedManifest } from "../distribution/types.ts";
 import { Joined } from "./joined.ts";
 import type { KnownBlobs } from "./known-blobs.ts";
+import { noted } from "./noting.ts";
 import { withPatience } from "./patience.ts";
 import { believes } from "./provenance.ts";
 import { isAbsent, isUnreachable } from "./refusals.ts";
@@ -23,6 +24,9 @@ import type { Upstream } from "./upstreams.ts";
 /** Where something older can be served, and where not. */
 const WITH_STALE = { retries: 0, ms: 10_000 };
 const WITHOUT = { retries: 2, ms: 30_000 };
+
+/** So old may be what is written of when a tag was last found up to date. */
+const NOTE_MS = 60_000;
 
 export type ResolvedManifest = Omit<ServedManifest, "bytes"> & { readonly size: number };
 
@@ -70,7 +74,7 @@ export class MirrorDocuments {
     const served = await this.#bytes(upstream, resolved.digest, asked, true).catch(absent);
     if (served === undefined) return undefined;
     if (resolved.warning !== undefined) return { ...served, warning: resolved.warning };
-    await this.#options.store.repositories.putTag(upstream.key, target, resolved.digest);
+    await this.#noteTag(upstream, target, resolved.digest, Infinity);
     return served;
   }
 
@@ -84,8 +88,10 @@ export class MirrorDocuments {
     }
     try {
       const found = await this.#ask(upstream, tag, serveStale && record !== undefined ? WITH_STALE : WITHOUT);
-      if (found === undefined) await store.repositories.deleteTag(upstream.key, tag);
-      else if (found.digest === record?.digest) await store.repositories.putTag(upstream.key, tag, found.digest);
+      const { key } = upstream;
+      if (found === undefined) await noted(daemon.log, { tag }, () => store.repositories.deleteTag(key, tag));
+      else if (found.digest === record?.digest)
+        await this.#noteTag(upstream, tag, found.digest, tagSeconds > 0 ? 0 : NOTE_MS);
       return found;
     } catch (error) {
       if (!serveStale || known === undefined || record === undefined || !isUnreachable(error)) throw error;
@@ -130,7 +136,8 @@ export class MirrorDocuments {
     const { store, known } = this.#options;
     const document = (await this.#held(upstream, digest, proved)) ?? (await this.#download(upstream, digest));
     const { mediaType, bytes } = document;
-    await store.repositories.putManifest(upstream.key, { digest, mediaType, bytes });
+    const { log } = this.#options.daemon;
+    await noted(log, { digest }, () => store.repositories.putManifest(upstream.key, { digest, mediaType, bytes }));
     known.learn(upstream.key, document);
     return { digest, mediaType, bytes };
   }
@@ -153,6 +160,16 @@ export class MirrorDocuments {
         upstream.client.fetchManifest(reference, caller),
       );
     return await secondTry(fetch, ({ code, message }) => daemon.log.warn({ code }, message));
+  }
+
+  /** Writes it down when that says something new, or what is written is so old: a write for each request would hold up all others. */
+  async #noteTag(upstream: Upstream, tag: string, digest: Digest, ageMs: number): Promise<void> {
+    const { daemon, store, now } = this.#options;
+    const { repositories } = store;
+    const known = await repositories.tag(upstream.key, tag);
+    if (known?.digest === digest && now() - known.updatedAt.getTime() < ageMs) return;
+    if ((await repositories.manifest(upstream.key, digest)) === undefined) return;
+    await noted(daemon.log, { tag }, () => repositories.putTag(upstream.key, tag, digest));
   }
 
   #hit(upstream: Upstream, record: ManifestRecord): ResolvedManifest {

@@ -20,7 +20,8 @@ import type { Origins } from "./origins.ts";
 import { openPlace, type PlaceOptions } from "./place.ts";
 import { WatchedIngest } from "./watched-ingest.ts";
 
-const CHUNK_BYTES = 1 << 20;
+/** Each reader holds one or two: there may be a thousand. */
+const CHUNK_BYTES = 256 << 10;
 /** Larger blobs come by more than one connection, in ranges of this size or more. */
 const ONE_STREAM_BYTES = 16 << 20;
 const RANGE_BYTES = 8 << 20;

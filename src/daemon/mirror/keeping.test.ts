@@ -1,5 +1,5 @@
 /** What a mirror has when its upstream is away, how it is shared with pulls, and what goes when there is too much of it. */
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { startMirror } from "../../../test/kit/daemon/start-mirror.ts";
 import { startFaultProxy } from "../../../test/kit/faults/fault-proxy.ts";
 import { noise, testClient } from "../../../test/kit/http/test-client.ts";
@@ -7,6 +7,7 @@ import { buildImage } from "../../../test/kit/images/build-image.ts";
 import { pushImage } from "../../../test/kit/images/push-image.ts";
 import { startRegistry, type KitRegistry } from "../../../test/kit/registry/registry.ts";
 import { file } from "../../../test/kit/trees/tree-node.ts";
+import { VarveError } from "../../errors/varve-error.ts";
 import { inProcess } from "../../layer/in-process.ts";
 import { openStore } from "../../store/store.ts";
 import { pull } from "../../transfer/pull.ts";
@@ -71,6 +72,40 @@ describe("an upstream that is away", () => {
       expect((await call("GET", path)).status).not.toBe(200);
     },
   );
+});
+
+describe("a store that takes nothing for a while", () => {
+  it("keeps no client from what upstream has, or from what is here", async () => {
+    await using registry = await withImage();
+    const mirror = await startMirror({ upstreams: [registry.host] });
+    const { repositories } = mirror.store;
+    const at = `/v2/${registry.host}/team/app/manifests`;
+    await mirror.call("GET", `${at}/v1`);
+    await pushImage(registry.host, "team/app", "v2", newer);
+    const full = (): Promise<never> => Promise.reject(new VarveError("NO_SPACE", "the disk is full"));
+    Object.assign(repositories, { putTag: full, putManifest: full, addBlob: full, deleteTag: full });
+    expect((await mirror.call("HEAD", `${at}/v1`)).status).toBe(200);
+    expect((await mirror.call("GET", `${at}/v1`)).bytes.equals(image.bytes)).toBe(true);
+    expect((await mirror.call("GET", `${at}/v2`)).bytes.equals(newer.bytes)).toBe(true);
+    const [layer] = newer.layers;
+    const blob = await mirror.call("GET", `/v2/${registry.host}/team/app/blobs/${layer!.descriptor.digest}`);
+    expect(blob.bytes.equals(layer!.bytes)).toBe(true);
+    expect((await mirror.call("GET", `${at}/none`)).status).toBe(404);
+  });
+
+  it("is written to for a tag only when that says something new", async () => {
+    let now = Date.now();
+    await using registry = await withImage();
+    const mirror = await startMirror({ upstreams: [registry.host], now: () => now });
+    const { repositories } = mirror.store;
+    const put = vi.spyOn(repositories, "putTag");
+    const path = `/v2/${registry.host}/team/app/manifests/v1`;
+    for (const method of ["GET", "HEAD", "GET", "HEAD"] as const) await mirror.call(method, path);
+    expect(put).toHaveBeenCalledTimes(1);
+    now += 90_000;
+    await mirror.call("HEAD", path);
+    expect(put).toHaveBeenCalledTimes(2);
+  });
 });
 
 describe("the store", () => {

@@ -4,6 +4,7 @@ import type { Digest } from "../../oci/digest.ts";
 import type { TransportEvent } from "../../registry/blob-source.ts";
 import type { Store } from "../../store/store.ts";
 import type { Daemon } from "../daemon.ts";
+import { noted } from "./noting.ts";
 import { withPatience } from "./patience.ts";
 import { isAbsent, isUnreachable } from "./refusals.ts";
 import type { Upstream } from "./upstreams.ts";
@@ -13,7 +14,7 @@ const PATIENCE = { retries: 1, ms: 30_000 };
 const MOST_REFERRERS = 1000;
 
 export interface ListingParts {
-  readonly daemon: Pick<Daemon, "config" | "metrics" | "signal">;
+  readonly daemon: Pick<Daemon, "config" | "metrics" | "log" | "signal">;
   readonly store: Store;
   readonly onEvent: (event: TransportEvent) => void;
 }
@@ -49,7 +50,8 @@ export async function listReferrers(
     const found = await withPatience(what, asking, (caller) => client.referrers(reference, subject, caller));
     // Only of what is cached: else whoever asks for digests that he makes up fills the database.
     const isCached = (await repositories.manifest(key, subject)) !== undefined;
-    if (isCached) await repositories.setReferrers(key, subject, found.slice(0, MOST_REFERRERS));
+    const kept = found.slice(0, MOST_REFERRERS);
+    if (isCached) await noted(daemon.log, { subject }, () => repositories.setReferrers(key, subject, kept));
     return found;
   } catch (error) {
     if (isAbsent(error)) return [];
