@@ -2,9 +2,9 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { isVarveError } from "../../errors/varve-error.ts";
 import { MAX_ATTEMPTS } from "./retries.ts";
-import { WRONG_INPUTS } from "./wrong-inputs.suite.ts";
 import { aborted, followModel, type QueuePlace } from "./jobs-model.suite.ts";
-import type { Job, JobKind, JobQueue } from "./types.ts";
+import { limitCases } from "./jobs-limits.suite.ts";
+import type { Job, JobQueue } from "./types.ts";
 
 const ERROR = { code: "MANIFEST_UNKNOWN", message: "no such image", hint: "check the name" } as const;
 const NEVER = new AbortController().signal;
@@ -244,61 +244,7 @@ export function jobsSuite(
       expect(own).toHaveLength(before);
     });
 
-    it("takes nothing that makes no sense, and nothing too large", async () => {
-      const { queue } = await start();
-      for (const [kind, input, code] of WRONG_INPUTS) {
-        const error = await queue.add(kind, input as never).catch((thrown: unknown) => thrown);
-        expect([input, error]).toMatchObject([input, { code }]);
-      }
-      expect(await queue.list()).toEqual([]);
-      for (const id of [
-        "",
-        "x",
-        "' OR 1=1 --",
-        "\u0000",
-        "1".repeat(100_000),
-        "00000000-0000-0000-0000-00000000000Z",
-      ]) {
-        expect(await queue.get(id)).toBeUndefined();
-        expect(await queue.cancel(id)).toBeUndefined();
-      }
-    });
-
-    it("keeps of a huge result and a huge error what has room", async () => {
-      const { queue } = await start();
-      const job = await pullOf(queue, "a");
-      const layers = Array.from({ length: 40_000 }, (_, index) => ({ digest: `sha256:${index}`.padEnd(71, "0") }));
-      await (await queue.claim(["pull"], NEVER)).done({ status: "pulled", layers, warnings: ["a"], sum: 7 });
-      const kept = (await queue.get(job.id))?.result as unknown as {
-        layers: unknown[];
-        warnings: string[];
-        sum: number;
-      };
-      expect(kept).toMatchObject({ status: "pulled", sum: 7 });
-      expect(kept.layers.length).toBeGreaterThan(1000);
-      expect(kept.layers.length).toBeLessThan(20_000);
-      expect(kept.warnings).toHaveLength(2);
-      const other = await pullOf(queue, "b");
-      await (await queue.claim(["pull"], NEVER)).fail({ ...ERROR, message: "m".repeat(1_000_000) });
-      expect((await queue.get(other.id))?.error?.message).toHaveLength(4096);
-    });
-
-    it("lists no more than can be held, however large results are", async () => {
-      const { queue } = await start();
-      const text = "x".repeat(1_000_000);
-      for (let count = 0; count < 40; count++) {
-        await queue.add("gc", {});
-        await (await queue.claim(["gc"], NEVER)).done({ text });
-      }
-      const listed = await queue.list({ limit: 1000 });
-      expect(listed).toHaveLength(33);
-      expect(listed.map(({ createdAt }) => createdAt)).toEqual(
-        listed
-          .map(({ createdAt }) => createdAt)
-          .toSorted()
-          .toReversed(),
-      );
-    });
+    limitCases(async () => (await start()).queue);
 
     it("never gives one job to two workers, however many take at once", async () => {
       const { queue, open } = await start();
