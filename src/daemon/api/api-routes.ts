@@ -4,6 +4,7 @@
  */
 import { Readable as NodeReadable } from "node:stream";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
+import { ERROR_TABLE } from "../../errors/table.ts";
 import { VarveError } from "../../errors/varve-error.ts";
 import type { JobEvent } from "../jobs/types.ts";
 import { balenaRoutes } from "./balena/balena-routes.ts";
@@ -97,7 +98,14 @@ async function answerOf(
   };
   // The schemas of this very operation have passed it.
   const handler = HANDLERS[id] as (call: unknown) => Promise<unknown>;
-  return handler(call);
+  return handler(call).catch(asOfRegistry);
+}
+
+/** A 401 would ask the client for a key of the daemon, and it is the daemon that lacks one of a registry. */
+function asOfRegistry(error: unknown): never {
+  if (!(error instanceof VarveError) || ERROR_TABLE[error.code].http !== 401) throw error;
+  const { message, hint, detail } = error;
+  throw new VarveError("DENIED", message, { hint, detail, cause: error });
 }
 
 interface Following {

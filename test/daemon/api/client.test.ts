@@ -8,6 +8,7 @@ import { readEvents } from "../../../src/daemon/client/read-events.ts";
 import { filledDaemon } from "../../kit/daemon/filled-daemon.ts";
 import { startTestDaemon } from "../../kit/daemon/start-daemon.ts";
 import { listen } from "../../kit/net/listen.ts";
+import { startRegistry } from "../../kit/registry/registry.ts";
 import { tempDir } from "../../kit/temp-dir.ts";
 
 async function dir(): Promise<string> {
@@ -69,6 +70,15 @@ describe("the client", () => {
     await expect(client.df({ signal: stopped })).rejects.toThrow("no more");
   });
 
+  it("is told that a registry wants a login of the daemon, and not that it needs a key itself", async () => {
+    const auth = { kind: "basic", users: { user: "secret" } } as const;
+    const registry = await startRegistry({ auth });
+    onTestFinished(() => registry.close());
+    const { origin: url } = await startTestDaemon();
+    const reference = `${registry.host}/team/app:1`;
+    expect(await codeOf(openClient({ url }).plans.create({ reference }))).toBe("DENIED");
+  });
+
   it("shows its token, and says so where it has none", async () => {
     const tokenFile = join(await dir(), "tokens");
     const token = "a-token-that-is-long-enough-to-be-one";
@@ -77,6 +87,11 @@ describe("the client", () => {
     expect(await codeOf(openClient({ url }).images.list())).toBe("UNAUTHORIZED");
     expect(await codeOf(openClient({ url, token: "another" }).images.list())).toBe("UNAUTHORIZED");
     expect(await openClient({ url, token }).images.list()).toEqual({ images: [], next: null });
+    for (const path of ["/v1/images", "/v1.40/images/delta?src=a&dest=b"]) {
+      const method = path.startsWith("/v1/") ? "GET" : "POST";
+      const { status, headers } = await fetch(url + path, { method });
+      expect([path, status, headers.get("www-authenticate")]).toEqual([path, 401, 'Bearer realm="varve"']);
+    }
     await using daemon = connectDaemon({ url, token });
     expect(await daemon.images.list()).toEqual({ images: [], next: null });
   });

@@ -159,7 +159,8 @@ async function routesOver(...subscriptions: readonly (readonly JobEvent[])[]) {
   const left = [...subscriptions];
   const { signal } = new AbortController();
   const app = fastify();
-  const daemon = { context: () => Promise.resolve(context), signal, stopping: signal } as unknown as Daemon;
+  const log: Daemon["log"] = { debug() {}, info() {}, warn() {}, error() {} };
+  const daemon = { context: () => Promise.resolve(context), signal, stopping: signal, log } as unknown as Daemon;
   const queue = { add: () => Promise.resolve(JOB), cancel: () => Promise.resolve(JOB) } as unknown as JobQueue;
   const feed = {
     async *subscribe() {

@@ -7,10 +7,12 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { toVarveError } from "../../../errors/from-system.ts";
 import { ERROR_TABLE } from "../../../errors/table.ts";
 import { VarveError } from "../../../errors/varve-error.ts";
+import { challengeFor } from "../../server/authenticate.ts";
 import type { ApiParts } from "../call.ts";
 import { goneSignal } from "../gone-signal.ts";
 import { refuseOtherMethods } from "../other-methods.ts";
 import { requestCheck } from "../request-checks.ts";
+import type { Log } from "../../daemon.ts";
 import { addDelta, followDelta, type DeltaQuery, type DeltaWork } from "./delta-job.ts";
 import { BALENA_ROUTES } from "./balena-table.ts";
 import type { BalenaMessage } from "./messages.ts";
@@ -23,7 +25,7 @@ export function balenaRoutes(parts: ApiParts): FastifyPluginAsync {
   return async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", { parseAs: "buffer", bodyLimit: MOST_BODY }, (_request, _body, done) => done(null));
-    scope.setErrorHandler(answerError);
+    scope.setErrorHandler((error, request, reply) => answerError(error, request, reply, parts.daemon.log));
     for (const { path, spec } of BALENA_ROUTES) {
       const check = requestCheck(spec);
       const handler = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
@@ -105,12 +107,15 @@ function line(message: BalenaMessage): string {
 }
 
 /** As Docker's clients read it, with what clients of this API read. */
-async function answerError(error: unknown, _request: FastifyRequest, reply: FastifyReply): Promise<void> {
+async function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply, log: Log): Promise<void> {
   const { statusCode, message: text } = error as { statusCode?: number; message?: string };
   const isOfHttp = !(error instanceof VarveError) && statusCode !== undefined && statusCode < 500;
   const coded = isOfHttp
     ? new VarveError(statusCode === 413 ? "REQUEST_TOO_LARGE" : "REQUEST_INVALID", text ?? "")
     : toVarveError(error);
   const { code, message, hint } = coded;
-  await reply.code(ERROR_TABLE[code].http).send({ message, error: { code, message, hint } });
+  const { http } = ERROR_TABLE[code];
+  if (http >= 500) log.error({ code, error: coded.stack }, message);
+  if (code === "UNAUTHORIZED") void reply.headers(challengeFor(request.url));
+  await reply.code(http).send({ message, error: { code, message, hint } });
 }

@@ -119,7 +119,14 @@ export const ROUTES = {
     status: 200,
     atOnce: 32,
     answer: pullResult,
-    errors: ["REFERENCE_INVALID", "PLATFORM_INVALID", "MANIFEST_UNKNOWN", "PLATFORM_NOT_FOUND", "REGISTRY_UNREACHABLE"],
+    errors: [
+      "REFERENCE_INVALID",
+      "PLATFORM_INVALID",
+      "MANIFEST_UNKNOWN",
+      "PLATFORM_NOT_FOUND",
+      "DENIED",
+      "REGISTRY_UNREACHABLE",
+    ],
   },
   listSnapshots: {
     tag: "Snapshots",
