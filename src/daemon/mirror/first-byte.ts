@@ -12,15 +12,19 @@ export class FirstByte implements Disposable {
   readonly #ingest: Pick<Ingest, "done" | "digest">;
   readonly #before: number;
   readonly #giveUp: (error: VarveError) => void;
-  readonly #timer: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
   #retries = 0;
 
   constructor(ingest: Pick<Ingest, "done" | "digest">, giveUp: (error: VarveError) => void) {
     this.#ingest = ingest;
     this.#giveUp = giveUp;
     this.#before = bytesIn(ingest);
-    const late = new RegistryFailure("REGISTRY_TIMEOUT", `nothing of ${ingest.digest} came in ${MS} ms`);
-    this.#timer = setTimeout(() => this.#has() || giveUp(late), MS).unref();
+  }
+
+  /** The registry is asked now. What was waited for before, the turn of this blob among others, is not its fault. */
+  begin(): void {
+    const late = new RegistryFailure("REGISTRY_TIMEOUT", `nothing of ${this.#ingest.digest} came in ${MS} ms`);
+    this.#timer ??= setTimeout(() => this.#has() || this.#giveUp(late), MS).unref();
   }
 
   onProgress(event: ProgressEvent): void {

@@ -138,7 +138,12 @@ export class Flight {
     try {
       const report = await assemble(this.#plan(ingest).recipe, {
         ingest,
-        blobs: ahead,
+        blobs: {
+          readBlob: (...asked) => {
+            patience.begin();
+            return ahead.readBlob(...asked);
+          },
+        },
         budget,
         concurrency: CONNECTIONS,
         signal,
