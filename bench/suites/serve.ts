@@ -8,6 +8,7 @@
  * `--plain` adds a daemon without foreign calls, which reads and writes what it sends.
  */
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { tempDir } from "../../test/kit/temp-dir.ts";
 import { makeContent, type BenchContent } from "../lib/serve/content.ts";
@@ -21,6 +22,8 @@ const GOALS = { cpuOfRegistry: 1, peakMiB: 400, headP99: 20 };
 /** Of the clients, these ask for heads. */
 const HEAD_SHARE = 0.2;
 const HEAD_EVERY_MS = 100;
+/** How long heads are asked for before anybody else asks for anything. */
+const ALONE_MS = 5000;
 
 interface Settings {
   readonly rounds: number;
@@ -105,6 +108,8 @@ async function measureBlobs({ host, pids }: Contender, digest: string, connectio
 }
 
 interface ClientsRun {
+  /** Without the others: what the machine and the client take by themselves. */
+  readonly alone: HeadTimes;
   readonly heads: HeadTimes;
   readonly peak: number;
   readonly mbPerSecond: number;
@@ -115,14 +120,14 @@ async function raceClients(contenders: readonly Contender[], content: BenchConte
   console.log(
     `\n${clients} clients at once, a fifth of them ask for a manifest's head each ${HEAD_EVERY_MS} ms, the others for blobs`,
   );
-  console.log(`${"".padEnd(22)}     MB/s  peak RSS MiB   HEAD p50    p99    max ms`);
+  console.log(`${"".padEnd(22)}     MB/s  peak RSS MiB   HEAD p50    p99    max ms   p99 alone`);
   for (const contender of contenders) {
-    const { heads, peak, mbPerSecond } = await measureClients(contender, content, settings);
+    const { alone, heads, peak, mbPerSecond } = await measureClients(contender, content, settings);
     const goals =
       contender.name !== "varve serve"
         ? ""
         : `RSS ${goalOf(peak, GOALS.peakMiB)}, p99 ${goalOf(heads.p99, GOALS.headP99)}`;
-    const times = [heads.p50, heads.p99, heads.max].map((ms) => ms.toFixed(1).padStart(8)).join("");
+    const times = [heads.p50, heads.p99, heads.max, alone.p99].map((ms) => ms.toFixed(1).padStart(8)).join("");
     console.log(
       `${contender.name.padEnd(22)} ${mbPerSecond.toFixed(0).padStart(8)} ${peak.toFixed(0).padStart(8)}     ${times}   ${goals}`,
     );
@@ -134,8 +139,10 @@ async function measureClients(contender: Contender, content: BenchContent, setti
   const heads = Math.round(settings.clients * HEAD_SHARE);
   const getting = settings.clients - heads;
   const blobs = [content.large, ...content.mixed];
-  const turn = Array.from({ length: getting * 10 }, (_, index) => blobs[index % blobs.length]!);
+  const turn = Array.from({ length: getting * 2 }, (_, index) => blobs[index % blobs.length]!);
   const urls = turn.map(({ digest }) => `http://${host}/v2/${NAME}/blobs/${digest}`);
+  const work = { url: `http://${host}/v2/${NAME}/manifests/1`, clients: heads, everyMs: HEAD_EVERY_MS };
+  const alone = await headsDuring(work, delay(ALONE_MS));
   await forgetPeaks(pids);
   const until = performance.now() + settings.seconds * 1000;
   const get = async (): Promise<number> => {
@@ -144,10 +151,9 @@ async function measureClients(contender: Contender, content: BenchContent, setti
     while (performance.now() < until) bytes += (await getAll(urls, getting)).bytes;
     return bytes / 1e6 / ((performance.now() - startedAt) / 1000);
   };
-  const work = { url: `http://${host}/v2/${NAME}/manifests/1`, clients: heads, everyMs: HEAD_EVERY_MS };
-  const getting200 = get();
-  const times = await headsDuring(work, getting200);
-  return { heads: times, peak: await peakMiB(pids), mbPerSecond: await getting200 };
+  const sending = get();
+  const times = await headsDuring(work, sending);
+  return { alone, heads: times, peak: await peakMiB(pids), mbPerSecond: await sending };
 }
 
 async function tellIdle(dir: string, runs: number): Promise<void> {
