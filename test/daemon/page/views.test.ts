@@ -6,6 +6,9 @@ import { fleetRegistry, HELD, startFleet, UPDATE, type Fleet } from "./fleet.ts"
 import { CHROMIUM, openBrowser, openPage } from "./open-browser.ts";
 import { takePicture } from "./picture.ts";
 
+/** Those that docs/page.md shows. */
+const PICTURES = new Set(["images light", "updates dark", "deltas light", "disk light", "jobs light"]);
+
 describe.skipIf(CHROMIUM === undefined)("the page", () => {
   let browser: Browser;
   beforeAll(async () => {
@@ -27,7 +30,7 @@ describe.skipIf(CHROMIUM === undefined)("the page", () => {
         await page.setViewportSize({ width: 1280, height: 900 });
         await page.goto(`${fleet.daemon.origin}/#/${view}`);
         await show(page, fleet);
-        if (colorScheme === "light" || view === "updates") await takePicture(page, `page-${view}-${colorScheme}`);
+        if (PICTURES.has(`${view} ${colorScheme}`)) await takePicture(page, `page-${view}-${colorScheme}`);
         expect({ view, colorScheme, faults: await faultsOf(page, ...rules) }).toEqual({
           view,
           colorScheme,
