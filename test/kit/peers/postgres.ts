@@ -157,6 +157,8 @@ async function unprivilegedUser(): Promise<User | undefined> {
 }
 
 function asUser(user: User | undefined): [program: string, args: string[]] {
-  if (user === undefined) return ["env", []];
-  return [peer("setpriv"), [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"]];
+  if (user === undefined) return [peer("setpriv"), ["--pdeathsig", "QUIT"]];
+  // With the signal of a parent's death, so that a test run that is killed leaves no server behind.
+  const ids = [`--reuid=${user.uid}`, `--regid=${user.gid}`, "--clear-groups"];
+  return [peer("setpriv"), [...ids, "--pdeathsig", "QUIT"]];
 }
