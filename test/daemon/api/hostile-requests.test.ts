@@ -235,12 +235,12 @@ it("nothing that the schemas allow, and nothing else, makes the daemon fail", as
     await fc.assert(
       fc.asyncProperty(one, async ({ params: given, query: asked, body: sent }) => {
         const texts = Object.fromEntries(Object.entries(given).map(([name, text]) => [name, text.toWellFormed()]));
+        // `.` and `..` are taken out of the path by whoever sends it: what is asked then is another route, perhaps one without an end.
+        fc.pre(!Object.values(texts).some((part) => /^\.{1,2}$/.test(part)));
         const search = new URLSearchParams(Object.entries(asked).map(([name, value]) => [name, String(value)]));
         const url = urlOf(id, texts, search.size === 0 ? "" : `?${search.toString()}`);
         const text = sent === undefined ? undefined : JSON.stringify(sent);
         const answer = await daemon.call(method, url, text === undefined ? {} : JSON_TYPE, text);
-        // `.` and `..` are taken out of the path by whoever sends it.
-        if (Object.values(texts).some((part) => /^\.{1,2}$/.test(part))) return;
         mustBeAnswered(id, answer, `${id} ${url.slice(0, 200)} ${String(text).slice(0, 300)}`);
       }),
       { numRuns: isNothing ? 1 : body === undefined ? 30 : 60 },
