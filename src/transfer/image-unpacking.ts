@@ -10,6 +10,7 @@ import { isVarveError } from "../errors/varve-error.ts";
 import type { LayerTarget, UnpackedLayer } from "../layer/layer-target.ts";
 import { chainIds } from "../oci/chain-id.ts";
 import type { Digest } from "../oci/digest.ts";
+import { untilAborted } from "../registry/until-aborted.ts";
 import type { Snapshots, StagedLayer } from "../snapshot/service.ts";
 import type { OpenTar } from "../snapshot/types.ts";
 import type { UnpackHow } from "./pull-result.ts";
@@ -120,7 +121,7 @@ export class ImageUnpacking implements AsyncDisposable {
 
   /** Settles when the layer is bound where the image has it first. @throws the signal's reason */
   async whenBound(diffId: Digest): Promise<void> {
-    await unlessAborted(this.#bound.get(diffId)?.promise, this.#options.signal);
+    await untilAborted(Promise.resolve(this.#bound.get(diffId)?.promise), this.#options.signal);
   }
 
   /** Binds the layers in their order as they become ready; settles when the last one is bound. */
@@ -128,7 +129,7 @@ export class ImageUnpacking implements AsyncDisposable {
     const { snapshots, signal } = this.#options;
     for (const [index, place] of this.#places.entries()) {
       const { diffId, chainId } = place;
-      const ready = await unlessAborted(this.#ready.get(diffId)?.promise, signal);
+      const ready = await untilAborted(Promise.resolve(this.#ready.get(diffId)?.promise), signal);
       const isTop = index === this.#places.length - 1;
       // Another process may have been faster.
       if (!(await snapshots.has(chainId))) await this.#bind(place, ready ?? {}, isTop);
@@ -257,15 +258,3 @@ const nothingToDo: LayerWork = {
   done: () => undefined,
   [Symbol.asyncDispose]: () => Promise.resolve(),
 };
-
-async function unlessAborted<T>(work: Promise<T> | undefined, signal: AbortSignal): Promise<T | undefined> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const onAbort = (): void => aborted.reject(signal.reason as Error);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([work, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-}

@@ -5,13 +5,12 @@ import { createServer, get, type IncomingMessage, type RequestListener, type Ser
 import { createServer as createTlsServer } from "node:https";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { request, Agent } from "undici";
 import { describe, expect, it } from "vitest";
 import { isVarveError } from "../../errors/varve-error.ts";
 import { canSendToSocket, isInMemory } from "../../sys/file-to-socket.ts";
 import { withoutFfi } from "../../sys/libc.ts";
+import { heldByBuffers } from "../../../test/kit/memory/held-by-buffers.ts";
 import { listen } from "../../../test/kit/net/listen.ts";
 import { rawExchange } from "../../../test/kit/net/raw-exchange.ts";
 import { tempDir } from "../../../test/kit/temp-dir.ts";
@@ -19,9 +18,6 @@ import { makeCertificate } from "../../../test/kit/tls/certificate.ts";
 import { sendFile } from "./send-file.ts";
 
 const MIB = 1 << 20;
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
 
 interface Bench extends AsyncDisposable {
   readonly host: string;
@@ -210,16 +206,12 @@ describe.each([
 
   it("holds little of it for clients that do not read, and other clients are served meanwhile", async () => {
     await using bench = await start(24 * MIB);
-    const held = (): number => {
-      collectGarbage();
-      return process.memoryUsage().arrayBuffers;
-    };
-    const before = held();
+    const before = await heldByBuffers();
     const lazy = await Promise.all(Array.from({ length: 150 }, () => askWithoutReading(bench.host)));
     await bench.opened(150);
     expect(await fetchHash(`http://${bench.host}/`)).toBe(sha256(bench.content));
     // Large buffers for some, small ones for the others; the rest is what the client here has not let go of yet.
-    expect(held() - before).toBeLessThan(32 * 512 * 1024 + 150 * 64 * 1024 + 16 * MIB);
+    expect((await heldByBuffers()) - before).toBeLessThan(32 * 512 * 1024 + 150 * 64 * 1024 + 16 * MIB);
     for (const socket of lazy) socket.destroy();
     await bench.ended(151);
     await bench.opened(0);

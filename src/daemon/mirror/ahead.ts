@@ -6,7 +6,7 @@
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { TransferBudget } from "../../recipe/limiter.ts";
 import type { BlobRequest, BlobSource, TransportEvent } from "../../registry/blob-source.ts";
-import { untilAborted } from "./joined.ts";
+import { untilAborted } from "../../registry/until-aborted.ts";
 import type { WatchedIngest } from "./watched-ingest.ts";
 
 /** Asked for at a time: who has gone before the next is due did not want it. */

@@ -1,7 +1,7 @@
 /**
  * Manifests and indexes through a mirror. A tag is asked for at its registry each time by HEAD, which Docker Hub does not count; bytes are
  * asked for once. What has a digest cannot change, so it comes from here when this repository was seen to have it: whoever may read a
- * repository must not get what only another one has (formats "oci-distribution" §2, §10).
+ * repository must not get what only another one has.
  */
 import type { Digest } from "../../oci/digest.ts";
 import { parseManifest, type Index, type Manifest } from "../../oci/manifest.ts";

@@ -15,7 +15,7 @@ import type { TransportEvent } from "../../registry/blob-source.ts";
 import type { Ingest } from "../../store/types.ts";
 import { Ahead } from "./ahead.ts";
 import { FirstByte } from "./first-byte.ts";
-import { untilAborted } from "./joined.ts";
+import { untilAborted } from "../../registry/until-aborted.ts";
 import type { Origins } from "./origins.ts";
 import { openPlace, type PlaceOptions } from "./place.ts";
 import { WatchedIngest } from "./watched-ingest.ts";

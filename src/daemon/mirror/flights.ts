@@ -12,7 +12,7 @@ import type { Store } from "../../store/store.ts";
 import type { Daemon } from "../daemon.ts";
 import { Flight } from "./flight.ts";
 import { HostBudgets } from "./host-budgets.ts";
-import { untilAborted } from "./joined.ts";
+import { untilAborted } from "../../registry/until-aborted.ts";
 import { Origins } from "./origins.ts";
 import type { Upstream } from "./upstreams.ts";
 

@@ -1,4 +1,5 @@
 /** Work that many ask for at once and that is done once for all of them. Whoever leaves, leaves the others what they wait for. */
+import { untilAborted } from "../../registry/until-aborted.ts";
 
 export interface Shared<T> {
   readonly value: T;
@@ -24,19 +25,5 @@ export class Joined<T> {
     const promise = work().finally(() => this.#running.delete(key));
     this.#running.set(key, promise);
     return promise;
-  }
-}
-
-/** Leaves a promise that goes on for others when one's own signal is aborted. @throws the signal's reason */
-export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => undefined);
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
   }
 }

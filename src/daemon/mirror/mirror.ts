@@ -1,5 +1,5 @@
 /**
- * A pull-through cache of other registries (formats "oci-distribution" §10, §11): a content source whose names are `HOST/NAME`. What it lacks comes
+ * A pull-through cache of other registries: a content source whose names are `HOST/NAME`. What it lacks comes
  * from there by all means that a pull has, and what it has got it shares with the pulls of this store.
  */
 import type { Descriptor } from "../../oci/descriptor.ts";

@@ -1,7 +1,7 @@
 /**
  * Whose content a name under `/v2/` stands for. In this order: the registry that the client names (`?ns=`, containerd and Docker), the one that the
  * name begins with (`/v2/docker.io/library/debian/...`, podman and CRI-O), what was pushed here, and where that has nothing the registry of names
- * without one (Docker's `registry-mirrors`). Formats "oci-distribution" §10.
+ * without one (Docker's `registry-mirrors`).
  */
 import type { Descriptor } from "../../oci/descriptor.ts";
 import type { Digest } from "../../oci/digest.ts";

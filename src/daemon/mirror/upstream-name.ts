@@ -1,4 +1,4 @@
-/** Names of registries and of what they hold, as clients of a mirror write them (formats "oci-distribution" §10). */
+/** Names of registries and of what they hold, as clients of a mirror write them. */
 import { isDigest } from "../../oci/digest.ts";
 import { isTag, parseReference, type Reference } from "../../oci/reference.ts";
 import { credentialHost } from "../../registry/endpoint.ts";

@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { basic, secretsOf, type Credential } from "../credentials/credential.ts";
 import { tlsElsewhere } from "../transport/trust.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { parseChallenges, type Challenge } from "./challenge.ts";
 import { mergeScopes, pullScope, pushScope, splitScopes, withoutScopes } from "./scope.ts";
 import type { Token, TokenAsk } from "./token-service.ts";
@@ -179,7 +180,7 @@ export class Authorizer {
     const cached = this.#cache.get(key);
     if (cached !== undefined && `Bearer ${cached.value}` !== refused && this.#lives(cached)) return cached;
     const waiting = this.#inFlight.get(key);
-    if (waiting !== undefined) return await abortable(waiting, ask.signal);
+    if (waiting !== undefined) return await untilAborted(waiting, ask.signal);
     // Others may come to wait for it, so one caller's abort must not end it for all.
     const { signal: own, ...shared } = ask;
     const started = this.#tokens
@@ -190,12 +191,12 @@ export class Authorizer {
       })
       .finally(() => this.#inFlight.delete(key));
     this.#inFlight.set(key, started);
-    return await abortable(started, own);
+    return await untilAborted(started, own);
   }
 
   /** A helper program may be waiting for somebody's finger; who does not want the answer any more need not wait as well. */
   async #find({ endpoint, signal }: AuthContext, options?: { fresh: boolean }): Promise<Credential | undefined> {
-    return await abortable(this.#credentials.find(endpoint, options), signal);
+    return await untilAborted(this.#credentials.find(endpoint, options), signal);
   }
 
   #lives(token: Token): boolean {
@@ -242,19 +243,4 @@ function remember<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key);
   map.set(key, value);
   if (map.size > MOST_ENTRIES) map.delete(map.keys().next().value as K);
-}
-
-/** Leaves a promise, which may be shared, when the caller's own signal is aborted. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await promise;
-  promise.catch(() => undefined);
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
 }

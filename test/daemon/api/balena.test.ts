@@ -1,4 +1,4 @@
-/** What balena's engine answers when it is asked for a delta (formats "balena-delta" §1 and §9), from asking for it to having the target elsewhere. */
+/** What balena's engine answers when it is asked for a delta, from asking for it to having the target elsewhere. */
 import { request } from "undici";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { engineError } from "../../../src/daemon/api/balena/balena-table.ts";

@@ -1,5 +1,5 @@
 /**
- * The delta API of balena's engine (formats "balena-delta" §1): `POST /images/delta`, which tells how it gets on, and `POST /deltas/create` of before.
+ * The delta API of balena's engine: `POST /images/delta`, which tells how it gets on, and `POST /deltas/create` of before.
  * Clients put a version of Docker's API in front of the path.
  */
 import { Readable } from "node:stream";

@@ -1,4 +1,4 @@
-/** The messages by which balena's engine tells how a delta is made (formats "balena-delta" §1). */
+/** The messages by which balena's engine tells how a delta is made. */
 import { digestHex, type Digest } from "../../../oci/digest.ts";
 import { formatReference, type Reference } from "../../../oci/reference.ts";
 import type { DeltaProgress } from "../../../recipe/progress.ts";
