@@ -20,7 +20,8 @@ describe("usage errors", () => {
       "pull takes images of registries, not oci:dir:1",
       "varve copy oci:dir:1 NAME gets it into the store",
     ],
-    [["serve", "a"], "unknown command 'serve'", ""],
+    [["deploy", "a"], "unknown command 'deploy'", ""],
+    [["serve", "a"], "too many arguments for 'serve'", "see varve serve --help"],
     [["-q", "-v", "version"], "--quiet goes with neither --verbose nor --debug", "see varve version --help"],
     [
       ["--progress", "loud", "version"],
