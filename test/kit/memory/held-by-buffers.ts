@@ -1,10 +1,12 @@
 /** What buffers hold that somebody can still reach: for tests of how much work keeps in memory. */
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 /** Enough for whatever is let go of by being collected to be collected itself. */
 const MOST_TURNS = 50;
+/** Milliseconds in which other threads come to their turn. */
+const THREADS_MS = 10;
 /** So often in a row nothing more has gone. */
 const QUIET_TURNS = 5;
 
@@ -16,7 +18,7 @@ export async function heldByBuffers(): Promise<number> {
   let least = Infinity;
   for (let turn = 0, quiet = 0; turn < MOST_TURNS && quiet < QUIET_TURNS; turn++) {
     collect();
-    await nextTurn();
+    await sleep(THREADS_MS);
     const { arrayBuffers } = process.memoryUsage();
     quiet = arrayBuffers < least ? 0 : quiet + 1;
     least = Math.min(least, arrayBuffers);
