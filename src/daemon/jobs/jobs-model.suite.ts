@@ -2,7 +2,7 @@
 import { expect } from "vitest";
 import { createRng } from "../../../test/kit/images/rng.ts";
 import { JOB_KINDS } from "./job-input.ts";
-import { MAX_ATTEMPTS } from "./retries.ts";
+import { MAX_ATTEMPTS, MAX_DEATHS } from "./retries.ts";
 import type { Claim, Job, JobKind, JobQueue } from "./types.ts";
 
 /** One place where jobs are kept, and processes that have it open. */
@@ -94,7 +94,7 @@ export async function followModel(
     async crash() {
       await place.crash(worker, [queue]);
       for (const entry of held.filter(({ by }) => by === worker)) {
-        entry.job.state = entry.job.attempts < MAX_ATTEMPTS ? "queued" : "failed";
+        entry.job.state = entry.job.attempts < MAX_DEATHS ? "queued" : "failed";
         drop(entry);
       }
       worker = await open();

@@ -1,7 +1,7 @@
 /** What every queue of jobs must do; SQLite's and PostgreSQL's are held to it. */
 import { describe, expect, it, onTestFinished } from "vitest";
 import { isVarveError } from "../../errors/varve-error.ts";
-import { MAX_ATTEMPTS } from "./retries.ts";
+import { MAX_ATTEMPTS, MAX_DEATHS } from "./retries.ts";
 import { aborted, followModel, type QueuePlace } from "./jobs-model.suite.ts";
 import { limitCases } from "./jobs-limits.suite.ts";
 import type { Job, JobQueue } from "./types.ts";
@@ -146,12 +146,12 @@ export function jobsSuite(
     it("tries a job again whose worker died, counts that, and gives up in the end", async () => {
       const { queue, place, open } = await start();
       const job = await pullOf(queue, "a");
-      for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+      for (let attempt = 1; attempt <= MAX_DEATHS; attempt++) {
         const worker = await open();
         const claim = await worker.claim(["pull"], NEVER);
         expect(claim.job).toMatchObject({ id: job.id, attempts: attempt });
         await place.crash(worker, [queue]);
-        const isLast = attempt === MAX_ATTEMPTS;
+        const isLast = attempt === MAX_DEATHS;
         expect(await queue.get(job.id)).toMatchObject({ state: isLast ? "failed" : "queued", attempts: attempt });
       }
       expect((await queue.get(job.id))?.error?.code).toBe("JOB_ABANDONED");

@@ -1,8 +1,13 @@
 /** How often a job is tried, and after what failures. One table for all queues. */
 import type { ErrorCode } from "../../errors/table.ts";
 
-/** Claims of one job at most, whether its workers died or had to put it back. */
+/** Claims of one job at most after which a failure is tried again. */
 export const MAX_ATTEMPTS = 3;
+/**
+ * Claims of one job at most whose workers died. A machine may lose its power many times before a large image has come, each time with more of it
+ * here; a job that brings its workers down has to end.
+ */
+export const MAX_DEATHS = 10;
 /** Jobs that wait at most, so that nobody can fill the disk with them. */
 export const MAX_QUEUED = 10_000;
 

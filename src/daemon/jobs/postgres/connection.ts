@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { VarveError } from "../../../errors/varve-error.ts";
-import { MAX_ATTEMPTS } from "../retries.ts";
+import { MAX_DEATHS } from "../retries.ts";
 import type { JobKind } from "../types.ts";
 
 /** Of pg-boss, what is used. Its own types name those of `pg`, which has none. */
@@ -159,7 +159,7 @@ async function open(
 /** What a job is sent with. Every failure but a worker's death is dealt with here and not by pg-boss, so its delay is none. */
 export function sendOptions(keepDays: number): Readonly<Record<string, unknown>> {
   return {
-    retryLimit: MAX_ATTEMPTS - 1,
+    retryLimit: MAX_DEATHS - 1,
     retryDelay: 0,
     retryBackoff: false,
     heartbeatSeconds: HEARTBEAT_SECONDS,

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { SQLInputValue } from "node:sqlite";
 import { VarveError } from "../../../errors/varve-error.ts";
 import type { Connection, Row } from "../../../store/connection.ts";
-import { abandoned, MAX_ATTEMPTS, MAX_QUEUED, retryDelayMs } from "../retries.ts";
+import { abandoned, MAX_ATTEMPTS, MAX_DEATHS, MAX_QUEUED, retryDelayMs } from "../retries.ts";
 import type { Job, JobKind, ListOptions } from "../types.ts";
 import { jobOf } from "./rows.ts";
 
@@ -145,7 +145,7 @@ export class JobsTable implements Disposable {
       const rows = this.#db.all("SELECT id, attempts FROM jobs WHERE state = 'running' AND owner = ?", owner);
       for (const row of rows) {
         const [id, attempts] = [String(row["id"]), Number(row["attempts"])];
-        if (attempts < MAX_ATTEMPTS) this.#change(id, "state = 'queued', owner = NULL");
+        if (attempts < MAX_DEATHS) this.#change(id, "state = 'queued', owner = NULL");
         else {
           const error = JSON.stringify(abandoned(attempts));
           this.#change(id, "state = 'failed', error = ?, ended_at = ?", error, this.#now());
