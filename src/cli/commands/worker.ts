@@ -24,7 +24,7 @@ export const workerCommand: Command<WorkerResult> = {
   ],
   notes: [
     "It makes the deltas that daemons with the same --queue were asked for: gets both images into its store, which had better be its own (--root), and pushes the delta.",
-    "It runs until SIGTERM or SIGINT, puts back what it is at and ends with exit code 0. A job whose worker died is tried by another one within half a minute, three times at most.",
+    "It runs until SIGTERM or SIGINT, puts back what it is at and ends with exit code 0. A job whose worker died is tried by another one within half a minute, ten times at most.",
   ],
   examples: [
     "varve worker --queue postgres://varve@db.example/varve --root /var/lib/varve-worker --keep-storage 50GB",
