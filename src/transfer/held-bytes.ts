@@ -9,6 +9,8 @@ export async function heldBytes({ content }: Pick<Store, "content">, digest: Dig
   try {
     return await content.readBytes(digest, MAX_DOCUMENT_BYTES);
   } catch (error) {
+    // It was removed since it was looked for: then it is not here, which says nothing of the registry that has it.
+    if (isVarveError(error, "BLOB_UNKNOWN")) return undefined;
     if (isVarveError(error, "DIGEST_MISMATCH") || isVarveError(error, "STORE_CORRUPT")) return undefined;
     throw error;
   }
